@@ -1,0 +1,57 @@
+// Everything that needs a restart to change, read once by each main.ts. What an operator may need at night is a setting
+// of the control plane instead.
+
+import { z } from "zod";
+
+const port = z.coerce.number().int().min(0).max(65535);
+const url = (example: string, protocols: RegExp) =>
+  z.string().refine((value) => protocols.test(value) && URL.canParse(value.split(",")[0]!), {
+    error: `must be a URL such as ${example}`,
+  });
+
+export const configSchema = z.object({
+  DATABASE_URL: url("postgres://signalbox:secret@127.0.0.1:5432/signalbox", /^postgres(ql)?:\/\//),
+  DATABASE_DIRECT_URL: url(
+    "postgres://signalbox:secret@127.0.0.1:5432/signalbox",
+    /^postgres(ql)?:\/\//,
+  ).optional(),
+  REDIS_URL: url("redis://127.0.0.1:6379", /^(rediss?|redis\+(sentinel|cluster)|valkeys?):\/\//),
+  SIGNALBOX_ROLE: z.enum(["all"]).default("all"),
+  SIGNALBOX_NAME: z.string().min(1).max(64).default("api"),
+  SIGNALBOX_HOST: z.string().min(1).default("127.0.0.1"),
+  SIGNALBOX_GATEWAY_PORT: port.default(8080),
+  SIGNALBOX_OPERATOR_PORT: port.default(8081),
+  SIGNALBOX_HEALTH_PORT: port.default(0),
+  SIGNALBOX_PUBLIC_URL: url("http://127.0.0.1:8080", /^https?:\/\//).default("http://127.0.0.1:8080"),
+  SIGNALBOX_CONSOLE_URL: url("http://127.0.0.1:3000", /^https?:\/\//).default("http://127.0.0.1:3000"),
+  SIGNALBOX_DATA_DIR: z.string().min(1).default(".signalbox"),
+  SIGNALBOX_SECRET_FILE: z.string().min(1).optional(),
+  SIGNALBOX_SECRET: z.string().min(32, "must have at least 32 characters").optional(),
+  SIGNALBOX_OPERATOR_TOKEN_FILE: z.string().min(1).optional(),
+  SIGNALBOX_VERSION: z.string().default("0.1.0"),
+  SIGNALBOX_COMMIT: z.string().default("unknown"),
+  SIGNALBOX_TRACK: z.enum(["stable", "canary"]).default("stable"),
+  SIGNALBOX_ZONE: z.string().default("local"),
+  SIGNALBOX_POOL_SIZE: z.coerce.number().int().min(1).max(200).default(10),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url("http://127.0.0.1:4318", /^https?:\/\//).optional(),
+});
+
+export type Config = Readonly<z.infer<typeof configSchema>>;
+
+/** The whole configuration, or one message with every fault in it, so that nobody mends them one restart at a time. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  // An empty variable is how Compose and shells spell "not set".
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const parsed = configSchema.safeParse(given);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const faults = parsed.error.issues.map((issue) => {
+    const name = issue.path.join(".");
+    return `  ${name} ${given[name] === undefined ? "is not set" : issue.message}`;
+  });
+  throw new ConfigError(
+    `The configuration has ${faults.length} fault(s):\n${faults.join("\n")}\nSee .env.example for working values.`,
+  );
+}
+
+export class ConfigError extends Error {}

@@ -1,0 +1,35 @@
+// The two ways into Postgres: Drizzle for everyday queries, and plain postgres.js for the few statements on a hot path.
+// They are separate clients, because Drizzle replaces the JSON and date handling of the client that it is given.
+
+import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import * as schema from "./schema/index.ts";
+
+export type Db = PostgresJsDatabase<typeof schema>;
+export type Sql = postgres.Sql;
+export type Database = { db: Db; sql: Sql; close(): Promise<void> };
+
+export function connectDatabase(url: string, options: { name: string; poolSize?: number }): Database {
+  const open = (max: number) =>
+    postgres(url, {
+      max,
+      idle_timeout: 60,
+      connect_timeout: 3,
+      // A hung server must not hold a request for ever; a slow query is ended by the server itself.
+      connection: {
+        application_name: options.name,
+        statement_timeout: 10_000,
+        idle_in_transaction_session_timeout: 30_000,
+      },
+      backoff: (attempt) => Math.min(0.05 * 2 ** Math.min(attempt, 6), 2) * (0.5 + Math.random() / 2),
+      onnotice: () => {},
+    });
+  const poolSize = options.poolSize ?? 10;
+  const forDrizzle = open(poolSize);
+  const sql = open(poolSize);
+  return {
+    db: drizzle(forDrizzle, { schema }),
+    sql,
+    close: async () => void (await Promise.all([forDrizzle.end({ timeout: 5 }), sql.end({ timeout: 5 })])),
+  };
+}

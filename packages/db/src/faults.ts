@@ -1,0 +1,50 @@
+// The one place that reads Postgres' error codes, so that the rest of the code sees our own few words.
+
+import { AppError } from "@signalbox/core/errors";
+
+const pgCode = (error: unknown): string | undefined => {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ("code" in at && typeof at.code === "string") return at.code;
+  }
+  return undefined;
+};
+
+// 08: connection, 57P: shutting down or starting, 53: out of a resource, 25006: a replica that cannot write.
+const awayCode = /^(08|57P|53|25006|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|CONNECT|CONNECTION_)/;
+
+export function isDatabaseAway(error: unknown): boolean {
+  const code = pgCode(error);
+  return code !== undefined && awayCode.test(code);
+}
+
+/** The constraint that a write ran into, or undefined where it failed for another reason. */
+export function violatedConstraint(error: unknown): string | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ("code" in at && at.code === "23505") {
+      return "constraint_name" in at && typeof at.constraint_name === "string"
+        ? at.constraint_name
+        : "unknown";
+    }
+  }
+  return undefined;
+}
+
+/** Names what a caller may be told; undefined: not the database's doing. */
+export function nameDatabaseFault(error: unknown): AppError | undefined {
+  if (violatedConstraint(error))
+    return new AppError("conflict", "this was taken in the same moment", { cause: error });
+  const code = pgCode(error);
+  if (code === "57014")
+    return new AppError("unavailable", "the database took too long; try again", {
+      cause: error,
+      retryAfterMs: 1_000,
+    });
+  if (code === "40001" || code === "40P01")
+    return new AppError("conflict", "someone changed this at the same time; try again", { cause: error });
+  if (isDatabaseAway(error))
+    return new AppError("unavailable", "the database is away; nothing was changed, try again shortly", {
+      cause: error,
+      retryAfterMs: 2_000,
+    });
+  return undefined;
+}

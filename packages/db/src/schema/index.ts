@@ -1,0 +1,5 @@
+export * from "./auth.ts";
+export * from "./control.ts";
+export * from "./feed.ts";
+export * from "./outbox.ts";
+export * from "./users.ts";

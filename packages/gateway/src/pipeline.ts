@@ -1,0 +1,31 @@
+// What every call passes on its way in, and how the stages nest. A stage knows no other stage and no framework.
+
+export type Caller = {
+  kind: "guest" | "user" | "operator" | "job";
+  /** Whose share and limit it is: the user's id, or the address of a guest. */
+  id: string;
+  address: string;
+};
+
+export type Call = {
+  /** `<module>.<noun>.<verb>`: the one name of a procedure in switches, limits, signals and traces. */
+  name: string;
+  service: string;
+  priority: "critical" | "normal" | "background";
+  caller: Caller;
+  requestId: string;
+  traceparent: string;
+  /** Set by the canary stage; the handler's ctx reads it. */
+  variant: "stable" | "canary";
+  /** Headers that a stage wants on the answer, of a refusal too. */
+  headers: Record<string, string>;
+  startedAt: number;
+};
+
+export type Stage = <T>(call: Call, next: () => Promise<T>) => Promise<T>;
+
+export function pipeline([stage, ...inner]: Stage[]): Stage {
+  if (!stage) return (_call, handler) => handler();
+  const next = pipeline(inner);
+  return (call, handler) => stage(call, () => next(call, handler));
+}

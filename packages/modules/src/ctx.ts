@@ -1,0 +1,120 @@
+// What every verb and job is given, and the three words for changing things: transaction, emit, on.
+
+import type { Live } from "@signalbox/control/live";
+import { AppError } from "@signalbox/core/errors";
+import { newId } from "@signalbox/core/ids";
+import type { Logger } from "@signalbox/core/log";
+import type { Redis } from "@signalbox/core/redis";
+import type { Db, Sql } from "@signalbox/db";
+import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
+import type { Stage } from "@signalbox/gateway/pipeline";
+import type { z } from "zod";
+
+export type Actor =
+  | { kind: "guest" }
+  | { kind: "user"; id: string; sessionId: string }
+  | { kind: "operator"; id: string; name: string; role: "viewer" | "operator" | "admin" }
+  | { kind: "job"; name: string };
+
+/** Made once a process. */
+export type Deps = {
+  db: Db;
+  /** Plain postgres.js, for the statements of a hot path. */
+  sql: Sql;
+  redis: Redis;
+  log: Logger;
+  live: Live;
+  gateway: Stage;
+  /** The install's master secret; keys for one purpose each are derived from it. */
+  secret: Buffer;
+  /** This process in the registry, in confirmations and in signals. */
+  instance: { id: string; name: string; version: string; track: "stable" | "canary"; zone: string };
+  publicUrl: string;
+  now: () => Date;
+};
+
+/** Made once a request or job. */
+export type Ctx = Deps & {
+  actor: Actor;
+  requestId: string;
+  traceparent: string;
+  variant: "stable" | "canary";
+  /** The caller's address after trusted proxies. */
+  address: string;
+  /** The caller's own words on what it runs on. */
+  userAgent: string;
+  /** If-Match as sent, where it was. */
+  ifMatch?: string;
+  /** Answer headers (ETag, Location) that a verb sets; the REST door writes them. */
+  answer: { headers: Record<string, string>; status?: number };
+};
+
+export type AsUser<C extends Ctx = Ctx> = C & { actor: Extract<Actor, { kind: "user" }> };
+export type AsOperator<C extends Ctx = Ctx> = C & { actor: Extract<Actor, { kind: "operator" }> };
+export type InTransaction<C extends Ctx = Ctx> = Omit<C, "db"> & { db: Transaction };
+
+/** Runs `work` with a ctx of the same kind whose db is the transaction: all of it is committed, or none. */
+export function transaction<C extends Ctx, T>(
+  ctx: C,
+  work: (ctx: InTransaction<C>) => Promise<T>,
+): Promise<T> {
+  return ctx.db.transaction((db) => work({ ...ctx, db }));
+}
+
+export type EventType<
+  Name extends string = string,
+  Payload extends { userId: string } = { userId: string },
+> = {
+  name: Name;
+  version: number;
+  schema: z.ZodType<Payload>;
+};
+
+/** A fact in the past tense. Its `userId` is the key: events of one user stay in order. */
+export function defineEvent<const Name extends `${string}.${string}`, Payload extends { userId: string }>(
+  name: Name,
+  version: number,
+  schema: z.ZodType<Payload>,
+): EventType<Name, Payload> {
+  return { name, version, schema };
+}
+
+/** Announces a fact together with the change that made it true; outside a transaction it does not compile. */
+export async function emit<Payload extends { userId: string }>(
+  ctx: InTransaction,
+  event: EventType<string, Payload>,
+  payload: Payload,
+): Promise<void> {
+  await appendToOutbox(ctx.db, {
+    id: newId(),
+    key: payload.userId,
+    topic: event.name,
+    version: event.version,
+    payload: event.schema.parse(payload),
+    requestId: ctx.requestId,
+    traceparent: ctx.traceparent,
+  });
+}
+
+export type Job = {
+  event: EventType;
+  /** What stands for this job in switches, dead letters and logs: `<module>.<noun>.<verb>`. */
+  name: string;
+  run: (ctx: Ctx, payload: never) => Promise<void>;
+};
+
+/** What a module does when something was announced. It may run twice: make the second run harmless. */
+export function on<Payload extends { userId: string }>(
+  event: EventType<string, Payload>,
+  name: string,
+  run: (ctx: Ctx, payload: Payload) => Promise<void>,
+): Job {
+  return { event: event as unknown as EventType, name, run: run as Job["run"] };
+}
+
+/** The single row that a write or a look-up by key must give. */
+export function one<T>(rows: T[], otherwise?: () => AppError): T {
+  const [row] = rows;
+  if (row === undefined) throw otherwise?.() ?? new AppError("not_found", "there is nothing under this id");
+  return row;
+}
