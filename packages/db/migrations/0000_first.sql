@@ -9,7 +9,6 @@ CREATE TABLE "sessions" (
 	"user_id" uuid NOT NULL,
 	"id" uuid NOT NULL,
 	"counter" integer DEFAULT 0 NOT NULL,
-	"mac_key" "bytea" NOT NULL,
 	"rotated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp (3) with time zone NOT NULL,
 	"revoked_at" timestamp (3) with time zone,

@@ -31,21 +31,20 @@ export const credentials = pgTable(
   ],
 );
 
-/** One row a session, not a token: the refresh token is its id, a counter and a MAC made with the session's own key. */
+/** One row a session, not a token: a refresh token is the session's id and counter under a MAC, so nothing of it is stored. */
 export const sessions = pgTable(
   "sessions",
   {
     userId: uuid("user_id").notNull(),
     id: uuid().notNull(),
     counter: integer().notNull().default(0),
-    macKey: bytea("mac_key").notNull(),
     rotatedAt: instant("rotated_at").notNull().default(sql`now()`),
     expiresAt: instant("expires_at").notNull(),
     revokedAt: instant("revoked_at"),
     device: text().notNull().default(""),
     createdAt: createdAt(),
   },
-  // Room on every page keeps the rotation a heap-only update.
+  // The migration leaves room on every page, which keeps a rotation a heap-only update.
   (t) => [primaryKey({ columns: [t.userId, t.id] })],
 );
 

@@ -1,0 +1,4 @@
+export { userCreated } from "./events.ts";
+export { signingKeys } from "./keys.ts";
+export { router } from "./router.ts";
+export { createAccessVerifier } from "./tokens.ts";

@@ -1,0 +1,46 @@
+// What auth takes and gives. Pure, so that forms may import it.
+
+import { z } from "zod";
+import { isCommonPassword } from "./common-passwords.ts";
+
+export const Handle = z
+  .string()
+  .transform((text) => text.toLowerCase())
+  .pipe(z.string().regex(/^[a-z0-9_]{3,30}$/, "must be 3 to 30 of the letters a to z, digits and _"));
+
+export const Password = z
+  .string()
+  .min(10, "must have at least 10 characters")
+  .max(512, "must have at most 512 characters")
+  .refine(
+    (text) => !isCommonPassword(text),
+    "is on the list of common passwords; choose one that nobody would guess",
+  );
+
+export const Email = z
+  .string()
+  .max(254)
+  .pipe(z.email("must be an e-mail address"))
+  .transform((text) => text.toLowerCase());
+
+export const Register = z.object({ handle: Handle, email: Email, password: Password });
+export const Login = z.object({ login: z.string().min(1).max(254), password: z.string().min(1).max(512) });
+export const Refresh = z.object({ refreshToken: z.string().min(1).max(512) });
+
+export const Account = z.object({ id: z.string(), handle: z.string(), displayName: z.string() });
+export const SignedIn = z.object({
+  user: Account,
+  accessToken: z.string(),
+  refreshToken: z.string(),
+  expiresIn: z.number().int().describe("seconds until the access token ends"),
+});
+
+export const Session = z.object({
+  id: z.string(),
+  device: z.string(),
+  createdAt: z.string(),
+  lastUsedAt: z.string(),
+  expiresAt: z.string(),
+  current: z.boolean(),
+});
+export const SessionList = z.object({ items: z.array(Session), nextCursor: z.string().nullable() });

@@ -1,0 +1,11 @@
+// The one list of domains: their procedures and their jobs. api and workers read it and need no change for a new one.
+
+import * as auth from "./auth/index.ts";
+import * as feed from "./feed/index.ts";
+import { createRouter } from "./trpc.ts";
+import * as users from "./users/index.ts";
+
+export const appRouter = createRouter({ auth: auth.router, users: users.router, feed: feed.router });
+export type AppRouter = typeof appRouter;
+
+export const jobs = [...feed.jobs];
