@@ -1,0 +1,76 @@
+// status: what runs in a data folder, since when, and where it answers. Exit code 1 unless all of it is ready.
+import { type Command, dataDirOption } from "../command.ts";
+import { chosenDataDir } from "../data-dir.ts";
+import { readJson } from "../files.ts";
+import { readRunFile } from "../install.ts";
+import { memoryOf } from "../memory.ts";
+import { identify } from "../process-identity.ts";
+import { addressLines, dim, green, red, yellow } from "../screen.ts";
+import { leftBehind } from "../supervisor/left-behind.ts";
+import { lockHolder } from "../supervisor/lock.ts";
+import type { InstallState } from "../supervisor/supervisor.ts";
+
+export const command: Command = {
+  name: "status",
+  usage: "status [--data-dir DIR] [--json]",
+  text: "Shows the processes of an install and its addresses. Exit code 1 unless everything is ready.",
+  words: 0,
+  options: { ...dataDirOption, json: { type: "boolean", text: "one JSON object instead of a table" } },
+  async run(values) {
+    const dir = chosenDataDir(values);
+    const supervisor = lockHolder(dir.lockFile);
+    const state = readJson<InstallState>(dir.stateFile);
+    const left = supervisor ? [] : leftBehind(dir);
+    const phase = supervisor ? (state?.phase ?? "starting") : left.length ? "supervisor gone" : "stopped";
+    const processes = supervisor
+      ? (state?.processes ?? [])
+      : left.map(({ name, ...process }) => ({
+          name,
+          state: "unsupervised",
+          process,
+          since: "",
+          restarts: 0,
+        }));
+    const addresses = readRunFile(dir);
+    const healthy = phase === "ready" && processes.every((entry) => entry.state === "ready");
+    if (values.json) {
+      const { processes: _, ...where } = addresses ?? { processes: [] };
+      console.log(JSON.stringify({ phase, dataDir: dir.path, ...where, processes }, null, 2));
+      return healthy ? 0 : 1;
+    }
+    const shown = phase === "ready" ? green(phase) : phase === "stopped" ? phase : yellow(phase);
+    console.log(`Signalbox in ${dir.path}: ${shown}`);
+    if (supervisor) row("supervisor", "ready", supervisor.pid, state?.startedAt, 0);
+    for (const { name, state, process, since, restarts, ...rest } of processes)
+      row(name, state, process?.pid, since, restarts, "note" in rest ? rest.note : undefined);
+    if (phase === "supervisor gone")
+      console.log(
+        "\n  Nothing watches over these. Take them over: ./signalbox up; or end them: ./signalbox down",
+      );
+    else if (addresses) console.log(`\n${addressLines(addresses, undefined)}`);
+    return healthy ? 0 : 1;
+  },
+};
+
+function row(
+  name: string,
+  state: string,
+  pid: number | undefined,
+  since: string | undefined,
+  restarts: number,
+  note?: string,
+) {
+  const memory = pid && identify(pid) ? `${Math.round(memoryOf(pid) / 1e6)} MB` : "";
+  const paint = state === "ready" ? green : state === "stopped" ? red : yellow;
+  const times = restarts ? `restarted ${restarts}×` : "";
+  const facts = [since ? `since ${age(since)}` : "", times, note ?? ""].filter(Boolean).join(", ");
+  console.log(
+    `  ${name.padEnd(12)} ${paint(state.padEnd(13))} ${String(pid ?? "").padEnd(8)} ${memory.padEnd(8)} ${dim(facts)}`,
+  );
+}
+
+function age(since: string): string {
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(since)) / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}

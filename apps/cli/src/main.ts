@@ -1,0 +1,70 @@
+// The command line: finds the command, reads its words, and turns every failure into one line and exit code 1.
+import { type Command, commandHelp, readArguments } from "./command.ts";
+import { Fault, faultLine, toFault } from "./fault.ts";
+import { nearest } from "./nearest.ts";
+import { platformVersion } from "./repository.ts";
+
+const commands: Record<string, { text: string; load: () => Promise<{ command: Command }> }> = {
+  up: { text: "start the platform on this machine", load: () => import("./commands/up.ts") },
+  down: { text: "stop it", load: () => import("./commands/down.ts") },
+  status: { text: "show what runs, and where", load: () => import("./commands/status.ts") },
+  logs: { text: "show the logs of all services or of one", load: () => import("./commands/logs.ts") },
+  doctor: {
+    text: "check the machine and every dependency, and name the mend",
+    load: () => import("./commands/doctor.ts"),
+  },
+  test: { text: "run the tests", load: () => import("./commands/test.ts") },
+  check: { text: "format, lint, types, dead code", load: () => import("./commands/check.ts") },
+  bench: { text: "run a benchmark", load: () => import("./commands/bench.ts") },
+};
+
+function help(): string {
+  return [
+    `Signalbox ${platformVersion()}`,
+    "",
+    "./signalbox COMMAND [OPTIONS]",
+    "",
+    ...Object.entries(commands).map(([name, { text }]) => `  ${name.padEnd(10)}${text}`),
+    "",
+    "./signalbox COMMAND --help shows a command's options.",
+  ].join("\n");
+}
+
+async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "--version" || name === "-v" || name === "version") {
+    console.log(platformVersion());
+    return 0;
+  }
+  if (name === undefined || name === "--help" || name === "-h" || (name === "help" && !rest[0])) {
+    console.log(help());
+    return 0;
+  }
+  const wanted = name === "help" ? rest[0]! : name;
+  const entry = Object.hasOwn(commands, wanted) ? commands[wanted] : undefined;
+  if (!entry) {
+    const near = nearest(wanted, Object.keys(commands));
+    throw new Fault(
+      `Unknown command "${wanted}".`,
+      near ? `Did you mean "${near}"? See: ./signalbox help` : "See: ./signalbox help",
+    );
+  }
+  const { command } = await entry.load();
+  if (name === "help" || rest.includes("--help") || rest.includes("-h")) {
+    console.log(commandHelp(command));
+    return 0;
+  }
+  const { values, words } = readArguments(command, rest);
+  return command.run(values, words);
+}
+
+// A reader that went away (`| head`) is not a failure of ours.
+process.stdout.on("error", () => process.exit(0));
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (process.argv.includes("--debug")) console.error(error);
+  console.error(`signalbox: ${faultLine(toFault(error))}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,27 @@
+// One-shot before the roles start: checks that the database will do, makes it if it is ours, and migrates it.
+// A process of its own, so that the long-lived supervisor never loads a database client.
+
+import { requireUsableDatabase } from "./database-checks.ts";
+import { faultLine, toFault } from "./fault.ts";
+
+export type Answer = { done: true } | { message: string; mend: string };
+
+async function prepare(): Promise<void> {
+  const url = process.env.DATABASE_DIRECT_URL || process.env.DATABASE_URL;
+  if (!url) throw new Error("DATABASE_URL is not set");
+  await requireUsableDatabase(url, { create: process.argv.includes("--create") });
+  const { migrate } = await import("@signalbox/db/migrate");
+  await migrate(url);
+}
+
+try {
+  await prepare();
+  process.send?.({ done: true } satisfies Answer);
+} catch (error) {
+  console.error(error);
+  const { message, mend } = toFault(error);
+  if (process.send) process.send({ message, mend } satisfies Answer);
+  else console.error(faultLine(toFault(error)));
+  process.exitCode = 1;
+}
+process.disconnect?.();
