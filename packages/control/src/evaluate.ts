@@ -1,0 +1,109 @@
+// The decisions over a settings document: pure, no I/O, no clock of their own. What does not change between two documents is
+// worked out once per document and name, so that asking for it in a request is one look-up.
+
+import { bucketOf, isWithin } from "./bucket.ts";
+import {
+  type CanarySetting,
+  holding,
+  type LimitLayer,
+  type LimitSetting,
+  pathOf,
+  type Settings,
+  type SwitchLayer,
+  type SwitchSetting,
+} from "./settings.ts";
+
+/** One key that can switch a name off. */
+type OffRule = { key: string; setting: SwitchSetting; salt: string };
+
+export type Off = { key: string; layer: SwitchLayer };
+export type Limit = { key: string; value: LimitLayer };
+
+export type Rules = {
+  readonly settings: Settings;
+  /** What switches this call off, or undefined: it may go on. */
+  off(name: string, unit: string, nowMs: number): SwitchLayer | undefined;
+  /** The same for the console: which key decides, whoever the caller is. */
+  decides(name: string, nowMs: number): Off | undefined;
+  /** The limit set on this name or the nearest prefix of it. */
+  limitOf(name: string, nowMs: number): Limit | undefined;
+  /** The limit under exactly this key. */
+  limitAt(key: string, nowMs: number): Limit | undefined;
+  canaryOf(service: string): CanarySetting | undefined;
+};
+
+// Names come from code, but a caller of `off` with made-up ones must not grow the map for ever.
+const maxNames = 10_000;
+
+export function compile(settings: Settings): Rules {
+  const switchKeys = Object.keys(settings.switches).length;
+  const offRules = new Map<string, OffRule[]>();
+  const limits = new Map<string, [string, LimitSetting] | null>();
+  const canaries = new Map(
+    settings.canaries.flatMap((canary) =>
+      canary.target.kind === "release" ? [[canary.target.service, canary] as const] : [],
+    ),
+  );
+
+  function rulesOf(name: string): OffRule[] {
+    let rules = offRules.get(name);
+    if (rules === undefined) {
+      rules = pathOf(name).flatMap((key) => {
+        const setting = settings.switches[key];
+        return setting ? [{ key, setting, salt: setting.salt ?? key }] : [];
+      });
+      if (offRules.size >= maxNames) offRules.clear();
+      offRules.set(name, rules);
+    }
+    return rules;
+  }
+
+  // The most exact key decides. A broader key that was switched off later counts as well: whoever switches off `feed` at
+  // night means all of it, also what someone switched on one by one last month.
+  function find(name: string, nowMs: number, unit: string | undefined): Off | undefined {
+    let newest = -1;
+    for (const { key, setting, salt } of rulesOf(name)) {
+      const layer = setting.expiresAt === null ? setting : holding<SwitchLayer>(setting, nowMs);
+      if (layer === undefined || layer.order < newest) continue;
+      newest = layer.order;
+      if (layer.state === "off" && (unit === undefined || isWithin(layer.share, salt, unit)))
+        return { key, layer };
+    }
+    return undefined;
+  }
+
+  function limitSettingOf(name: string): [string, LimitSetting] | null {
+    let found = limits.get(name);
+    if (found === undefined) {
+      const key = pathOf(name).find((at) => settings.limits[at] !== undefined);
+      found = key === undefined ? null : [key, settings.limits[key]!];
+      if (limits.size >= maxNames) limits.clear();
+      limits.set(name, found);
+    }
+    return found;
+  }
+
+  const limitNow = (key: string, setting: LimitSetting, nowMs: number): Limit | undefined => {
+    const value = setting.expiresAt === null ? setting : holding<LimitLayer>(setting, nowMs);
+    return value && { key, value };
+  };
+
+  return {
+    settings,
+    off: switchKeys === 0 ? () => undefined : (name, unit, nowMs) => find(name, nowMs, unit)?.layer,
+    decides: (name, nowMs) => find(name, nowMs, undefined),
+    limitOf(name, nowMs) {
+      const found = limitSettingOf(name);
+      return found === null ? undefined : limitNow(found[0], found[1], nowMs);
+    },
+    limitAt(key, nowMs) {
+      const setting = settings.limits[key];
+      return setting && limitNow(key, setting, nowMs);
+    },
+    canaryOf: (service) => canaries.get(service),
+  };
+}
+
+/** Stable or canary: the same unit always gets the same answer at the same weight, and keeps it while the weight grows. */
+export const isCanary = (canary: CanarySetting, unit: string): boolean =>
+  canary.weight > 0 && bucketOf(canary.salt, unit) < Math.round(canary.weight * 1_000);

@@ -1,0 +1,134 @@
+// What the log folds into: one document, every field with a default, so that an empty one is a working platform.
+
+import { z } from "zod";
+
+/** `feed.post.create`, a prefix of it that stands for all below, or `*`. */
+export const settingKey = z
+  .string()
+  .max(200)
+  .regex(/^(\*|[a-zA-Z][\w-]*(\.[\w-]+)*)$/, "must look like feed.post.create, a prefix of it, or *");
+
+/** Postgres and the hash chain take neither NUL nor half of a character. */
+const plainText = z
+  .string()
+  .refine((text) => !text.includes("\0") && text.isWellFormed(), "must be plain Unicode text without NUL");
+
+export const reasonText = plainText.min(1).max(500);
+export const messageText = plainText.max(500);
+
+const instant = z.iso.datetime({ offset: true });
+
+export const actor = z.object({ kind: z.string(), id: z.string(), name: z.string() });
+
+/** Who decided a value, why, and until when it holds. */
+const provenance = {
+  reason: z.string().default(""),
+  /** Past this instant the value is as if it had been taken back; every process sees to that by its own clock. */
+  expiresAt: instant.nullable().default(null),
+  /** The event that last touched this key. */
+  revision: z.number().int().min(0).default(0),
+  /** The event that decided this value: a revert brings back an old value together with its age. */
+  order: z.number().int().min(0).default(0),
+  changedAt: instant.nullable().default(null),
+  changedBy: actor.nullable().default(null),
+};
+
+const switchValue = {
+  state: z.enum(["on", "off"]).default("on"),
+  /** How many of a hundred callers an "off" meets. */
+  share: z.number().min(0).max(100).default(100),
+  /** What callers read. `reason` never leaves. */
+  message: z.string().default(""),
+  /** Decides which callers a share meets; kept over pauses so that the same ones are met again. */
+  salt: z.string().nullable().default(null),
+};
+
+const limitValue = {
+  rate: z.number().positive().max(1_000_000),
+  burst: z.number().int().min(1).max(10_000_000),
+  /** `rate` is a number of calls in this many seconds. */
+  perSeconds: z.number().positive().max(86_400).default(1),
+  /** Whose calls are counted together; an account's are counted by the verb that knows the account. */
+  by: z.enum(["caller", "address", "account"]).default("caller"),
+};
+
+const switchLayer = z.object({ ...switchValue, ...provenance });
+const limitLayer = z.object({ ...limitValue, ...provenance });
+
+/** `afterwards` is what holds once this value has expired: the first of it that has not expired itself. */
+export const switchSetting = switchLayer.extend({ afterwards: z.array(switchLayer).default([]) });
+export const limitSetting = limitLayer.extend({ afterwards: z.array(limitLayer).default([]) });
+
+export const defaultLimits = {
+  user: { rate: 200, burst: 1_000, by: "caller" },
+  address: { rate: 1_000, burst: 5_000, by: "address" },
+  "auth.account.register": { rate: 20, burst: 200, by: "address" },
+  "auth.session.refresh": { rate: 50, burst: 400, by: "address" },
+  /** Failed sign-ins of one account. */
+  "auth.session.create": { rate: 10, burst: 10, perSeconds: 900, by: "account" },
+} as const satisfies Record<string, z.input<typeof limitSetting>>;
+
+export const canarySetting = z.object({
+  id: z.string(),
+  target: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("switch"), key: settingKey }),
+    z.object({ kind: z.literal("release"), service: z.string(), version: z.string() }),
+  ]),
+  /** Of a hundred callers, how many get the canary. */
+  weight: z.number().min(0).max(100).default(0),
+  salt: z.string(),
+});
+
+export const settingsSchema = z.object({
+  switches: z.record(settingKey, switchSetting).default({}),
+  limits: z
+    .record(settingKey, limitSetting)
+    .default({})
+    .transform((given) => ({ ...parsedDefaultLimits, ...given })),
+  shed: z
+    .object({
+      maxInFlight: z.number().int().min(1).default(2_000),
+      /** Of `maxInFlight`, up to which percentage calls of lesser priority are taken. */
+      normalPercent: z.number().min(0).max(100).default(90),
+      backgroundPercent: z.number().min(0).max(100).default(60),
+      /** Mean delay of the event loop over a second at which background calls are refused; four times it: normal ones too. */
+      eventLoopDelayMs: z.number().positive().default(300),
+    })
+    .prefault({}),
+  canaries: z.array(canarySetting).default([]),
+});
+
+const parsedDefaultLimits: Record<string, z.output<typeof limitSetting>> = Object.fromEntries(
+  Object.entries(defaultLimits).map(([key, limit]) => [key, limitSetting.parse(limit)]),
+);
+
+export type Settings = z.output<typeof settingsSchema>;
+export type SettingsInput = z.input<typeof settingsSchema>;
+export type SwitchSetting = z.output<typeof switchSetting>;
+export type SwitchLayer = z.output<typeof switchLayer>;
+export type LimitSetting = z.output<typeof limitSetting>;
+export type LimitLayer = z.output<typeof limitLayer>;
+export type CanarySetting = z.output<typeof canarySetting>;
+export type ControlActor = z.output<typeof actor>;
+
+export const defaultSettings: Settings = settingsSchema.parse({});
+
+/** The names under which `feed.post.create` may be set, most exact first. */
+export function pathOf(name: string): string[] {
+  const path: string[] = [];
+  for (let at = name; at !== ""; at = at.slice(0, Math.max(at.lastIndexOf("."), 0))) path.push(at);
+  if (name !== "*") path.push("*");
+  return path;
+}
+
+/** The value that holds at an instant, or undefined where all of them have expired. */
+export function holding<Layer extends { expiresAt: string | null }>(
+  setting: Layer & { afterwards: Layer[] },
+  nowMs: number,
+): Layer | undefined {
+  if (!expired(setting, nowMs)) return setting;
+  return setting.afterwards.find((layer) => !expired(layer, nowMs));
+}
+
+export const expired = ({ expiresAt }: { expiresAt: string | null }, nowMs: number): boolean =>
+  expiresAt !== null && Date.parse(expiresAt) <= nowMs;

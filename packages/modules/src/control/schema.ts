@@ -1,0 +1,208 @@
+// What operators send and read. Pure, so that console forms use the same rules as the server.
+
+import { messageText, reasonText, settingKey } from "@signalbox/control/settings";
+import { z } from "zod";
+
+const instant = z.iso.datetime({ offset: true });
+/** An end in the past would be a change that never holds. */
+const endInstant = instant.nullable().optional();
+
+/** Without a limit an operator gets everything. */
+export const OperatorPage = z.object({
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  cursor: z.string().max(200).optional(),
+});
+const listOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+
+export const ActorShape = z.object({ kind: z.string(), id: z.string(), name: z.string() });
+
+export const Confirmations = z.object({
+  /** Null: the registry is gone, so nobody knows how many there are. */
+  expected: z.number().int().nullable(),
+  confirmed: z.number().int(),
+  slowestMs: z.number().nullable(),
+  missing: z.array(z.string()),
+});
+export const Changed = z.object({ version: z.number().int(), confirmations: Confirmations });
+
+export const SwitchState = z.enum(["on", "off"]);
+export const SwitchItem = z.object({
+  key: z.string(),
+  kind: z.enum(["all", "prefix", "procedure", "job"]),
+  state: SwitchState,
+  share: z.number(),
+  message: z.string(),
+  reason: z.string(),
+  expiresAt: z.string().nullable(),
+  /** 0: never touched. */
+  revision: z.number().int(),
+  changedAt: z.string().nullable(),
+  changedBy: ActorShape.nullable(),
+  /** What calls meet: a prefix may switch off what is on by itself. */
+  effective: z.object({ state: SwitchState, share: z.number(), by: z.string().nullable() }),
+});
+export const SwitchList = listOf(SwitchItem);
+export const SwitchKey = z.object({ key: settingKey });
+export const SetSwitch = z.object({
+  key: settingKey,
+  state: SwitchState,
+  share: z.number().min(0).max(100).optional(),
+  message: messageText.optional(),
+  reason: reasonText,
+  expiresAt: endInstant,
+});
+
+export const AuditEvent = z.object({
+  revision: z.number().int(),
+  id: z.string(),
+  at: z.string(),
+  actor: ActorShape,
+  kind: z.string(),
+  key: z.string(),
+  before: z.unknown(),
+  after: z.unknown(),
+  reason: z.string(),
+  expiresAt: z.string().nullable(),
+  requestId: z.string(),
+  previousHash: z.string(),
+  hash: z.string(),
+});
+export const History = OperatorPage.extend({ key: settingKey });
+export const AuditQuery = OperatorPage.extend({ key: settingKey.optional(), at: instant.optional() });
+/** Newest first; with `at` also the whole state at that instant. */
+export const AuditList = listOf(AuditEvent).extend({
+  state: z
+    .object({ at: z.string(), revision: z.number().int(), settings: z.unknown() })
+    .nullable()
+    .optional(),
+});
+export const EventList = listOf(AuditEvent);
+export const AuditVerdict = z.object({
+  ok: z.boolean(),
+  checked: z.number().int(),
+  head: z.object({ revision: z.number().int(), hash: z.string() }),
+  /** The first event that does not fit, and why. */
+  fault: z.object({ revision: z.number().int(), why: z.string() }).nullable(),
+});
+
+export const GoldenWindow = z.enum(["30s", "5m", "1h"]);
+export const GoldenBy = z.enum(["endpoint", "service", "version", "track"]);
+export const GoldenQuery = z.object({
+  window: GoldenWindow.default("30s"),
+  by: GoldenBy.default("endpoint"),
+});
+export const GoldenItem = z.object({
+  key: z.string(),
+  rps: z.number(),
+  requests: z.number().int(),
+  errors: z.number().int(),
+  /** 0 to 1; errors of requests. */
+  errorRate: z.number(),
+  /** By switches, limits and shedding; not errors. */
+  refused: z.number().int(),
+  /** Milliseconds; null where nothing was answered. */
+  p50: z.number().nullable(),
+  p95: z.number().nullable(),
+  p99: z.number().nullable(),
+});
+export const InstanceSaturation = z.object({
+  instance: z.string(),
+  name: z.string(),
+  /** Cores in use: 1 is one whole core. */
+  cpu: z.number(),
+  eventLoopDelayMs: z.number(),
+  memoryBytes: z.number(),
+  heapBytes: z.number(),
+  inFlight: z.number(),
+  pool: z.object({ size: z.number(), inUse: z.number(), waiting: z.number() }).nullable(),
+});
+export const ErrorSignature = z.object({
+  code: z.string(),
+  endpoint: z.string(),
+  message: z.string(),
+  count: z.number().int(),
+  requestId: z.string(),
+});
+export const Golden = z.object({
+  at: z.string(),
+  window: GoldenWindow,
+  by: GoldenBy,
+  /** The seconds that the counts cover. */
+  seconds: z.number(),
+  /** Redis is away: what this process alone has seen. */
+  partial: z.boolean(),
+  items: z.array(GoldenItem),
+  saturation: z.object({
+    cpu: z.number(),
+    eventLoopDelayMs: z.number(),
+    memoryBytes: z.number(),
+    inFlight: z.number(),
+    instances: z.array(InstanceSaturation),
+  }),
+  errorSignatures: z.array(ErrorSignature),
+});
+
+export const ServiceItem = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.string(),
+  version: z.string(),
+  track: z.enum(["stable", "canary"]),
+  zone: z.string(),
+  pid: z.number().int(),
+  address: z.string().nullable(),
+  health: z.enum(["pass", "warn", "fail"]),
+  startedAt: z.string(),
+  lastSeenMs: z.number(),
+  /** The revision of the settings that it enforces; null where it holds none. */
+  revision: z.number().int().nullable(),
+  /** Keys that a file on its machine decides. */
+  overridden: z.array(z.string()),
+});
+/** `known` is false where the registry is away: an empty list then says nothing. */
+export const ServiceList = listOf(ServiceItem).extend({
+  known: z.boolean(),
+  /** The newest revision that this answer knows of. */
+  revision: z.number().int(),
+});
+
+export const LimitItem = z.object({
+  key: z.string(),
+  rate: z.number(),
+  burst: z.number().int(),
+  perSeconds: z.number(),
+  by: z.enum(["caller", "address", "account"]),
+  isDefault: z.boolean(),
+  reason: z.string(),
+  expiresAt: z.string().nullable(),
+  revision: z.number().int(),
+  changedAt: z.string().nullable(),
+  changedBy: ActorShape.nullable(),
+});
+export const LimitList = listOf(LimitItem);
+export const SetLimit = z.object({
+  key: settingKey,
+  rate: z.number().positive().max(1_000_000),
+  burst: z.number().int().min(1).max(10_000_000),
+  reason: reasonText,
+  expiresAt: endInstant,
+});
+
+export const OpenSession = z.object({ token: z.string().min(1).max(2_000) });
+export const Operator = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(["viewer", "operator", "admin"]),
+});
+export const Session = z.object({ operator: Operator, expiresAt: z.string().nullable() });
+
+export type SwitchItem = z.infer<typeof SwitchItem>;
+export type SetSwitch = z.infer<typeof SetSwitch>;
+export type SetLimit = z.infer<typeof SetLimit>;
+export type Changed = z.infer<typeof Changed>;
+export type Golden = z.infer<typeof Golden>;
+export type GoldenQuery = z.infer<typeof GoldenQuery>;
+export type ServiceItem = z.infer<typeof ServiceItem>;
+export type LimitItem = z.infer<typeof LimitItem>;
+export type AuditEvent = z.infer<typeof AuditEvent>;
