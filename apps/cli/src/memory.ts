@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-export function memoryOf(pid: number): number {
+export function memoryOf(pid: number, withDescendants = true): number {
   if (process.platform !== "linux") {
     try {
       return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) * 1024;
@@ -10,6 +10,7 @@ export function memoryOf(pid: number): number {
       return 0;
     }
   }
+  if (!withDescendants) return ownMemory(pid);
   return [pid, ...descendants(pid)].reduce((sum, each) => sum + ownMemory(each), 0);
 }
 

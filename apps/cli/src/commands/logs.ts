@@ -123,8 +123,7 @@ export function show(service: string, text: string): { time: string; text: strin
     line = JSON.parse(text) as Line;
     if (typeof line !== "object" || line === null) throw new Error();
   } catch {
-    const stamp = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) (?:UTC|GMT) /.exec(text);
-    return { time: stamp ? `${stamp[1]}T${stamp[2]}Z` : "", text: `${dim(label)} ${text}` };
+    return { time: engineTime(text), text: `${dim(label)} ${text}` };
   }
   const time = line.time === undefined ? "" : new Date(line.time).toISOString();
   const level = String(
@@ -143,4 +142,13 @@ export function show(service: string, text: string): { time: string; text: strin
   ];
   if (line.requestId) words.push(dim(`requestId=${line.requestId}`));
   return { time, text: words.join(" ") };
+}
+
+// Postgres and Redis write their own lines, both in UTC.
+function engineTime(text: string): string {
+  const postgres = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) UTC /.exec(text);
+  if (postgres) return `${postgres[1]}T${postgres[2]}Z`;
+  const redis = /^\d+:[A-Z] (\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) /.exec(text);
+  const at = redis ? new Date(`${redis[1]}Z`) : undefined;
+  return at && !Number.isNaN(at.getTime()) ? at.toISOString() : "";
 }

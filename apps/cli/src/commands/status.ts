@@ -60,7 +60,7 @@ function row(
   restarts: number,
   note?: string,
 ) {
-  const memory = pid && identify(pid) ? `${Math.round(memoryOf(pid) / 1e6)} MB` : "";
+  const memory = pid && identify(pid) ? `${Math.round(memoryOf(pid, name !== "supervisor") / 1e6)} MB` : "";
   const paint = state === "ready" ? green : state === "stopped" ? red : yellow;
   const times = restarts ? `restarted ${restarts}×` : "";
   const facts = [since ? `since ${age(since)}` : "", times, note ?? ""].filter(Boolean).join(", ");
