@@ -1,10 +1,11 @@
 // The three kinds of procedure, and what every call of one passes: who calls, the gateway, then the verb.
 // The official tRPC handler and the fast path of apps/api both go through `enter`, so there is one behaviour.
 
-import { AppError, errorTable, type FieldError, toProblem } from "@signalbox/core/errors";
+import { AppError, type ErrorCode, errorTable, type FieldError, toProblem } from "@signalbox/core/errors";
 import { nameDatabaseFault } from "@signalbox/db";
 import type { Call } from "@signalbox/gateway/pipeline";
 import { initTRPC, TRPCError } from "@trpc/server";
+import { TRPC_ERROR_CODES_BY_KEY } from "@trpc/server/rpc";
 import { ZodError } from "zod";
 import type { AsOperator, AsUser, Ctx } from "./ctx.ts";
 
@@ -19,30 +20,34 @@ export type Meta = {
   /** The least role an operator needs. */
   role?: "viewer" | "operator" | "admin";
   summary?: string;
+  /** Takes If-Match: the description then says so, and that 412 can come back. */
+  ifMatch?: true;
 };
 
 const trpc = initTRPC
   .context<Ctx>()
   .meta<Meta>()
   .create({
-    errorFormatter({ shape, error, ctx }) {
-      const problem = toProblem(nameError(error), ctx?.requestId ?? "unknown");
-      // The stack that tRPC adds in development never leaves, in no environment.
-      const { stack: _stack, ...data } = shape.data;
-      return {
-        ...shape,
-        message: problem.detail,
-        data: { ...data, httpStatus: problem.status, code: problem.code, ...extras(problem) },
-      };
-    },
+    // The stack that tRPC adds in development never leaves, in no environment: the shape is ours from the ground.
+    errorFormatter: ({ error, ctx, path }) =>
+      toErrorShape(nameError(error), ctx?.requestId ?? "unknown", path),
   });
 
-function extras({ requestId, errors, retryAfterMs, title }: ReturnType<typeof toProblem>) {
+/** A refusal as tRPC's clients read it: their outer shape, our words in `data`. */
+export function toErrorShape(error: AppError, requestId: string, path?: string) {
+  const { code, status, title, detail, errors, retryAfterMs } = toProblem(error, requestId);
   return {
-    title,
-    requestId,
-    ...(errors ? { errors } : {}),
-    ...(retryAfterMs !== undefined ? { retryAfterMs } : {}),
+    message: detail,
+    code: TRPC_ERROR_CODES_BY_KEY[errorTable[code].trpc],
+    data: {
+      code,
+      httpStatus: status,
+      ...(path === undefined ? {} : { path }),
+      title,
+      requestId,
+      ...(errors ? { errors } : {}),
+      ...(retryAfterMs !== undefined ? { retryAfterMs } : {}),
+    },
   };
 }
 
@@ -50,12 +55,11 @@ function extras({ requestId, errors, retryAfterMs, title }: ReturnType<typeof to
 export function nameError(error: unknown): AppError {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (at instanceof AppError) return at;
-    if (at instanceof ZodError) return invalid(at);
   }
-  if (error instanceof TRPCError && error.cause === undefined) {
-    const row = Object.entries(errorTable).find(([, { trpc: code }]) => code === error.code);
-    if (row && row[0] !== "internal")
-      return new AppError(row[0] as AppError["code"], error.message, { cause: error });
+  if (error instanceof TRPCError && error.code !== "INTERNAL_SERVER_ERROR") {
+    // Only here is a ZodError about what the caller sent; anywhere else we broke a shape of our own.
+    if (error.code === "BAD_REQUEST" && error.cause instanceof ZodError) return invalid(error.cause);
+    return new AppError(codeOf(error), error.message, { cause: error });
   }
   return (
     nameDatabaseFault(error) ??
@@ -65,8 +69,17 @@ export function nameError(error: unknown): AppError {
   );
 }
 
+function codeOf(error: TRPCError): ErrorCode {
+  const codes = Object.keys(errorTable) as ErrorCode[];
+  return codes.find((code) => errorTable[code].trpc === error.code) ?? "malformed";
+}
+
+const maxFieldErrors = 50;
+
 export function invalid(error: ZodError): AppError {
-  const errors: FieldError[] = error.issues.map(({ path, message }) => ({ field: path.join("."), message }));
+  const errors: FieldError[] = error.issues
+    .slice(0, maxFieldErrors)
+    .map(({ path, message }) => ({ field: path.join("."), message }));
   return new AppError(
     "invalid",
     errors.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join("; "),
@@ -104,20 +117,29 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
   };
 }
 
-/** The door of a procedure. Operator calls skip the gateway: no one locks himself out. */
-export function enter<T>(
+/**
+ * The door of a procedure. Operator calls skip the gateway: no one locks himself out. What fails behind the door
+ * reaches the stages, and whoever called, as an AppError.
+ */
+export async function enter<T>(
   ctx: Ctx,
   name: string,
   meta: Meta | undefined,
-  run: (ctx: Ctx) => Promise<T>,
+  run: (ctx: Ctx) => T | Promise<T>,
 ): Promise<T> {
   admit(ctx, meta);
-  if (meta?.auth === "operator") return run(ctx);
   const call = toCall(ctx, name, meta);
-  return ctx.gateway(call, () => run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant }));
+  const inside = async () => {
+    try {
+      return await run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant });
+    } catch (error) {
+      throw nameError(error);
+    }
+  };
+  return meta?.auth === "operator" ? inside() : ctx.gateway(call, inside);
 }
 
-const procedure = trpc.procedure.use(async ({ ctx, path, meta, next }) =>
+const door = trpc.middleware(({ ctx, path, meta, next }) =>
   enter(ctx, path, meta, async (inner) => {
     const result = await next({ ctx: inner });
     // tRPC hands failure on as a value; stages see it as the throw that it was.
@@ -125,14 +147,19 @@ const procedure = trpc.procedure.use(async ({ ctx, path, meta, next }) =>
     return result;
   }),
 );
-
-export const guestProcedure = procedure.meta({ auth: "guest" });
 // The casts narrow what `admit` has checked by the time a resolver runs.
-export const userProcedure = procedure
-  .meta({ auth: "user" })
-  .use(({ ctx, next }) => next({ ctx: ctx as AsUser }));
-export const operatorProcedure = procedure
-  .meta({ auth: "operator" })
-  .use(({ ctx, next }) => next({ ctx: ctx as AsOperator }));
+const asUser = trpc.middleware(({ ctx, next }) => next({ ctx: ctx as AsUser }));
+const asOperator = trpc.middleware(({ ctx, next }) => next({ ctx: ctx as AsOperator }));
+
+const doors = new Set<unknown>(door._middlewares);
+const casts = new Set<unknown>([...asUser._middlewares, ...asOperator._middlewares]);
+/** What the fast path may take apart: `enter` it calls itself, a cast does nothing at run time. */
+export const middlewareKind = (middleware: unknown): "door" | "cast" | undefined =>
+  doors.has(middleware) ? "door" : casts.has(middleware) ? "cast" : undefined;
+
+const procedure = trpc.procedure.use(door);
+export const guestProcedure = procedure.meta({ auth: "guest" });
+export const userProcedure = procedure.meta({ auth: "user" }).use(asUser);
+export const operatorProcedure = procedure.meta({ auth: "operator" }).use(asOperator);
 
 export const createRouter = trpc.router;

@@ -1,0 +1,73 @@
+// Who calls, and with what: one ctx a request, for either port. Runs before the body is read.
+
+import { createHash, timingSafeEqual } from "node:crypto";
+import { verifyOperatorSession } from "@signalbox/control/operator-session";
+import { AppError } from "@signalbox/core/errors";
+import { acceptRequestId, childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
+import { createAccessVerifier } from "@signalbox/modules/auth";
+import type { Actor, Ctx, Deps } from "@signalbox/modules/ctx";
+import type { FastifyRequest } from "fastify";
+
+const guest: Actor = { kind: "guest" };
+const bearerForm = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
+
+/** For the gateway's port: end users by access token. */
+export function createPublicCtx(deps: Deps): (request: FastifyRequest) => Promise<Ctx> {
+  const verifyAccess = createAccessVerifier(deps);
+  return async (request) => {
+    const token = bearer(request);
+    return toCtx(deps, request, token === undefined ? guest : await verifyAccess(token));
+  };
+}
+
+/** For the operators' port: a script's token, or the console's session cookie. */
+export function createOperatorCtx(
+  deps: Deps,
+  operatorToken: string | undefined,
+): (request: FastifyRequest) => Promise<Ctx> {
+  const expected = operatorToken === undefined ? undefined : digest(operatorToken);
+  const script: Actor = { kind: "operator", id: "script", name: "operator token", role: "admin" };
+
+  return async (request) => {
+    const token = bearer(request);
+    if (token !== undefined) {
+      if (!expected || !timingSafeEqual(digest(token), expected))
+        throw new AppError("unauthorized", "this is not this install's operator token");
+      return toCtx(deps, request, script);
+    }
+    const cookie = /(?:^|; *)sb_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
+    const session = cookie === undefined ? undefined : verifyOperatorSession(deps.secret, cookie, deps.now());
+    return toCtx(
+      deps,
+      request,
+      session ? { kind: "operator", id: session.id, name: session.name, role: session.role } : guest,
+    );
+  };
+}
+
+function bearer(request: FastifyRequest): string | undefined {
+  const { authorization } = request.headers;
+  if (authorization === undefined) return undefined;
+  const token = bearerForm.exec(authorization)?.[1];
+  if (token === undefined)
+    throw new AppError("unauthorized", "the Authorization header must be: Bearer <token>");
+  return token;
+}
+
+function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
+  const { headers } = request;
+  const ifMatch = headers["if-match"];
+  return {
+    ...deps,
+    actor,
+    requestId: acceptRequestId(headers["x-request-id"]),
+    traceparent: formatTraceparent(childOf(readTraceparent(headers.traceparent as string | undefined))),
+    variant: "stable",
+    address: request.ip,
+    userAgent: headers["user-agent"] ?? "",
+    ...(ifMatch === undefined ? {} : { ifMatch }),
+    answer: { headers: {} },
+  };
+}
+
+const digest = (text: string) => createHash("sha256").update(text).digest();

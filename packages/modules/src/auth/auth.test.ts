@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { testWorld, type World } from "../testing.ts";
+import { isCommonPassword } from "./common-passwords.ts";
+import { createAccessVerifier, openRefresh, sealRefresh } from "./tokens.ts";
+
+let world: World;
+before(async () => {
+  world = await testWorld();
+});
+after(() => world.close());
+
+const refused = (code: string) => (error: { cause?: { code?: string } }) => error.cause?.code === code;
+const person = (handle: string) => ({
+  handle,
+  email: `${handle}@example.test`,
+  password: "a phrase long enough",
+});
+
+test("a registered person signs in by handle in any case, and by e-mail", async () => {
+  const guest = world.guest();
+  const made = await guest.auth.account.register(person("Ann_In"));
+  assert.equal(made.user.handle, "ann_in");
+  for (const login of ["ann_in", "ANN_IN", "ann_in@EXAMPLE.test"]) {
+    const { user } = await guest.auth.session.create({ login, password: "a phrase long enough" });
+    assert.equal(user.id, made.user.id);
+  }
+});
+
+test("a wrong password and an unknown login are refused in the same words", async () => {
+  const guest = world.guest();
+  await guest.auth.account.register(person("bob_wrong"));
+  const words: string[] = [];
+  for (const login of ["bob_wrong", "nobody_here", "nobody@example.test"]) {
+    await guest.auth.session
+      .create({ login, password: "not the phrase" })
+      .catch((error) => words.push(error.cause.message));
+  }
+  assert.equal(words.length, 3);
+  assert.equal(new Set(words).size, 1);
+});
+
+test("a taken handle is a conflict; a known e-mail address is not told", async () => {
+  const guest = world.guest();
+  await guest.auth.account.register(person("cat_taken"));
+  await assert.rejects(guest.auth.account.register(person("CAT_taken")), refused("conflict"));
+  const twin = await guest.auth.account.register({ ...person("cat_twin"), email: "cat_taken@example.test" });
+  assert.equal(twin.user.handle, "cat_twin");
+});
+
+test("an access token is verified without the database, and not after its end", async () => {
+  const { accessToken, user } = await world.guest().auth.account.register(person("dan_token"));
+  const verify = createAccessVerifier(world.deps);
+  assert.equal((await verify(accessToken)).id, user.id);
+  const later = createAccessVerifier({ ...world.deps, now: () => new Date(Date.now() + 16 * 60_000) });
+  await assert.rejects(later(accessToken), { code: "unauthorized" });
+  const [head, body, signature] = accessToken.split(".");
+  const forged = Buffer.from(
+    JSON.stringify({ ...JSON.parse(Buffer.from(body!, "base64url").toString()), sub: "someone else" }),
+  );
+  await assert.rejects(verify(`${head}.${forged.toString("base64url")}.${signature}`), {
+    code: "unauthorized",
+  });
+  const none = Buffer.from(JSON.stringify({ alg: "none", typ: "at+jwt" })).toString("base64url");
+  await assert.rejects(verify(`${none}.${body}.`), { code: "unauthorized" });
+});
+
+test("of 200 parallel refreshes of one token exactly one successor comes, and nobody is signed out", async () => {
+  const { refreshToken } = await world.guest().auth.account.register(person("eve_many"));
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, () => world.guest().auth.session.refresh({ refreshToken })),
+  );
+  const successors = new Set(answers.map((answer) => answer.refreshToken));
+  assert.equal(successors.size, 1);
+  const [successor] = successors;
+  assert.notEqual(successor, refreshToken);
+  await world.guest().auth.session.refresh({ refreshToken: successor! });
+});
+
+test("a refresh token older than the parent ends the session", async () => {
+  const guest = world.guest();
+  const first = (await guest.auth.account.register(person("fay_reuse"))).refreshToken;
+  const second = (await guest.auth.session.refresh({ refreshToken: first })).refreshToken;
+  const third = (await guest.auth.session.refresh({ refreshToken: second })).refreshToken;
+  assert.equal((await guest.auth.session.refresh({ refreshToken: second })).refreshToken, third);
+  await assert.rejects(guest.auth.session.refresh({ refreshToken: first }), refused("unauthorized"));
+  await assert.rejects(guest.auth.session.refresh({ refreshToken: third }), refused("unauthorized"));
+});
+
+test("a refresh token opens to what was sealed, and not at all when a bit of it changed", () => {
+  const claim = {
+    userId: "01a1fbcc-29d7-7778-8b6b-1f09df668aa0",
+    sessionId: "01a1fbcc-29d7-7779-8b09-96073c5cbf2f",
+    counter: 7,
+  };
+  const token = sealRefresh(world.deps.secret, claim);
+  assert.deepEqual(openRefresh(world.deps.secret, token), claim);
+  for (let at = 0; at < token.length; at += 1) {
+    const changed = token.slice(0, at) + (token[at] === "A" ? "B" : "A") + token.slice(at + 1);
+    assert.equal(openRefresh(world.deps.secret, changed), undefined);
+  }
+});
+
+test("common passwords, repetitions and runs are told apart from phrases", () => {
+  for (const weak of [
+    "password123",
+    "QWERTYUIOP",
+    "aaaaaaaaaaaa",
+    "abcabcabcabc",
+    "0123456789",
+    "klmnopqrstu",
+  ])
+    assert.equal(isCommonPassword(weak), true, weak);
+  for (const good of ["the phrase of ann", "correct battery", "vUq3-ztbn-71"])
+    assert.equal(isCommonPassword(good), false, good);
+});

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { testWorld, type World } from "../testing.ts";
+
+let world: World;
+before(async () => {
+  world = await testWorld();
+});
+after(() => world.close());
+
+const refused = (code: string) => (error: { cause?: { code?: string } }) => error.cause?.code === code;
+const texts = (page: { items: { text: string }[] }) => page.items.map(({ text }) => text);
+
+test("an author reads the own post back at once, with no job run", async () => {
+  const ann = await world.user("ann_own");
+  await ann.feed.home.read({});
+  const post = await ann.feed.post.create({ text: "hello" });
+  const [first] = (await ann.feed.home.read({})).items;
+  assert.deepEqual(first, post);
+  assert.equal(post.author.handle, "ann_own");
+});
+
+test("a follower sees a new post after the jobs ran, in a feed that was read before", async () => {
+  const [bob, cat] = [await world.user("bob_push"), await world.user("cat_push")];
+  await cat.users.follow.create({ handle: "bob_push" });
+  await world.settle();
+  assert.deepEqual(texts(await cat.feed.home.read({})), []);
+  await bob.feed.post.create({ text: "one" });
+  await bob.feed.post.create({ text: "two" });
+  await world.settle();
+  assert.deepEqual(texts(await cat.feed.home.read({})), ["two", "one"]);
+});
+
+test("following brings older posts, and unfollowing hides them at the very next read", async () => {
+  const [dan, eve] = [await world.user("dan_back"), await world.user("eve_back")];
+  await dan.feed.post.create({ text: "before the follow" });
+  await eve.feed.home.read({});
+  await eve.users.follow.create({ handle: "dan_back" });
+  await world.settle();
+  assert.deepEqual(texts(await eve.feed.home.read({})), ["before the follow"]);
+  await eve.users.follow.delete({ handle: "dan_back" });
+  assert.deepEqual(texts(await eve.feed.home.read({})), []);
+});
+
+test("events that arrive twice show a post once", async () => {
+  const [fay, gil] = [await world.user("fay_twice"), await world.user("gil_twice")];
+  await gil.users.follow.create({ handle: "fay_twice" });
+  await world.settle();
+  await gil.feed.home.read({});
+  const post = await fay.feed.post.create({ text: "once" });
+  const { pushToTimelines } = await import("./timeline.ts");
+  const { ctxOf } = await import("../testing.ts");
+  const reader = (await gil.users.me.read()).id;
+  for (let times = 0; times < 3; times += 1)
+    await pushToTimelines(ctxOf(world.deps, { kind: "job", name: "test" }), [reader], post.id);
+  await world.settle();
+  assert.deepEqual(texts(await gil.feed.home.read({})), ["once"]);
+});
+
+test("paging through a feed gives every post once, over the end of the list, after the list was lost, and while posts arrive", async () => {
+  const [hal, ivy] = [await world.user("hal_page"), await world.user("ivy_page")];
+  await ivy.users.follow.create({ handle: "hal_page" });
+  const made: string[] = [];
+  for (let n = 0; n < 45; n += 1) made.push((await hal.feed.post.create({ text: `${n}` })).id);
+  await world.settle();
+  const reader = (await ivy.users.me.read()).id;
+  const seen: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await ivy.feed.home.read({ limit: 10, cursor });
+    assert.equal(page.items.length, page.nextCursor ? 10 : 5);
+    seen.push(...page.items.map(({ id }) => id));
+    cursor = page.nextCursor ?? undefined;
+    if (seen.length === 10) await hal.feed.post.create({ text: "late" });
+    if (seen.length === 20) await world.deps.redis.del(`feed:{${reader}}:home`);
+  } while (cursor);
+  assert.deepEqual(seen, made.reverse());
+});
+
+test("a deleted post is gone from every read", async () => {
+  const [joe, kim] = [await world.user("joe_del"), await world.user("kim_del")];
+  await kim.users.follow.create({ handle: "joe_del" });
+  const post = await joe.feed.post.create({ text: "soon gone" });
+  await world.settle();
+  assert.equal((await kim.feed.home.read({})).items.length, 1);
+  await assert.rejects(kim.feed.post.delete({ id: post.id }), refused("forbidden"));
+  await joe.feed.post.delete({ id: post.id });
+  assert.equal((await kim.feed.home.read({})).items.length, 0);
+  await assert.rejects(kim.feed.post.read({ id: post.id }), refused("not_found"));
+});
+
+test("a guest can read a post but not write one", async () => {
+  const lea = await world.user("lea_guest");
+  const post = await lea.feed.post.create({ text: "public" });
+  assert.equal((await world.guest().feed.post.read({ id: post.id })).text, "public");
+  await assert.rejects(world.guest().feed.post.create({ text: "no" }), refused("unauthorized"));
+});
+
+test("an empty post, a foreign cursor and a limit out of range are refused with the field's name", async () => {
+  const max = await world.user("max_bad");
+  await assert.rejects(max.feed.post.create({ text: "   " }));
+  await assert.rejects(max.feed.home.read({ cursor: "bm90IG91cnM" }), refused("invalid"));
+  await assert.rejects(max.feed.home.read({ limit: 101 }));
+});

@@ -1,0 +1,107 @@
+// A whole platform in one process for tests: real Postgres and Redis, the real procedures, and jobs that run when told to.
+
+import { randomBytes } from "node:crypto";
+import { fixedLive } from "@signalbox/control/live";
+import type { SettingsInput } from "@signalbox/control/settings";
+import { newId } from "@signalbox/core/ids";
+import { createLogger } from "@signalbox/core/log";
+import { connectRedis } from "@signalbox/core/redis";
+import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
+import { connectDatabase, tables } from "@signalbox/db";
+import { asc, gt } from "@signalbox/db/query";
+import { createTestDatabase } from "@signalbox/db/testing";
+import type { Actor, Ctx, Deps } from "./ctx.ts";
+import { appRouter, jobs } from "./index.ts";
+
+type Caller = ReturnType<typeof appRouter.createCaller>;
+
+export type World = {
+  deps: Deps;
+  guest(): Caller;
+  /** Registers on first mention; the same person afterwards. */
+  user(handle: string): Promise<Caller>;
+  /** Delivers every event that was written and runs the jobs: afterwards readers see what was done. */
+  settle(): Promise<void>;
+  close(): Promise<void>;
+};
+
+export async function testWorld(
+  options: { settings?: SettingsInput; deps?: Partial<Deps> } = {},
+): Promise<World> {
+  const database = await createTestDatabase();
+  const { db, sql, close } = connectDatabase(database.url, { name: "test", poolSize: 3 });
+  if (!process.env.TEST_REDIS_URL)
+    throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
+  const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
+  const deps: Deps = {
+    db,
+    sql,
+    redis,
+    log: createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" }),
+    live: fixedLive(options.settings),
+    gateway: (_call, next) => next(),
+    secret: randomBytes(32),
+    instance: { id: newId(), name: "test", version: "test", track: "stable", zone: "test" },
+    publicUrl: "http://127.0.0.1:8080",
+    now: () => new Date(),
+    ...options.deps,
+  };
+
+  const as = (actor: Actor): Caller => appRouter.createCaller(ctxOf(deps, actor));
+  const people = new Map<string, Promise<Caller>>();
+  let delivered = 0n;
+
+  async function settle() {
+    for (;;) {
+      const { outbox } = tables;
+      const rows = await db
+        .select()
+        .from(outbox)
+        .where(gt(outbox.position, delivered))
+        .orderBy(asc(outbox.position));
+      if (rows.length === 0) return;
+      for (const row of rows) {
+        for (const job of jobs.filter(({ event }) => event.name === row.topic)) {
+          await job.run(
+            ctxOf(deps, { kind: "job", name: job.name }),
+            job.event.schema.parse(row.payload) as never,
+          );
+        }
+        delivered = row.position;
+      }
+    }
+  }
+
+  return {
+    deps,
+    guest: () => as({ kind: "guest" }),
+    user(handle) {
+      let person = people.get(handle);
+      if (!person) {
+        const input = { handle, email: `${handle}@example.test`, password: `the phrase of ${handle}` };
+        person = as({ kind: "guest" })
+          .auth.account.register(input)
+          .then(({ user }) => as({ kind: "user", id: user.id, sessionId: newId() }));
+        people.set(handle, person);
+      }
+      return person;
+    },
+    settle,
+    async close() {
+      redis.disconnect();
+      await close();
+      await database.drop();
+    },
+  };
+}
+
+export const ctxOf = (deps: Deps, actor: Actor): Ctx => ({
+  ...deps,
+  actor,
+  requestId: newId(),
+  traceparent: formatTraceparent(childOf(undefined)),
+  variant: "stable",
+  address: "127.0.0.1",
+  userAgent: "test",
+  answer: { headers: {} },
+});
