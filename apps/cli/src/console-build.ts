@@ -24,7 +24,11 @@ const inputs = [
 ];
 const skipped = new Set(["node_modules", ".next", ".turbo"]);
 
-export async function buildConsole(say: (text: string) => void): Promise<void> {
+export async function buildConsole(
+  say: (text: string) => void,
+  signal: AbortSignal,
+  marks: Record<string, string>,
+): Promise<void> {
   const wanted = inputsHash();
   if (read(stamp) === wanted) return;
   const release = await lockBuild(say);
@@ -32,7 +36,8 @@ export async function buildConsole(say: (text: string) => void): Promise<void> {
     if (read(stamp) === wanted) return;
     say("building the console for production (once, and after changes)");
     rmSync(stamp, { force: true });
-    const { code, text } = await runNext(["build"]);
+    const { code, text } = await runBuild(signal, marks);
+    if (signal.aborted) return;
     if (code !== 0) {
       const line = text.split("\n").findLast((row) => /error/i.test(row)) ?? "next build failed";
       throw new Fault(
@@ -51,12 +56,14 @@ export function consoleLaunch(watch: boolean, port: number, host: string): { arg
   return { args: [next, ...words], cwd: consoleFolder };
 }
 
-function runNext(words: string[]): Promise<{ code: number | null; text: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [next, ...words], {
+function runBuild(signal: AbortSignal, marks: Record<string, string>) {
+  return new Promise<{ code: number | null; text: string }>((resolve) => {
+    const child = spawn(process.execPath, [next, "build"], {
       cwd: consoleFolder,
-      env: { ...machineEnvironment(), NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1" },
+      env: { ...machineEnvironment(), ...marks, NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1" },
       stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+      signal,
     });
     let text = "";
     child.stdout.on("data", (chunk) => (text += chunk));

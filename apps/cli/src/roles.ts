@@ -12,8 +12,8 @@ import type { Ports } from "./ports.ts";
 import type { Answer } from "./prepare-database.ts";
 import { commit, platformVersion, root } from "./repository.ts";
 import { mark } from "./supervisor/left-behind.ts";
-import { openLog } from "./supervisor/log-file.ts";
-import { answers, type Launch, type Role, type Step } from "./supervisor/role.ts";
+import { closeLog, openLog } from "./supervisor/log-file.ts";
+import { answers, type Launch, type Role, type Step, type Task } from "./supervisor/role.ts";
 import type { Addresses } from "./supervisor/supervisor.ts";
 
 export type InstallOptions = {
@@ -58,11 +58,9 @@ export function planInstall(
       operatorToken: dir.operatorToken,
     },
     steps: [
-      ...(options.console && !options.watch
-        ? [{ kind: "task" as const, name: "console build", run: buildConsole }]
-        : []),
       ...engineSteps(setting, password),
-      { kind: "task", name: "database", run: () => prepareDatabase(setting) },
+      { kind: "task", name: "database", run: (_say, signal) => prepareDatabase(setting, signal) },
+      ...(options.console && !options.watch ? [consoleBuildStep(dir)] : []),
       {
         kind: "roles",
         roles: [
@@ -81,45 +79,64 @@ export function planInstall(
   };
 }
 
-function engineSteps({ dir, ports, configuration, redisUrl }: Setting, password: string): Step[] {
-  const steps: Step[] = [];
-  const roles: Role[] = [];
-  let launchPostgres: (() => Launch) | undefined;
-  let launchRedis: (() => Launch) | undefined;
-  const engine = { readyWithinMs: 60_000, stopWithinMs: 3500 };
-  if (!configuration.DATABASE_URL) {
-    const run = async () => {
-      launchPostgres = await preparePostgres({ folder: dir.postgres, port: ports.postgres, password });
-    };
-    if (!existsSync(join(dir.postgres, "PG_VERSION")))
-      steps.push({ kind: "task", name: "new database", run });
-    roles.push({
+const consoleBuildStep = (dir: DataDir): Step => ({
+  kind: "task",
+  name: "console build",
+  run: (say, signal) => buildConsole(say, signal, { [mark]: dir.path, SIGNALBOX_NAME: "console build" }),
+});
+
+// First what is quickly wrong, before anything is made.
+function engineSteps(setting: Setting, password: string): Step[] {
+  const { configuration, redisUrl } = setting;
+  const engines = [
+    ...(configuration.DATABASE_URL ? [] : [postgresEngine(setting, password)]),
+    ...(configuration.REDIS_URL ? [] : [redisEngine(setting)]),
+  ];
+  return [
+    ...(configuration.REDIS_URL
+      ? [{ kind: "task" as const, name: "redis check", run: () => requireAnsweringRedis(redisUrl) }]
+      : []),
+    ...engines.map(({ prepare }) => prepare),
+    ...(engines.length ? [{ kind: "roles" as const, roles: engines.map(({ role }) => role) }] : []),
+  ];
+}
+
+type Engine = { prepare: Step; role: Role };
+const enginePace = { readyWithinMs: 60_000, stopWithinMs: 3500 };
+
+function postgresEngine({ dir, ports }: Setting, password: string): Engine {
+  let launch: (() => Launch) | undefined;
+  const run = async () => {
+    launch = await preparePostgres({ folder: dir.postgres, port: ports.postgres, password });
+  };
+  const made = existsSync(join(dir.postgres, "PG_VERSION"));
+  return {
+    prepare: made ? { kind: "quiet", run } : { kind: "task", name: "new database", run },
+    role: {
       name: "postgres",
-      launch: () => marked(launchPostgres!(), dir),
+      launch: () => marked(launch!(), dir),
       isReady: () => postgresAccepts(ports.postgres),
       stopSignal: "SIGINT",
-      ...engine,
-    });
-    if (!steps.length) steps.push({ kind: "quiet", run });
-  }
-  if (configuration.REDIS_URL)
-    steps.push({ kind: "task", name: "redis check", run: () => requireAnsweringRedis(redisUrl) });
-  else {
-    steps.push({
-      kind: "quiet",
-      run: async (say) => {
-        launchRedis = prepareRedis(await requireRedis(say), dir.redis, ports.redis);
-      },
-    });
-    roles.push({
+      ...enginePace,
+    },
+  };
+}
+
+function redisEngine({ dir, ports, redisUrl }: Setting): Engine {
+  let launch: (() => Launch) | undefined;
+  const run: Task = async (say) => {
+    launch = prepareRedis(await requireRedis(say), dir.redis, ports.redis);
+  };
+  return {
+    prepare: { kind: "quiet", run },
+    role: {
       name: "redis",
-      launch: () => marked(launchRedis!(), dir),
+      launch: () => marked(launch!(), dir),
       isReady: async () => (await pingRedis(redisUrl)) === "ready",
       stopSignal: "SIGTERM",
-      ...engine,
-    });
-  }
-  return roles.length ? [...steps, { kind: "roles", roles }] : steps;
+      ...enginePace,
+    },
+  };
 }
 
 const marked = (launch: Launch, dir: DataDir): Launch => ({
@@ -150,16 +167,20 @@ function environment(setting: Setting, configuration: Configuration): Record<str
   };
 }
 
-async function prepareDatabase(setting: Setting): Promise<void> {
+async function prepareDatabase(setting: Setting, signal: AbortSignal): Promise<void> {
   const log = openLog(setting.dir.log("database"));
   const create = setting.configuration.DATABASE_URL ? [] : ["--create"];
   const child = spawn(process.execPath, [join(root, "apps/cli/src/prepare-database.ts"), ...create], {
     cwd: root,
     env: environment(setting, setting.configuration),
     stdio: ["ignore", log, log, "ipc"],
+    detached: true,
+    signal,
   });
+  closeLog(log);
   const answer = await new Promise<Answer>((resolve) => {
     child.once("message", (message) => resolve(message as Answer));
+    child.once("error", () => {});
     child.once("exit", (code, signal) =>
       resolve({
         message: `The database could not be prepared (${signal ?? `exit ${code}`}).`,

@@ -29,7 +29,8 @@ export type Step =
   // Part of the next step, not worth a line of its own.
   | { kind: "quiet"; run: Task };
 
-export type Task = (say: (text: string) => void) => Promise<void>;
+// The signal says that the install is being stopped meanwhile.
+export type Task = (say: (text: string) => void, signal: AbortSignal) => Promise<void>;
 
 // node:http rather than fetch: the supervisor stays some megabytes smaller.
 export function answers(url: string): Promise<boolean> {

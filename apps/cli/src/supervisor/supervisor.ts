@@ -43,6 +43,7 @@ export class Supervisor {
   readonly #pace: Pace;
   readonly #startedAt = new Date().toISOString();
   readonly #groups: SupervisedProcess[][] = [];
+  readonly #stopping = new AbortController();
   #phase: InstallState["phase"] = "starting";
   #rotation: NodeJS.Timeout | undefined;
   #stopped: Promise<void> | undefined;
@@ -61,10 +62,12 @@ export class Supervisor {
     for (const step of steps) {
       if (this.#phase === "stopping") return;
       if (step.kind === "roles") await this.#startRoles(step.roles.map((role) => this.#supervise(role)));
-      else if (step.kind === "quiet") await step.run((text) => this.say("info", text));
+      else if (step.kind === "quiet") await step.run((text) => this.say("info", text), this.#stopping.signal);
       else {
         const { name, run } = step;
-        await this.#timed(name, () => run((text) => this.#report({ kind: "progress", name, text })));
+        await this.#timed(name, () =>
+          run((text) => this.#report({ kind: "progress", name, text }), this.#stopping.signal),
+        );
       }
     }
     if (this.#phase === "stopping") return;
@@ -108,6 +111,7 @@ export class Supervisor {
 
   async #stop(): Promise<void> {
     this.#phase = "stopping";
+    this.#stopping.abort();
     clearInterval(this.#rotation);
     const end = performance.now() + allRolesWithinMs;
     for (const group of this.#groups.toReversed()) {
