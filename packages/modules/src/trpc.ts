@@ -59,7 +59,8 @@ export function nameError(error: unknown): AppError {
   if (error instanceof TRPCError && error.code !== "INTERNAL_SERVER_ERROR") {
     // Only here is a ZodError about what the caller sent; anywhere else we broke a shape of our own.
     if (error.code === "BAD_REQUEST" && error.cause instanceof ZodError) return invalid(error.cause);
-    return new AppError(codeOf(error), error.message, { cause: error });
+    const unread = error.cause instanceof SyntaxError ? "the input is not JSON: " : "";
+    return new AppError(codeOf(error), unread + error.message, { cause: error });
   }
   return (
     nameDatabaseFault(error) ??

@@ -1,0 +1,23 @@
+// Whether a body may be read at all. Runs after authentication and before the first byte of the body.
+
+import { AppError } from "@signalbox/core/errors";
+import type { FastifyRequest } from "fastify";
+
+export const maxBodyBytes = 1_048_576;
+
+const json = /^application\/json(?:$|[ ;])/i;
+
+/** In the order of refusal: 413 before 415. A body without a length is counted while it is read. */
+export function refuseBody({ headers }: FastifyRequest): AppError | undefined {
+  const length = headers["content-length"];
+  if (length === "0" || (length === undefined && headers["transfer-encoding"] === undefined))
+    return undefined;
+  if (Number(length) > maxBodyBytes) return new AppError("too_large", "the body is larger than 1 MiB");
+  const type = headers["content-type"];
+  if (type === undefined || !json.test(type))
+    return new AppError("unsupported_media", "send the body as application/json");
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding !== "identity")
+    return new AppError("unsupported_media", "send the body without Content-Encoding");
+  return undefined;
+}

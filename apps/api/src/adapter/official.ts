@@ -1,0 +1,70 @@
+// Batches, streams, subscriptions and everything unusual go to tRPC's own handler, which knows its clients best.
+
+import type { Logger } from "@signalbox/core/log";
+import type { Ctx } from "@signalbox/modules/ctx";
+import { nameError } from "@signalbox/modules/trpc";
+import type { AnyTRPCRouter } from "@trpc/server";
+import { fastifyRequestHandler } from "@trpc/server/adapters/fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { logFault, refusalHeaders } from "./answer.ts";
+
+/** One request may hold so many calls; each passes the gateway by itself. */
+const maxBatchSize = 100;
+
+export type Answered = { ctx: Ctx } | { refusal: unknown };
+
+export function createOfficial(router: AnyTRPCRouter, log: Logger) {
+  const { _config: config } = router._def;
+
+  return async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    path: string,
+    answered: Answered,
+  ): Promise<void> => {
+    const known = { requestId: request.id } as Ctx;
+    const named = {
+      ...router,
+      _def: {
+        ...router._def,
+        _config: {
+          ...config,
+          // tRPC has no ctx where it fails before making one; the request has its id all the same.
+          errorFormatter: (options: Parameters<typeof config.errorFormatter>[0]) =>
+            config.errorFormatter({ ...options, ctx: options.ctx ?? known }),
+        },
+      },
+    } as AnyTRPCRouter;
+
+    await fastifyRequestHandler({
+      router: named,
+      req: request,
+      res: reply,
+      path,
+      maxBatchSize,
+      allowMethodOverride: true,
+      createContext: () => {
+        if ("refusal" in answered) throw answered.refusal;
+        return answered.ctx;
+      },
+      onError: ({ error, path: call }) => logFault(log, nameError(error), request.id, call ?? path),
+      responseMeta({ errors, eagerGeneration }) {
+        const headers = new Headers();
+        if ("ctx" in answered) copyAnswerHeaders(answered.ctx, (name, value) => headers.set(name, value));
+        if (eagerGeneration) return { headers };
+        for (const error of errors)
+          for (const [name, value] of Object.entries(refusalHeaders(nameError(error))))
+            headers.set(name, value);
+        if (errors.length === 1 && errors[0]!.code === "METHOD_NOT_SUPPORTED")
+          headers.set("allow", request.method === "GET" ? "POST" : "GET, POST");
+        return { headers };
+      },
+    });
+  };
+}
+
+/** A version or a place belongs to one REST resource; under tRPC they would speak of the whole batch. */
+export function copyAnswerHeaders(ctx: Ctx, set: (name: string, value: string) => void): void {
+  for (const [name, value] of Object.entries(ctx.answer.headers))
+    if (!/^(etag|location|last-modified)$/i.test(name)) set(name, value);
+}

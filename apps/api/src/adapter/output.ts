@@ -1,0 +1,76 @@
+// A procedure's `.output()` becomes a serialiser that writes what the schema names and nothing else.
+
+import fastJson from "fast-json-stringify";
+import { z } from "zod";
+
+export type Encode = (data: unknown) => string | undefined;
+type Json = Record<string, unknown>;
+
+export function compileOutput(schema: z.ZodType | undefined): Encode {
+  if (!schema) return (data) => JSON.stringify(data);
+  if (schema instanceof z.ZodVoid || schema instanceof z.ZodUndefined) return () => undefined;
+  // A schema that changes or chooses (transform, default, union) must run; the rest only names fields.
+  const plan = { runs: false };
+  let shape: Json;
+  try {
+    shape = toSerialiserSchema(
+      z.toJSONSchema(schema, {
+        io: "output",
+        target: "draft-7",
+        unrepresentable: "any",
+        override({ zodSchema, jsonSchema }) {
+          const kind = zodSchema._zod.def.type;
+          if (kind === "date") Object.assign(jsonSchema, { type: "string", format: "date-time" });
+          if (kind === "pipe" || kind === "default" || kind === "prefault" || kind === "catch")
+            plan.runs = true;
+        },
+      }) as Json,
+      plan,
+    );
+  } catch {
+    plan.runs = true;
+    shape = {};
+  }
+  if (!plan.runs) return fastJson(shape as fastJson.AnySchema);
+  return (data) => JSON.stringify(schema.parse(data));
+}
+
+const documentation = ["$schema", "pattern", "default", "title", "description", "examples", "propertyNames"];
+
+/** The same shape in the words that fast-json-stringify is quick at: `anyOf: [X, null]` is its `nullable`. */
+function toSerialiserSchema(schema: unknown, plan: { runs: boolean }): Json {
+  const convert = (value: unknown) => toSerialiserSchema(value, plan);
+  if (schema === true || typeof schema !== "object" || schema === null) return {};
+  const from = schema as Json;
+  for (const word of ["anyOf", "oneOf"] as const) {
+    const arms = from[word];
+    if (!Array.isArray(arms)) continue;
+    const real = arms.filter((arm) => (arm as Json).type !== "null");
+    if (real.length === 1 && real.length < arms.length && typeof (real[0] as Json).type === "string")
+      return { ...convert(real[0]), nullable: true };
+    if (real.length === 1 && real.length === arms.length) return convert(real[0]);
+    plan.runs = true;
+    return {};
+  }
+  if (from.allOf || from.$ref || from.const !== undefined || Array.isArray(from.items)) {
+    plan.runs = true;
+    return {};
+  }
+  const to: Json = {};
+  for (const [key, value] of Object.entries(from)) {
+    if (documentation.includes(key)) continue;
+    if (key === "properties")
+      to[key] = Object.fromEntries(
+        Object.entries(value as Json).map(([name, property]) => [name, convert(property)]),
+      );
+    else if (key === "items" || (key === "additionalProperties" && value !== false)) to[key] = convert(value);
+    else if (key === "format") {
+      if (value === "date-time" && from.pattern === undefined) to[key] = value;
+    } else if (key === "type" && Array.isArray(value)) {
+      const [only, ...more] = value.filter((type) => type !== "null");
+      if (more.length === 0) Object.assign(to, { type: only, nullable: true });
+      else return {};
+    } else if (key !== "enum") to[key] = value;
+  }
+  return to;
+}
