@@ -7,7 +7,7 @@ export type SignIn = { jti: string; exp: number; role: "admin" };
 const prefix = "sbl_";
 
 export function mintSignInToken(
-  secret: string,
+  secret: string | Buffer,
   { ttlMs, role = "admin", now = Date.now() }: { ttlMs: number; role?: SignIn["role"]; now?: number },
 ): string {
   const claims: SignIn = { jti: randomUUID(), exp: now + ttlMs, role };
@@ -16,7 +16,11 @@ export function mintSignInToken(
 }
 
 /** The claims of a genuine token that has not expired. That it is used once is for the caller to remember, by `jti`. */
-export function verifySignInToken(secret: string, token: string, now = Date.now()): SignIn | undefined {
+export function verifySignInToken(
+  secret: string | Buffer,
+  token: string,
+  now = Date.now(),
+): SignIn | undefined {
   const [payload = "", signature = ""] = token.startsWith(prefix)
     ? token.slice(prefix.length).split(".")
     : [];
@@ -27,7 +31,7 @@ export function verifySignInToken(secret: string, token: string, now = Date.now(
   return claims.exp > now ? claims : undefined;
 }
 
-function sign(secret: string, payload: string): Buffer {
+function sign(secret: string | Buffer, payload: string): Buffer {
   const key = Buffer.from(hkdfSync("sha256", secret, "", "sign-in", 32));
   return createHmac("sha256", key).update(payload).digest();
 }

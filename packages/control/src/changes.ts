@@ -1,0 +1,132 @@
+// What an operator can change. Each is one event in the log, then in force here, then pushed to everyone.
+
+import { AppError } from "@signalbox/core/errors";
+import type { Document } from "./fold.ts";
+import type { Live } from "./live.ts";
+import type { Act, ControlLog } from "./log.ts";
+import {
+  type ControlActor,
+  defaultLimits,
+  expired,
+  holding,
+  type LimitLayer,
+  limitSetting,
+  type SwitchLayer,
+  switchSetting,
+} from "./settings.ts";
+
+export type ChangeDeps = { controlLog: ControlLog; live: Live };
+
+type Why = { actor: ControlActor; reason: string; requestId: string; expiresAt?: Date | null };
+
+export type SwitchChange = { state: "on" | "off"; share?: number; message?: string };
+export type LimitChange = { rate: number; burst: number };
+
+/** Commits, enforces here, pushes; answers the revision and when it was committed. */
+async function change({ controlLog, live }: ChangeDeps, act: Act) {
+  // Postgres being away ends here, as a database fault: the emergency path through Redis begins in its place.
+  const done = await controlLog.append(act);
+  if (done === undefined) return undefined;
+  const committedAt = performance.now();
+  // The push may fail with Redis away; the poll of Postgres brings everyone the same document.
+  await live.announce(done.folded).catch(() => {});
+  return { revision: done.event.revision, event: done.event, committedAt };
+}
+
+type Layered<Layer> = Layer & { afterwards: Layer[] };
+
+/** What comes after a value that expires: whatever holds now, as far as it outlives it. */
+function afterwards<Layer extends { expiresAt: string | null }>(
+  current: Layered<Layer> | undefined,
+  expiresAt: Date | null | undefined,
+  nowMs: number,
+): Layer[] {
+  if (!expiresAt || !current) return [];
+  const { afterwards: rest, ...top } = current;
+  return [top as unknown as Layer, ...rest].filter(
+    (layer) => !expired(layer, nowMs) && !expired(layer, expiresAt.getTime()),
+  );
+}
+
+function refusePast(expiresAt: Date | null | undefined, nowMs: number): void {
+  if (!expiresAt || expiresAt.getTime() > nowMs) return;
+  const message = "must be in the future";
+  throw new AppError("invalid", `expiresAt: ${message}`, { errors: [{ field: "expiresAt", message }] });
+}
+
+export async function setSwitch(deps: ChangeDeps, key: string, to: SwitchChange, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "switch.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.switches[key];
+      return {
+        before: current === undefined ? null : holding<SwitchLayer>(current, nowMs),
+        after: {
+          state: to.state,
+          share: to.share ?? 100,
+          message: to.message ?? "",
+          // The same callers are met again when a share is set anew.
+          salt: current?.salt ?? null,
+          afterwards: afterwards<SwitchLayer>(current, why.expiresAt, nowMs),
+        },
+      };
+    },
+  });
+  return done!;
+}
+
+export async function setLimit(deps: ChangeDeps, key: string, to: LimitChange, why: Why) {
+  const preset = (defaultLimits as Record<string, object>)[key];
+  const done = await change(deps, {
+    ...why,
+    kind: "limit.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.limits[key];
+      const held = current && holding<LimitLayer>(current, nowMs);
+      const { perSeconds, by } = limitSetting.parse({ ...preset, ...held, ...to });
+      return {
+        before: held ?? preset ?? null,
+        after: {
+          ...to,
+          perSeconds,
+          by,
+          afterwards: afterwards<LimitLayer>(current, why.expiresAt, nowMs),
+        },
+      };
+    },
+  });
+  return done!;
+}
+
+export const sections = {
+  switch: { of: (document: Document) => document.switches, schema: switchSetting },
+  limit: { of: (document: Document) => document.limits, schema: limitSetting },
+} as const;
+
+/** Writes into the log that a value has expired; everyone has gone by it since the instant itself. */
+export function recordExpiry(deps: ChangeDeps, section: keyof typeof sections, key: string) {
+  return change(deps, {
+    kind: `${section}.expired`,
+    key,
+    actor: { kind: "platform", id: "expiry", name: "expiry" },
+    reason: "its time was over",
+    requestId: "expiry",
+    decide(document, nowMs) {
+      const setting: Layered<SwitchLayer | LimitLayer> | undefined = sections[section].of(document)[key];
+      // Another process was faster, or an operator decided anew meanwhile.
+      if (setting === undefined || !expired(setting, nowMs)) return undefined;
+      const index = setting.afterwards.findIndex((layer) => !expired(layer, nowMs));
+      const { afterwards: _rest, ...before } = setting;
+      if (index < 0) return { before, after: null };
+      return {
+        before,
+        after: { ...setting.afterwards[index], afterwards: setting.afterwards.slice(index + 1) },
+      };
+    },
+  });
+}

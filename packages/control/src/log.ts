@@ -1,0 +1,194 @@
+// The append-only, hash-chained log of operator acts in Postgres. One transaction an act, one act at a time.
+
+import { AppError } from "@signalbox/core/errors";
+import { newId } from "@signalbox/core/ids";
+import type { Sql } from "@signalbox/db";
+import { createVerifier, emptyHead, type Head, hashEvent, type Verdict } from "./chain.ts";
+import { applyEvent, type ControlEvent, type Document, emptyDocument } from "./fold.ts";
+import type { ControlActor } from "./settings.ts";
+
+// Any constant does, as long as nothing else in this database locks by it.
+const lockKey = 7_265_002;
+
+/** A document and the event up to which it was folded. */
+export type Folded = { head: Head; document: Document; at: number };
+
+const nothing: Folded = { head: emptyHead, document: emptyDocument, at: 0 };
+
+export type Act = {
+  actor: ControlActor;
+  kind: string;
+  key: string;
+  reason: string;
+  requestId: string;
+  expiresAt?: Date | null;
+  /** The new value, from what the log says at this very moment; undefined: nothing to do after all. */
+  decide(document: Document, nowMs: number): { before: unknown; after: unknown } | undefined;
+};
+
+export type ControlLog = {
+  append(act: Act): Promise<{ event: ControlEvent; folded: Folded } | undefined>;
+  head(): Promise<Head>;
+  /** Everything folded up to the newest event; reads only what is new since the last time. */
+  fold(): Promise<Folded>;
+  foldAt(at: Date): Promise<Folded>;
+  /** Newest first, below `before`. */
+  read(query: { before?: number; limit?: number; key?: string; until?: Date }): Promise<ControlEvent[]>;
+  verify(known?: Head[]): Promise<Verdict>;
+};
+
+type Row = {
+  revision: string | number;
+  id: string;
+  at: Date;
+  actor: ControlActor;
+  kind: string;
+  key: string;
+  before: unknown;
+  after: unknown;
+  reason: string;
+  expires_at: Date | null;
+  request_id: string;
+  previous_hash: string;
+  hash: string;
+};
+
+const toEvent = (row: Row): ControlEvent => ({
+  revision: Number(row.revision),
+  id: row.id,
+  at: row.at,
+  actor: row.actor,
+  kind: row.kind,
+  key: row.key,
+  before: row.before,
+  after: row.after,
+  reason: row.reason,
+  expiresAt: row.expires_at,
+  requestId: row.request_id,
+  previousHash: row.previous_hash,
+  hash: row.hash,
+});
+
+const withEvent = ({ document }: Folded, event: ControlEvent): Folded => ({
+  head: { revision: event.revision, hash: event.hash },
+  document: applyEvent(document, event),
+  at: event.at.getTime(),
+});
+
+const batch = 1_000;
+
+export function createControlLog(sql: Sql, now: () => number = Date.now): ControlLog {
+  let cached = nothing;
+
+  async function foldNew(db: Sql): Promise<Folded> {
+    let folded = cached;
+    // A database put back from a back-up may be behind what this process knows, or tell another story.
+    const { revision, hash } = folded.head;
+    const [same] =
+      revision === 0
+        ? [true]
+        : await db`select 1 from control_events where revision = ${revision} and hash = ${hash}`;
+    if (!same) folded = nothing;
+    for (;;) {
+      const rows = await db<Row[]>`
+        select * from control_events where revision > ${folded.head.revision} order by revision limit ${batch}`;
+      folded = rows.map(toEvent).reduce(withEvent, folded);
+      if (rows.length < batch) return folded;
+    }
+  }
+
+  async function* all(): AsyncGenerator<ControlEvent[]> {
+    for (let after = 0; ; ) {
+      const rows = await sql<
+        Row[]
+      >`select * from control_events where revision > ${after} order by revision limit ${batch}`;
+      if (rows.length > 0) yield rows.map(toEvent);
+      if (rows.length < batch) return;
+      after = Number(rows.at(-1)!.revision);
+    }
+  }
+
+  return {
+    async append(act) {
+      const done = await sql.begin(async (transaction) => {
+        // A transaction has the same tagged-template form as the client; the types only differ in what opens one.
+        const db = transaction as unknown as Sql;
+        await db`select pg_advisory_xact_lock(${lockKey})`;
+        const folded = await foldNew(db);
+        // Clocks of two machines differ; the log's own time never runs backwards.
+        const at = new Date(Math.max(now(), folded.at));
+        const decided = act.decide(folded.document, at.getTime());
+        if (decided === undefined) return undefined;
+        const unhashed = {
+          revision: folded.head.revision + 1,
+          id: newId(),
+          at,
+          actor: act.actor,
+          kind: act.kind,
+          key: act.key,
+          before: plain(decided.before),
+          after: plain(decided.after),
+          reason: act.reason,
+          expiresAt: act.expiresAt ?? null,
+          requestId: act.requestId,
+          previousHash: folded.head.hash,
+        };
+        const event: ControlEvent = { ...unhashed, hash: hashEvent(unhashed) };
+        const json = (value: unknown) =>
+          value === null ? null : db.json(value as Parameters<Sql["json"]>[0]);
+        await db`
+          insert into control_events (revision, id, at, actor, kind, key, before, after, reason, expires_at, request_id, previous_hash, hash)
+          values (${event.revision}, ${event.id}, ${event.at}, ${json(event.actor)}, ${event.kind}, ${event.key}, ${json(event.before)},
+            ${json(event.after)}, ${event.reason}, ${event.expiresAt}, ${event.requestId}, ${event.previousHash}, ${event.hash})`;
+        return { event, folded: withEvent(folded, event) };
+      });
+      // Only what is committed may be built upon.
+      if (done && done.folded.head.revision > cached.head.revision) cached = done.folded;
+      return done;
+    },
+
+    async head() {
+      const [row] = await sql<{ revision: string; hash: string }[]>`
+        select revision, hash from control_events order by revision desc limit 1`;
+      return row ? { revision: Number(row.revision), hash: row.hash } : emptyHead;
+    },
+
+    async fold() {
+      cached = await foldNew(sql);
+      return cached;
+    },
+
+    async foldAt(at) {
+      let folded = nothing;
+      for await (const events of all()) {
+        for (const event of events) {
+          if (event.at > at) return folded;
+          folded = withEvent(folded, event);
+        }
+      }
+      return folded;
+    },
+
+    async read({ before, limit, key, until }) {
+      const rows = await sql<Row[]>`
+        select * from control_events
+        where ${before === undefined ? sql`true` : sql`revision < ${before}`}
+          and ${key === undefined ? sql`true` : sql`key = ${key}`}
+          and ${until === undefined ? sql`true` : sql`at <= ${until}`}
+        order by revision desc ${limit === undefined ? sql`` : sql`limit ${limit}`}`;
+      return rows.map(toEvent);
+    },
+
+    async verify(known = []) {
+      const verifier = createVerifier(known);
+      for await (const events of all()) if (!events.every((event) => verifier.check(event))) break;
+      return verifier.verdict();
+    },
+  };
+}
+
+/** As it will be read back: JSON has no undefined, and the hash must not depend on the difference. */
+const plain = (value: unknown): unknown => (value === undefined ? null : JSON.parse(JSON.stringify(value)));
+
+export const unknownKey = (key: string) =>
+  new AppError("not_found", `nothing is called ${key}; the list of keys is in GET /operator/v1/switches`);

@@ -1,0 +1,36 @@
+// A document on its way through Redis or kept on disk, signed: whoever can write there still cannot switch anything.
+
+import { z } from "zod";
+import type { Head } from "./chain.ts";
+import type { Document } from "./fold.ts";
+import { deriveKey, isMac, mac } from "./keys.ts";
+
+export type Sealed = { head: Head; document: Document; at: number };
+
+const envelope = z.object({ payload: z.string(), mac: z.string() });
+const content = z.object({
+  head: z.object({ revision: z.number().int().min(0), hash: z.string() }),
+  document: z.looseObject({
+    switches: z.record(z.string(), z.unknown()),
+    limits: z.record(z.string(), z.unknown()),
+  }),
+  at: z.number(),
+});
+
+export function createSeal(secret: string | Buffer) {
+  const key = deriveKey(secret, "control-snapshot");
+  return {
+    close({ head, document, at }: Sealed): string {
+      const payload = JSON.stringify({ head, document, at });
+      return JSON.stringify({ payload, mac: mac(key, payload).toString("base64url") });
+    },
+    /** Throws where it was not sealed with this install's secret, or was changed since. */
+    open(text: string): Sealed {
+      const { payload, mac: given } = envelope.parse(JSON.parse(text));
+      if (!isMac(key, payload, given)) throw new Error("it is not signed with this install's secret");
+      return content.parse(JSON.parse(payload)) as Sealed;
+    },
+  };
+}
+
+export type Seal = ReturnType<typeof createSeal>;

@@ -1,0 +1,77 @@
+// Real engines for the tests of this package and of those above it: a database and a key prefix of their own.
+
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createLogger } from "@signalbox/core/log";
+import { connectRedis, type Redis } from "@signalbox/core/redis";
+import { connectDatabase, type Database } from "@signalbox/db";
+import { migrate } from "@signalbox/db/migrate";
+
+export type TestEngines = {
+  database: Database;
+  databaseUrl: string;
+  redis: Redis;
+  /** Another connection to the same Redis, as another process has. */
+  connect(): Redis;
+  prefix: string;
+  dataDir: string;
+  close(): Promise<void>;
+};
+
+export const quiet = createLogger({ name: "test", level: "silent" });
+
+export async function startTestEngines(): Promise<TestEngines> {
+  const { TEST_DATABASE_URL, TEST_REDIS_URL } = process.env;
+  if (!TEST_DATABASE_URL || !TEST_REDIS_URL)
+    throw new Error(
+      "TEST_DATABASE_URL and TEST_REDIS_URL must name a Postgres that may make databases, and a Redis",
+    );
+  const name = `test_control_${randomBytes(6).toString("hex")}`;
+  const admin = connectDatabase(TEST_DATABASE_URL, { name: "test admin", poolSize: 1 });
+  await admin.sql.unsafe(`create database ${name}`);
+  const url = new URL(TEST_DATABASE_URL);
+  url.pathname = `/${name}`;
+  await migrate(url.href);
+  const database = connectDatabase(url.href, { name: "test", poolSize: 4 });
+  const connections: Redis[] = [];
+  const connect = () => {
+    const redis = connectRedis(TEST_REDIS_URL);
+    connections.push(redis);
+    return redis;
+  };
+  const redis = connect();
+  const dataDir = await mkdtemp(join(tmpdir(), "signalbox-control-"));
+  const prefix = `test-${randomBytes(6).toString("hex")}`;
+  return {
+    database,
+    databaseUrl: url.href,
+    redis,
+    connect,
+    prefix,
+    dataDir,
+    async close() {
+      for (let cursor = "0"; ; ) {
+        const [next, keys] = await redis.scan(cursor, "MATCH", `${prefix}:*`, "COUNT", 1_000);
+        if (keys.length > 0) await redis.del(...keys);
+        if (next === "0") break;
+        cursor = next;
+      }
+      for (const connection of connections) connection.disconnect();
+      await database.close();
+      await admin.sql.unsafe(`drop database ${name} with (force)`);
+      await admin.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until something is so; says what was not, when it never becomes so. */
+export async function until(what: string, is: () => unknown, limitMs = 5_000): Promise<void> {
+  const end = performance.now() + limitMs;
+  while (!(await is())) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
