@@ -1,0 +1,20 @@
+// How long to wait before the next attempt: doubling up to a limit, and anywhere below it, so that those who failed
+// together do not come back together.
+
+export type Backoff = { baseMs: number; limitMs: number };
+
+export const fullJitter = (attempt: number, { baseMs, limitMs }: Backoff): number =>
+  Math.random() * Math.min(limitMs, baseMs * 2 ** Math.min(attempt, 20));
+
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+    signal?.addEventListener("abort", done);
+  });
+}
