@@ -9,6 +9,7 @@ import type { Db, Sql } from "@signalbox/db";
 import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
 import type { Stage } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
+import type { Revocations } from "./auth/revocations.ts";
 
 export type Actor =
   | { kind: "guest" }
@@ -25,6 +26,8 @@ export type Deps = {
   log: Logger;
   live: Live;
   gateway: Stage;
+  /** Sessions whose access tokens are refused although they have not ended. */
+  revocations: Revocations;
   /** The install's master secret; keys for one purpose each are derived from it. */
   secret: Buffer;
   /** This process in the registry, in confirmations and in signals. */

@@ -10,6 +10,7 @@ import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import { connectDatabase, tables } from "@signalbox/db";
 import { asc, gt } from "@signalbox/db/query";
 import { createTestDatabase } from "@signalbox/db/testing";
+import { createRevocations } from "./auth/index.ts";
 import type { Actor, Ctx, Deps } from "./ctx.ts";
 import { appRouter, jobs } from "./index.ts";
 
@@ -18,6 +19,7 @@ type Caller = ReturnType<typeof appRouter.createCaller>;
 export type World = {
   deps: Deps;
   guest(): Caller;
+  as(actor: Actor): Caller;
   /** Registers on first mention; the same person afterwards. */
   user(handle: string): Promise<Caller>;
   /** Delivers every event that was written and runs the jobs: afterwards readers see what was done. */
@@ -33,13 +35,15 @@ export async function testWorld(
   if (!process.env.TEST_REDIS_URL)
     throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
   const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
+  const log = createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" });
   const deps: Deps = {
     db,
     sql,
     redis,
-    log: createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" }),
+    log,
     live: fixedLive(options.settings),
     gateway: (_call, next) => next(),
+    revocations: createRevocations({ sql, redis, log }),
     secret: randomBytes(32),
     instance: { id: newId(), name: "test", version: "test", track: "stable", zone: "test" },
     publicUrl: "http://127.0.0.1:8080",
@@ -75,6 +79,7 @@ export async function testWorld(
   return {
     deps,
     guest: () => as({ kind: "guest" }),
+    as,
     user(handle) {
       let person = people.get(handle);
       if (!person) {

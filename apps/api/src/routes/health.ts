@@ -8,7 +8,8 @@ const send = (reply: FastifyReply, report: { status: string }) =>
     .status(report.status === "fail" ? 503 : 200)
     .header("content-type", "application/health+json")
     .header("cache-control", "no-store")
-    .send(JSON.stringify(report));
+    // A string would be given a charset, which this media type does not have.
+    .send(Buffer.from(JSON.stringify(report)));
 
 export function healthRoutes(app: FastifyInstance, health: Health): void {
   app.get("/livez", (_request, reply) => send(reply, health.live()));

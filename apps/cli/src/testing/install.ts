@@ -24,6 +24,7 @@ export type TestInstall = {
   runFile(): RunFile;
   pid(name: string): number;
   operatorToken: string;
+  dataDir: string;
   signalbox(...args: string[]): Promise<string>;
   stop(): Promise<void>;
 };
@@ -66,6 +67,7 @@ export async function startInstallForTest(options: {
       return found.pid;
     },
     operatorToken: readFileSync(runFile().operatorToken, "utf8").trim(),
+    dataDir,
     signalbox,
     stop,
   };

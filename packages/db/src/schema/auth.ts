@@ -45,7 +45,11 @@ export const sessions = pgTable(
     createdAt: createdAt(),
   },
   // The migration leaves room on every page, which keeps a rotation a heap-only update.
-  (t) => [primaryKey({ columns: [t.userId, t.id] })],
+  (t) => [
+    primaryKey({ columns: [t.userId, t.id] }),
+    // Every instance asks for what was revoked lately.
+    index("sessions_revoked").on(t.revokedAt).where(sql`${t.revokedAt} is not null`),
+  ],
 );
 
 export const signingKeys = pgTable("signing_keys", {

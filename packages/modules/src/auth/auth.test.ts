@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { connectRedis } from "@signalbox/core/redis";
 import { testWorld, type World } from "../testing.ts";
 import { isCommonPassword } from "./common-passwords.ts";
+import { createRevocations } from "./revocations.ts";
 import { createAccessVerifier, openRefresh, sealRefresh } from "./tokens.ts";
 
 let world: World;
@@ -114,3 +117,58 @@ test("common passwords, repetitions and runs are told apart from phrases", () =>
   for (const good of ["the phrase of ann", "correct battery", "vUq3-ztbn-71"])
     assert.equal(isCommonPassword(good), false, good);
 });
+
+test("an access token is refused on every instance once its session is ended, by each way of ending it", async () => {
+  const { sql, redis, log } = world.deps;
+  const elsewhere = createRevocations({ sql, redis, log });
+  await elsewhere.start();
+  const verify = createAccessVerifier({ ...world.deps, revocations: elsewhere });
+  const guest = world.guest();
+  const { handle, password } = person("gil_out");
+  const first = await guest.auth.account.register(person("gil_out"));
+  const signIn = () => guest.auth.session.create({ login: handle, password });
+  const [second, third] = [await signIn(), await signIn()];
+  const me = async (token: string) => world.as(await verify(token));
+
+  const { items } = await (await me(first.accessToken)).auth.session.list({});
+  assert.equal(items.length, 3);
+  assert.equal(items.filter(({ current }) => current).length, 1);
+
+  await guest.auth.session.end({ refreshToken: second.refreshToken });
+  await eventuallyRefused(() => verify(second.accessToken));
+  await assert.rejects(
+    guest.auth.session.refresh({ refreshToken: second.refreshToken }),
+    refused("unauthorized"),
+  );
+
+  await (await me(third.accessToken)).auth.session.endAll();
+  await eventuallyRefused(() => verify(third.accessToken));
+  await eventuallyRefused(() => verify(first.accessToken));
+  await elsewhere.close();
+});
+
+test("with Redis away the other instances learn of an ended session from the database within a second", async () => {
+  const { sql, log } = world.deps;
+  const away = connectRedis("redis://127.0.0.1:1", { lazyConnect: true });
+  const elsewhere = createRevocations({ sql, redis: away, log });
+  await elsewhere.start();
+  const verify = createAccessVerifier({ ...world.deps, revocations: elsewhere });
+  const { accessToken } = await world.guest().auth.account.register(person("hal_out"));
+  await world.as(await verify(accessToken)).auth.session.endAll();
+  await eventuallyRefused(() => verify(accessToken));
+  await elsewhere.close();
+  away.disconnect();
+});
+
+async function eventuallyRefused(work: () => Promise<unknown>) {
+  for (const until = Date.now() + 1_000; Date.now() < until; await setTimeout(20)) {
+    if (
+      await work().then(
+        () => false,
+        (error) => error.code === "unauthorized",
+      )
+    )
+      return;
+  }
+  assert.fail("still accepted after a second");
+}

@@ -2,17 +2,17 @@
 
 import { hash, verify } from "@node-rs/argon2";
 import { AppError } from "@signalbox/core/errors";
-import { newId } from "@signalbox/core/ids";
 import { tables, violatedConstraint } from "@signalbox/db";
 import { and, desc, eq, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type Ctx, emit, type InTransaction, transaction } from "../ctx.ts";
+import { type Ctx, emit, transaction } from "../ctx.ts";
 import { createProfile, findAccount } from "../users/index.ts";
 import { userCreated } from "./events.ts";
 import type { Login, Refresh, Register, SignedIn } from "./schema.ts";
+import { endSessions, openSession } from "./sessions.ts";
 import { accessSeconds, openRefresh, refreshMs, sealRefresh, signAccess } from "./tokens.ts";
 
-const { credentials, sessions } = tables;
+const { credentials } = tables;
 
 // argon2id as OWASP advises; the library hashes on the thread pool, off the event loop.
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
@@ -69,7 +69,7 @@ async function advance(
     from sessions where user_id = ${userId} and id = ${sessionId}`;
   if (!session || session.ended) throw new AppError("unauthorized", "this session has ended; sign in again");
   if (session.counter === counter + 1 && session.fresh) return session.counter;
-  await revokeSession(ctx, userId, sessionId);
+  await endSessions(ctx, userId, sessionId);
   ctx.log.warn(
     { userId, sessionId, requestId: ctx.requestId },
     "an old refresh token was used again: its session is revoked",
@@ -78,17 +78,6 @@ async function advance(
     "unauthorized",
     "this refresh token was used before; its session is ended to be safe, sign in again",
   );
-}
-
-async function revokeSession(ctx: Ctx, userId: string, sessionId: string): Promise<void> {
-  await ctx.sql`update sessions set revoked_at = now() where user_id = ${userId} and id = ${sessionId} and revoked_at is null`;
-}
-
-async function openSession(ctx: Ctx | InTransaction, userId: string): Promise<string> {
-  const id = newId();
-  const expiresAt = new Date(ctx.now().getTime() + refreshMs);
-  await ctx.db.insert(sessions).values({ userId, id, expiresAt, device: ctx.userAgent.slice(0, 200) });
-  return id;
 }
 
 async function findCredentials(ctx: Ctx, login: string) {

@@ -1,7 +1,10 @@
 import type { TRPCRouterRecord } from "@trpc/server";
-import { guestProcedure } from "../trpc.ts";
+import { z } from "zod";
+import { Page } from "../page.ts";
+import { guestProcedure, userProcedure } from "../trpc.ts";
 import { login, refresh, register } from "./auth.ts";
-import { Login, Refresh, Register, SignedIn } from "./schema.ts";
+import { BySession, Login, Refresh, Register, SessionList, SignedIn } from "./schema.ts";
+import { endSession, listSessions, logout, logoutEverywhere } from "./sessions.ts";
 
 export const router = {
   account: {
@@ -30,5 +33,34 @@ export const router = {
       .input(Refresh)
       .output(SignedIn)
       .mutation(({ ctx, input }) => refresh(ctx, input)),
+    list: userProcedure
+      .meta({ rest: "GET /auth/sessions", summary: "Where you are signed in" })
+      .input(Page)
+      .output(SessionList)
+      .query(({ ctx, input }) => listSessions(ctx, input)),
+    delete: userProcedure
+      .meta({ rest: "DELETE /auth/sessions/{id}", status: 204, summary: "End one of your sessions" })
+      .input(BySession)
+      .output(z.void())
+      .mutation(({ ctx, input }) => endSession(ctx, input)),
+    end: guestProcedure
+      .meta({
+        rest: "POST /auth/logout",
+        status: 204,
+        priority: "critical",
+        summary: "Sign out: end the session of a refresh token",
+      })
+      .input(Refresh)
+      .output(z.void())
+      .mutation(({ ctx, input }) => logout(ctx, input)),
+    endAll: userProcedure
+      .meta({
+        rest: "POST /auth/logout-all",
+        status: 204,
+        priority: "critical",
+        summary: "Sign out everywhere",
+      })
+      .output(z.void())
+      .mutation(({ ctx }) => logoutEverywhere(ctx)),
   },
 } satisfies TRPCRouterRecord;

@@ -43,4 +43,5 @@ export const Session = z.object({
   expiresAt: z.string(),
   current: z.boolean(),
 });
+export const BySession = z.object({ id: z.uuid() });
 export const SessionList = z.object({ items: z.array(Session), nextCursor: z.string().nullable() });

@@ -28,14 +28,21 @@ type Verified = { actor: Extract<Actor, { kind: "user" }>; expiresAtMs: number }
 const cacheSize = 50_000;
 
 /** Verifies once a token and process: the signature costs more than the rest of a cached read together. */
-export function createAccessVerifier(deps: Pick<Deps, "db" | "secret" | "publicUrl" | "now">) {
+export function createAccessVerifier(
+  deps: Pick<Deps, "db" | "secret" | "publicUrl" | "now" | "revocations">,
+) {
   const known = new Map<string, Verified>();
 
   return async function verifyAccess(token: string): Promise<Verified["actor"]> {
     const nowMs = deps.now().getTime();
     const cached = known.get(token);
-    if (cached && cached.expiresAtMs > nowMs) return cached.actor;
-    const verified = await verify(await signingKeys(deps), token, deps.publicUrl, new Date(nowMs));
+    const verified =
+      cached && cached.expiresAtMs > nowMs
+        ? cached
+        : await verify(await signingKeys(deps), token, deps.publicUrl, new Date(nowMs));
+    if (deps.revocations.has(verified.actor.sessionId))
+      throw new AppError("unauthorized", "this session was ended; sign in again");
+    if (verified === cached) return cached.actor;
     if (known.size >= cacheSize) known.delete(known.keys().next().value!);
     known.set(token, verified);
     return verified.actor;

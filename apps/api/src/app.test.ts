@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { fixedLive } from "@signalbox/control/live";
+import { createHealth } from "@signalbox/core/health";
+import { createGateway } from "@signalbox/gateway";
+import { testWorld, type World } from "@signalbox/modules/testing";
+import { nameError } from "@signalbox/modules/trpc";
+import type { FastifyInstance } from "fastify";
+import { createGatewayApp } from "./app.ts";
+
+const live = fixedLive();
+let world: World;
+let app: FastifyInstance;
+
+before(async () => {
+  world = await testWorld({ deps: { live } });
+  const { redis, log, instance } = world.deps;
+  const deps = { ...world.deps, gateway: createGateway({ live, redis, log, instance, nameError }) };
+  app = createGatewayApp(deps, createHealth({ version: "test", serviceId: "test" }));
+});
+after(async () => {
+  await app.close();
+  await world.close();
+});
+
+type Method = "GET" | "POST" | "PUT" | "DELETE";
+const call = (method: Method, url: string, token?: string, payload?: object) =>
+  app.inject({
+    method,
+    url,
+    ...(payload ? { payload } : {}),
+    headers: token ? { authorization: `Bearer ${token}` } : {},
+  });
+
+async function register(handle: string): Promise<string> {
+  const answer = await call("POST", "/v1/auth/register", undefined, {
+    handle,
+    email: `${handle}@example.test`,
+    password: "a phrase of my own",
+  });
+  assert.equal(answer.statusCode, 201, answer.body);
+  return answer.json().accessToken;
+}
+
+test("the first path over REST: register, follow, post, read, delete", async () => {
+  const [ann, bob] = [await register("ann"), await register("bob")];
+  const followed = await call("PUT", "/v1/users/ann/follow", bob);
+  assert.deepEqual([followed.statusCode, followed.body], [204, ""]);
+  const posted = await call("POST", "/v1/posts", ann, { text: "hello" });
+  assert.equal(posted.statusCode, 201);
+  await world.settle();
+  const feed = (await call("GET", "/v1/feed?limit=5", bob)).json();
+  assert.deepEqual(feed, { items: [posted.json()], nextCursor: null });
+  assert.equal((await call("DELETE", `/v1/posts/${posted.json().id}`, bob)).statusCode, 403);
+  assert.equal((await call("DELETE", `/v1/posts/${posted.json().id}`, ann)).statusCode, 204);
+  assert.equal((await call("GET", `/v1/posts/${posted.json().id}`)).statusCode, 404);
+});
+
+test("a switch that is off is answered 503 with the operator's message, in REST and in tRPC", async () => {
+  const token = await register("cat");
+  live.set({
+    switches: { "feed.post.create": { state: "off", message: "Posting is paused.", reason: "never shown" } },
+  });
+  const rest = await call("POST", "/v1/posts", token, { text: "no" });
+  assert.equal(rest.statusCode, 503);
+  assert.match(String(rest.headers["content-type"]), /^application\/problem\+json/);
+  assert.ok(Number(rest.headers["retry-after"]) >= 1);
+  const { code, detail, requestId } = rest.json();
+  assert.deepEqual(
+    [code, detail, requestId],
+    ["disabled", "Posting is paused.", rest.headers["x-request-id"]],
+  );
+  assert.ok(!rest.body.includes("never shown"));
+  const trpc = await call("POST", "/trpc/feed.post.create", token, { text: "no" });
+  assert.deepEqual(
+    [trpc.statusCode, trpc.json().error.data.code, trpc.json().error.message],
+    [503, "disabled", "Posting is paused."],
+  );
+  live.set({});
+  assert.equal((await call("POST", "/v1/posts", token, { text: "yes" })).statusCode, 201);
+});
+
+test("who is not known is refused before anything is read: 401 with WWW-Authenticate", async () => {
+  for (const token of [undefined, "nonsense", "a.b.c"]) {
+    const answer = await call("POST", "/v1/posts", token, { wrong: true });
+    assert.equal(answer.statusCode, 401);
+    assert.match(String(answer.headers["www-authenticate"]), /^Bearer/);
+  }
+});
+
+test("the keys that sign access tokens are published without their private half", async () => {
+  const { keys } = (await call("GET", "/.well-known/jwks.json")).json();
+  assert.equal(keys.length, 1);
+  assert.deepEqual(Object.keys(keys[0]).sort(), ["alg", "crv", "kid", "kty", "use", "x"]);
+});
+
+test("health answers in the health+json form", async () => {
+  for (const path of ["/livez", "/readyz"]) {
+    const answer = await call("GET", path);
+    assert.deepEqual(
+      [answer.statusCode, answer.headers["content-type"], answer.json().status],
+      [200, "application/health+json", "pass"],
+    );
+  }
+});

@@ -1,0 +1,50 @@
+// The api process: opens what it needs, listens on both ports, and leaves in good order.
+
+import { ConfigError, readConfig } from "@signalbox/core/config";
+import { answers, createHealth } from "@signalbox/core/health";
+import { createLogger } from "@signalbox/core/log";
+import { createShutdown } from "@signalbox/core/shutdown";
+import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
+import { createGatewayApp, createOperatorApp } from "./app.ts";
+
+try {
+  await main();
+} catch (error) {
+  // A wrong configuration is the reader's to mend; anything else is ours, and its stack helps.
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+}
+
+async function main() {
+  const config = readConfig(process.env);
+  const log = createLogger({
+    name: config.SIGNALBOX_NAME,
+    level: config.LOG_LEVEL,
+    version: config.SIGNALBOX_VERSION,
+    track: config.SIGNALBOX_TRACK,
+  });
+  const shutdown = createShutdown(log);
+  const deps = await openDeps(config, { log, shutdown });
+
+  const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
+  health.add(
+    "postgres",
+    "datastore",
+    answers(() => deps.sql`select 1`),
+  );
+  // Without Redis the platform is slower, not down: cached reads, local limits, feeds from Postgres.
+  health.add(
+    "redis",
+    "datastore",
+    answers(() => deps.redis.ping()),
+    { required: false },
+  );
+
+  const gateway = createGatewayApp(deps, health);
+  const operator = createOperatorApp(deps, health, readOperatorToken(config));
+  for (const app of [gateway, operator]) shutdown.add("listener", () => app.close());
+  shutdown.add("readiness", () => health.drain());
+  await operator.listen({ host: config.SIGNALBOX_HOST, port: config.SIGNALBOX_OPERATOR_PORT });
+  await gateway.listen({ host: config.SIGNALBOX_HOST, port: config.SIGNALBOX_GATEWAY_PORT });
+  log.info({ gateway: gateway.server.address(), operator: operator.server.address() }, "listening");
+}
