@@ -1,7 +1,16 @@
 // The console's production build, made again only when something it is built from has changed.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { machineEnvironment } from "./configuration.ts";
 import { Fault } from "./fault.ts";
@@ -11,6 +20,7 @@ import { root } from "./repository.ts";
 
 export const consoleFolder = join(root, "apps/console");
 const output = join(consoleFolder, ".next");
+const standalone = join(output, "standalone/apps/console");
 const stamp = join(output, "signalbox-build");
 const next = join(root, "node_modules/next/dist/bin/next");
 
@@ -45,6 +55,10 @@ export async function buildConsole(
         "See the whole of it: npm run build --workspace @signalbox/console; or start without it: --no-console",
       );
     }
+    // The standalone server holds what it needs to run, except the files that browsers fetch.
+    cpSync(join(output, "static"), join(standalone, ".next/static"), { recursive: true });
+    const open = join(consoleFolder, "public");
+    if (existsSync(open)) cpSync(open, join(standalone, "public"), { recursive: true });
     writeFileSync(stamp, wanted);
   } finally {
     release();
@@ -52,8 +66,8 @@ export async function buildConsole(
 }
 
 export function consoleLaunch(watch: boolean, port: number, host: string): { args: string[]; cwd: string } {
-  const words = [watch ? "dev" : "start", "--port", String(port), "--hostname", host];
-  return { args: [next, ...words], cwd: consoleFolder };
+  if (!watch) return { args: [join(standalone, "server.js")], cwd: standalone };
+  return { args: [next, "dev", "--port", String(port), "--hostname", host], cwd: consoleFolder };
 }
 
 function runBuild(signal: AbortSignal, marks: Record<string, string>) {

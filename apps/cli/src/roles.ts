@@ -147,6 +147,7 @@ const marked = (launch: Launch, dir: DataDir): Launch => ({
 function environment(setting: Setting, configuration: Configuration): Record<string, string> {
   const { dir, ports, options, databaseUrl, redisUrl } = setting;
   return {
+    NODE_COMPILE_CACHE: join(dir.path, "cache"),
     ...machineEnvironment(),
     SIGNALBOX_PUBLIC_URL: `http://127.0.0.1:${ports.gateway}`,
     SIGNALBOX_CONSOLE_URL: `http://127.0.0.1:${ports.console}`,

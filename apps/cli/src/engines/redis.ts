@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { delimiter, join } from "node:path";
-import { connect as connectTls } from "node:tls";
 import { Fault } from "../fault.ts";
 import type { Launch } from "../supervisor/role.ts";
 import { engineUser, giveTo } from "./system-user.ts";
@@ -87,11 +86,12 @@ export function prepareRedis(binary: string, folder: string, port: number): () =
 export type RedisAnswer = "ready" | "starting" | "refused" | "unreachable" | "wrong-password";
 
 // Says PING over a bare socket, signing in when the URL carries a password.
-export function pingRedis(url: string, withinMs = 1000): Promise<RedisAnswer> {
+export async function pingRedis(url: string, withinMs = 1000): Promise<RedisAnswer> {
+  const tls = url.startsWith("rediss:") ? await import("node:tls") : undefined;
   return new Promise((resolve) => {
-    const { hostname, port, username, password, protocol } = new URL(url);
+    const { hostname, port, username, password } = new URL(url);
     const target = { host: hostname || "127.0.0.1", port: Number(port) || 6379 };
-    const socket = protocol === "rediss:" ? connectTls({ ...target, servername: hostname }) : connect(target);
+    const socket = tls ? tls.connect({ ...target, servername: hostname }) : connect(target);
     const done = (answer: RedisAnswer) => {
       socket.destroy();
       resolve(answer);
