@@ -4,7 +4,7 @@ import { Fault } from "./fault.ts";
 
 const oldestVersion = 16;
 
-export type DatabaseFacts = { version: number; versionText: string; walLevel: string; mayReplicate: boolean };
+type DatabaseFacts = { version: number; versionText: string; walLevel: string; mayReplicate: boolean };
 
 export async function requireUsableDatabase(url: string, { create = false } = {}): Promise<void> {
   if (create) await createDatabase(url);
@@ -26,7 +26,7 @@ export async function requireUsableDatabase(url: string, { create = false } = {}
     );
 }
 
-export async function askDatabase(url: string): Promise<DatabaseFacts> {
+async function askDatabase(url: string): Promise<DatabaseFacts> {
   return withDatabase(url, async (sql) => {
     const [row] = await sql<{ version: string; text: string; wal: string; replicate: boolean }[]>`
       select current_setting('server_version_num') as version, current_setting('server_version') as text,

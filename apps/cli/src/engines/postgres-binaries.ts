@@ -18,7 +18,7 @@ import type { SystemUser } from "./system-user.ts";
 
 export type Binaries = { folder: string; major: number };
 
-export const oldestMajor = 16;
+const oldestMajor = 16;
 
 export function findPostgres(user: SystemUser | undefined): Binaries {
   const packaged = fromPackage();

@@ -21,8 +21,8 @@ import type { Launch } from "../supervisor/role.ts";
 import { findPostgres } from "./postgres-binaries.ts";
 import { engineUser, giveTo, type SystemUser } from "./system-user.ts";
 
-export const databaseUser = "signalbox";
-export const databaseName = "signalbox";
+const databaseUser = "signalbox";
+const databaseName = "signalbox";
 
 // Sized for a laptop that runs everything else beside it.
 const settings: Record<string, string> = {

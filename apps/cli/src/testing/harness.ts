@@ -17,7 +17,7 @@ export const main = join(root, "apps/cli/src/main.ts");
 export type Ended = { code: number | null; out: string; err: string };
 
 // The environment of the test runner itself is not handed on: it would make the command think it is a test file.
-export function cleanEnvironment(more: Record<string, string> = {}): NodeJS.ProcessEnv {
+function cleanEnvironment(more: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { NODE_TEST_CONTEXT: _, DATABASE_URL: _d, REDIS_URL: _r, ...rest } = process.env;
   return { ...rest, ...more };
 }
