@@ -79,7 +79,42 @@ CREATE PUBLICATION "signalbox_outbox" FOR TABLE "outbox" WITH (publish = 'insert
 CREATE TABLE "relay_progress" (
 	"stream" text PRIMARY KEY NOT NULL,
 	"last_id" text NOT NULL,
+	"safe_at" timestamp (3) with time zone,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "consumed_events" (
+	"consumer_group" text NOT NULL,
+	"event_id" uuid NOT NULL,
+	"consumed_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "consumed_events_consumer_group_event_id_pk" PRIMARY KEY("consumer_group","event_id")
+);
+--> statement-breakpoint
+CREATE TABLE "consumer_progress" (
+	"consumer_group" text NOT NULL,
+	"partition" smallint NOT NULL,
+	"stream" text DEFAULT '' NOT NULL,
+	"last_id" text DEFAULT '0-0' NOT NULL,
+	"safe_at" timestamp (3) with time zone,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "consumer_progress_consumer_group_partition_pk" PRIMARY KEY("consumer_group","partition")
+);
+--> statement-breakpoint
+CREATE TABLE "dead_letters" (
+	"sequence" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "dead_letters_sequence_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"consumer_group" text NOT NULL,
+	"partition" smallint NOT NULL,
+	"key" uuid NOT NULL,
+	"event_id" uuid NOT NULL,
+	"topic" text NOT NULL,
+	"event" jsonb NOT NULL,
+	"error" text,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"failed_at" timestamp (3) with time zone,
+	"replay_requested_at" timestamp (3) with time zone,
+	"discarded_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "dead_letters_event" UNIQUE("consumer_group","event_id")
 );
 --> statement-breakpoint
 CREATE TABLE "follows" (
@@ -105,6 +140,10 @@ CREATE TABLE "users" (
 --> statement-breakpoint
 CREATE UNIQUE INDEX "credentials_verified_email" ON "credentials" USING btree ("email") WHERE "credentials"."email_verified_at" is not null;--> statement-breakpoint
 CREATE INDEX "credentials_email" ON "credentials" USING btree ("email");--> statement-breakpoint
+CREATE INDEX "sessions_revoked" ON "sessions" USING btree ("revoked_at") WHERE "sessions"."revoked_at" is not null;--> statement-breakpoint
 CREATE INDEX "posts_by_id" ON "posts" USING btree ("id");--> statement-breakpoint
 CREATE INDEX "outbox_by_position" ON "outbox" USING btree ("position");--> statement-breakpoint
-CREATE INDEX "follows_by_target" ON "follows" USING btree ("target_id","user_id");
+CREATE INDEX "follows_by_target" ON "follows" USING btree ("target_id","user_id");--> statement-breakpoint
+CREATE INDEX "consumed_events_by_age" ON "consumed_events" USING btree ("consumed_at");--> statement-breakpoint
+CREATE INDEX "dead_letters_in_order" ON "dead_letters" USING btree ("consumer_group","key","sequence");--> statement-breakpoint
+CREATE INDEX "dead_letters_asked_for" ON "dead_letters" USING btree ("consumer_group","partition") WHERE replay_requested_at is not null;

@@ -65,7 +65,10 @@ export type BusStore = {
   /** Keys whose letters someone asked to run again. */
   replayRequests(): Promise<{ group: string; partition: number; key: string }[]>;
   /** The oldest letter of a key. */
-  firstLetter(group: string, key: string): Promise<{ sequence: string; event: BusEvent } | undefined>;
+  firstLetter(
+    group: string,
+    key: string,
+  ): Promise<{ sequence: string; event: BusEvent; discarded: boolean } | undefined>;
   removeLetter(sequence: string): Promise<void>;
   /** It failed again: back to being dead, no longer asked for. */
   failLetter(sequence: string, error: string, attempts: number): Promise<void>;
