@@ -67,10 +67,15 @@ export async function startTestEngines(): Promise<TestEngines> {
   };
 }
 
-/** Waits until something is so; says what was not, when it never becomes so. */
+/** Waits until something is so; says what was not, when it never becomes so. A throw means: not yet. */
 export async function until(what: string, is: () => unknown, limitMs = 5_000): Promise<void> {
   const end = performance.now() + limitMs;
-  while (!(await is())) {
+  for (;;) {
+    try {
+      if (await is()) return;
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
     if (performance.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
