@@ -7,11 +7,11 @@ import { consumedEvents } from "./schema/outbox.ts";
 /** False: this group has done this event before, and its effect is in the database. */
 export async function isFirstTime(
   transaction: Transaction,
-  mark: { group: string; eventId: string },
+  mark: { group: string; id: string },
 ): Promise<boolean> {
   const marked = await transaction
     .insert(consumedEvents)
-    .values({ consumerGroup: mark.group, eventId: mark.eventId })
+    .values({ consumerGroup: mark.group, eventId: mark.id })
     .onConflictDoNothing()
     .returning({ eventId: consumedEvents.eventId });
   return marked.length > 0;

@@ -46,6 +46,8 @@ export type Ctx = Deps & {
   address: string;
   /** The caller's own words on what it runs on. */
   userAgent: string;
+  /** In a job: what it runs for, and as whom; isFirstTime() in @signalbox/db/consumed takes it as its mark. */
+  event?: { id: string; group: string; at: string };
   /** If-Match as sent, where it was. */
   ifMatch?: string;
   /** Answer headers (ETag, Location) that a verb sets; the REST door writes them. */

@@ -1,0 +1,12 @@
+// The jobs of every module as consumers of the bus.
+
+import type { Bus } from "@signalbox/core/bus/bus";
+import type { Deps, Job } from "@signalbox/modules/ctx";
+import { groupsOf, isPartAway, jobHandler } from "@signalbox/modules/run-jobs";
+
+export function consumeJobs(bus: Bus, deps: Deps, jobs: Job[]): string[] {
+  const groups = groupsOf(jobs);
+  for (const [group, ofModule] of groups)
+    bus.consume(group, jobHandler(deps, ofModule), { isAway: isPartAway });
+  return [...groups.keys()];
+}

@@ -1,0 +1,77 @@
+// Process: runs the modules' jobs for every event of the bus.
+
+import { createRedisBus } from "@signalbox/core/bus/redis-bus";
+import { ConfigError, readConfig } from "@signalbox/core/config";
+import { answers, createHealth } from "@signalbox/core/health";
+import { createLogger } from "@signalbox/core/log";
+import { createShutdown } from "@signalbox/core/shutdown";
+import { createBusStore } from "@signalbox/db/bus-store";
+import { jobs } from "@signalbox/modules";
+import { openDeps } from "@signalbox/modules/deps";
+import { consumeJobs } from "./consumers.ts";
+import { gauges, serveHealth } from "./health-server.ts";
+import { startUpkeep } from "./upkeep.ts";
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+}
+
+async function main() {
+  const config = readConfig(process.env);
+  const log = createLogger({
+    name: config.SIGNALBOX_NAME,
+    level: config.LOG_LEVEL,
+    version: config.SIGNALBOX_VERSION,
+    track: config.SIGNALBOX_TRACK,
+  });
+  const shutdown = createShutdown(log);
+  const deps = await openDeps(config, { log, shutdown });
+
+  const bus = createRedisBus({
+    url: config.REDIS_URL,
+    log,
+    store: createBusStore(deps.sql),
+    worker: deps.instance.id,
+  });
+  const groups = consumeJobs(bus, deps, jobs);
+  const upkeep = startUpkeep({ sql: deps.sql, redis: deps.redis, log });
+
+  const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
+  health.add(
+    "postgres",
+    "datastore",
+    answers(() => deps.sql`select 1`),
+  );
+  health.add(
+    "redis",
+    "datastore",
+    answers(() => deps.redis.ping()),
+  );
+  const server = await serveHealth({
+    host: config.SIGNALBOX_HOST,
+    port: config.SIGNALBOX_HEALTH_PORT,
+    health,
+    metrics: async () => {
+      const lines: Record<string, number> = {};
+      const held = bus.held();
+      for (const group of groups) {
+        const lag = await bus.lag(group);
+        const label = `{group="${group}"}`;
+        lines[`signalbox_bus_lag_events${label}`] = lag.reduce((sum, { events }) => sum + events, 0);
+        lines[`signalbox_bus_lag_seconds${label}`] = Math.max(...lag.map(({ oldestMs }) => oldestMs)) / 1000;
+        lines[`signalbox_bus_partitions_held${label}`] = held[group]?.length ?? 0;
+      }
+      return gauges(lines);
+    },
+  });
+  log.info({ port: server.port, groups }, "the workers are at work");
+
+  shutdown.add("health port", () => server.close());
+  shutdown.add("upkeep", () => upkeep.close());
+  // Less than the shutdown's own limit, so that leases are given back in any case.
+  shutdown.add("consumers", () => bus.close(6_500));
+  shutdown.add("readiness", () => health.drain());
+}

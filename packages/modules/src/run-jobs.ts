@@ -1,0 +1,77 @@
+// Turns events into jobs: which module wants which topic, and what a job is given. The workers and the tests run this.
+
+import type { BusEvent, Handler } from "@signalbox/core/bus/bus";
+import { NotNow } from "@signalbox/core/bus/bus";
+import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/envelope";
+import { AppError } from "@signalbox/core/errors";
+import { childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
+import { isDatabaseAway } from "@signalbox/db";
+import type { Ctx, Deps, Job } from "./ctx.ts";
+
+/** Each module is a consumer group of its own, so that one that fails does not stop the others. */
+export function groupsOf(jobs: Job[]): Map<string, Job[]> {
+  return Map.groupBy(jobs, ({ name }) => name.split(".")[0]!);
+}
+
+/** Handles an event with every job of one module that wants it; what is switched off waits, and loses nothing. */
+export function jobHandler(deps: Deps, jobs: Job[]): Handler {
+  const byTopic = Map.groupBy(jobs, ({ event }) => event.name);
+  return async (event) => {
+    for (const job of byTopic.get(event.topic) ?? []) {
+      if (deps.live.rules().off(job.name, event.key, deps.now().getTime()))
+        throw new NotNow(`${job.name} is switched off`);
+      await runJob(deps, job, event);
+    }
+  };
+}
+
+/** A part that is away is no fault of the event: it is tried again for as long as that lasts. */
+export const isPartAway = (error: unknown): boolean =>
+  isDatabaseAway(error) || (error instanceof AppError && error.code === "unavailable");
+
+async function runJob(deps: Deps, job: Job, event: BusEvent): Promise<void> {
+  const payload = job.event.schema.parse(event.payload);
+  await job.run(jobCtx(deps, job, event), payload as never);
+}
+
+function jobCtx(deps: Deps, job: Job, event: BusEvent): Ctx {
+  const trace = childOf(readTraceparent(event.traceparent));
+  const { requestId } = event;
+  return {
+    ...deps,
+    log: deps.log.child({ requestId, traceId: trace.traceId, job: job.name }),
+    actor: { kind: "job", name: job.name },
+    requestId,
+    traceparent: formatTraceparent(trace),
+    event: { id: event.id, group: job.name.split(".")[0]!, at: event.at },
+    variant: "stable",
+    address: "",
+    userAgent: "",
+    answer: { headers: {} },
+  };
+}
+
+const drained = new WeakMap<Deps, Set<string>>();
+
+/**
+ * Delivers every event that is in the outbox and was not delivered by an earlier call, with those that the jobs
+ * announce, straight from the table: for tests, which want to read what the jobs did as soon as this resolves.
+ */
+export async function drainOutbox(deps: Deps, jobs: Job[]): Promise<void> {
+  const done = drained.get(deps) ?? new Set();
+  drained.set(deps, done);
+  const handlers = [...groupsOf(jobs).values()].map((each) => jobHandler(deps, each));
+  for (;;) {
+    const rows = await deps.sql<(OutboxText & { at: string })[]>`
+      select id, key, topic, version::text, payload::text, request_id, traceparent,
+        (created_at at time zone 'UTC')::text || '+00' as created_at
+      from outbox order by position`;
+    const fresh = rows.filter(({ id }) => !done.has(id));
+    if (fresh.length === 0) return;
+    for (const row of fresh) {
+      for (const handle of handlers)
+        await handle(decodeEvent(encodeRow(row)), { group: "tests", partition: 0, attempt: 1 });
+      done.add(row.id);
+    }
+  }
+}
