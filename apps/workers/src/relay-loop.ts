@@ -7,6 +7,7 @@ import { busKeys, defaultPartitions } from "@signalbox/core/bus/keys";
 import { partitionOf } from "@signalbox/core/bus/partition";
 import { beginning, streamId } from "@signalbox/core/bus/stream-id";
 import type { Logger } from "@signalbox/core/log";
+import { locks } from "@signalbox/db/locks";
 import {
   connectDirect,
   connectReplication,
@@ -48,7 +49,6 @@ export type RelayOptions = {
 };
 
 const publication = "signalbox_outbox";
-const lockKey = 7_265_002;
 const batchRows = 1_000;
 const confirmEveryMs = 200;
 const lookEveryMs = 1_000;
@@ -319,7 +319,7 @@ function addEntries(
 async function holdLock(control: DirectClient, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();
-    const { rows } = await control.query("select pg_try_advisory_lock($1) as held", [lockKey]);
+    const { rows } = await control.query("select pg_try_advisory_lock($1) as held", [locks.relay]);
     if ((rows[0] as { held: boolean }).held) return;
     await pause(500, signal);
   }

@@ -3,12 +3,12 @@
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { Sql } from "@signalbox/db";
+import { locks } from "@signalbox/db/locks";
 import { createVerifier, emptyHead, type Head, hashEvent, type Verdict } from "./chain.ts";
 import { applyEvent, type ControlEvent, type Document, emptyDocument } from "./fold.ts";
 import type { ControlActor } from "./settings.ts";
 
 // Any constant does, as long as nothing else in this database locks by it.
-const lockKey = 7_265_002;
 
 /** A document and the event up to which it was folded. */
 export type Folded = { head: Head; document: Document; at: number };
@@ -113,7 +113,7 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
       const done = await sql.begin(async (transaction) => {
         // A transaction has the same tagged-template form as the client; the types only differ in what opens one.
         const db = transaction as unknown as Sql;
-        await db`select pg_advisory_xact_lock(${lockKey})`;
+        await db`select pg_advisory_xact_lock(${locks.controlLog})`;
         const folded = await foldNew(db);
         // Clocks of two machines differ; the log's own time never runs backwards.
         const at = new Date(Math.max(now(), folded.at));

@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate as runMigrations } from "drizzle-orm/postgres-js/migrator";
 import postgres from "postgres";
+import { locks } from "./locks.ts";
 
 export const migrationsFolder = fileURLToPath(new URL("../migrations", import.meta.url));
-const lockKey = 7_265_001;
 
 export async function migrate(url: string): Promise<void> {
   const sql = postgres(url, {
@@ -16,7 +16,7 @@ export async function migrate(url: string): Promise<void> {
     connection: { application_name: "signalbox migrate" },
   });
   try {
-    await sql`select pg_advisory_lock(${lockKey})`;
+    await sql`select pg_advisory_lock(${locks.migrate})`;
     await runMigrations(drizzle(sql), { migrationsFolder });
   } finally {
     await sql.end({ timeout: 5 });

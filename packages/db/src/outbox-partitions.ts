@@ -1,9 +1,9 @@
 // Keeps the outbox's daily partitions: some days ahead are there, and what is published and old is dropped whole.
 
 import type { Sql } from "./client.ts";
+import { locks } from "./locks.ts";
 
 const dayMs = 86_400_000;
-const lockKey = 7_265_004;
 const aheadDays = 3;
 /** How long a published event can be published again. */
 const keepDays = 7;
@@ -17,7 +17,7 @@ export async function maintainOutbox(sql: Sql, now = new Date()): Promise<Mainte
   const done: Maintenance = { created: [], dropped: [], marksRemoved: 0 };
   const connection = await sql.reserve();
   try {
-    const [lock] = await connection`select pg_try_advisory_lock(${lockKey}) as held`;
+    const [lock] = await connection`select pg_try_advisory_lock(${locks.outboxPartitions}) as held`;
     if (!lock?.held) return undefined;
     try {
       const existing = new Set(await partitionDays(connection));
@@ -49,7 +49,7 @@ export async function maintainOutbox(sql: Sql, now = new Date()): Promise<Mainte
       done.marksRemoved = marks.count;
       return done;
     } finally {
-      await connection`select pg_advisory_unlock(${lockKey})`.catch(() => {});
+      await connection`select pg_advisory_unlock(${locks.outboxPartitions})`.catch(() => {});
     }
   } finally {
     connection.release();

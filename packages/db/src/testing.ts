@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import postgres from "postgres";
+import { locks } from "./locks.ts";
 import { migrate, migrationsFolder } from "./migrate.ts";
 
 export type TestDatabase = { url: string; drop(): Promise<void> };
@@ -30,7 +31,7 @@ async function ensureTemplate(admin: postgres.Sql, adminUrl: string): Promise<st
     digest.update(readFileSync(`${migrationsFolder}/${file}`));
   }
   const name = `template_${digest.digest("hex").slice(0, 16)}`;
-  await admin`select pg_advisory_lock(7265003)`;
+  await admin`select pg_advisory_lock(${locks.testTemplate})`;
   try {
     const [found] = await admin`select 1 from pg_database where datname = ${name}`;
     if (found) return name;
@@ -42,7 +43,7 @@ async function ensureTemplate(admin: postgres.Sql, adminUrl: string): Promise<st
     await admin.unsafe(`alter database ${half} rename to ${name}`);
     return name;
   } finally {
-    await admin`select pg_advisory_unlock(7265003)`;
+    await admin`select pg_advisory_unlock(${locks.testTemplate})`;
   }
 }
 

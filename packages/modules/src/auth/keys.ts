@@ -12,6 +12,7 @@ import {
 } from "node:crypto";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
+import { locks } from "@signalbox/db/locks";
 import { desc, isNull, sql } from "@signalbox/db/query";
 import type { Deps } from "../ctx.ts";
 
@@ -45,7 +46,7 @@ async function loadOrMake(db: Deps["db"], secret: Buffer): Promise<SigningKeys> 
         .where(isNull(tables.signingKeys.retiredAt))
         .orderBy(desc(tables.signingKeys.createdAt));
     // Two instances that start on an empty database must agree on one key.
-    await tx.execute(sql`select pg_advisory_xact_lock(7265002)`);
+    await tx.execute(sql`select pg_advisory_xact_lock(${locks.signingKeys})`);
     const found = await read();
     if (found.length > 0) return found;
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
