@@ -122,7 +122,7 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
  * The door of a procedure. Operator calls skip the gateway: no one locks himself out. What fails behind the door
  * reaches the stages, and whoever called, as an AppError.
  */
-export async function enter<T>(
+export function enter<T>(
   ctx: Ctx,
   name: string,
   meta: Meta | undefined,
