@@ -1,0 +1,48 @@
+// The keys of every page. They rest while one types, holds a modifier, or has a dialog open.
+
+"use client";
+
+import { useEffect } from "react";
+
+const chordMs = 1_200;
+
+export function useKeys({ go, help }: { go: (key: string) => void; help: () => void }) {
+  useEffect(() => {
+    let pressedG = 0;
+    function onKey(event: KeyboardEvent) {
+      if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey || isBusy(event.target))
+        return;
+      if (performance.now() - pressedG < chordMs) {
+        pressedG = 0;
+        go(event.key);
+        return;
+      }
+      if (event.key === "g") pressedG = performance.now();
+      else if (event.key === "?") help();
+      else if (event.key === "/") {
+        const filter = document.querySelector<HTMLInputElement>("[data-filter]");
+        if (!filter) return;
+        event.preventDefault();
+        filter.focus();
+        filter.select();
+      } else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+    }
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [go, help]);
+}
+
+/** Rows that can be acted on carry `data-step`. */
+function step(by: 1 | -1) {
+  const rows = [...document.querySelectorAll<HTMLElement>("[data-step]")];
+  const at = rows.indexOf(document.activeElement as HTMLElement);
+  const next = rows[at === -1 ? (by === 1 ? 0 : rows.length - 1) : at + by];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+const isBusy = (target: EventTarget | null) =>
+  document.querySelector("dialog[open]") !== null ||
+  (target instanceof HTMLElement &&
+    (target.isContentEditable ||
+      (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && (target as HTMLInputElement).type !== "radio")));

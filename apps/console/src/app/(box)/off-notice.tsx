@@ -1,0 +1,51 @@
+"use client";
+
+import { SignalLamp } from "@signalbox/ui/signal-lamp";
+import Link from "next/link";
+import { Moment } from "@/moment.tsx";
+import styles from "./overview.module.css";
+import { aspectOf, stateWords, useSwitches } from "./use-switches.ts";
+
+const shownAtMost = 3;
+
+/** What is off is said first: it explains refusals before anyone looks for a fault. */
+export function OffNotice() {
+  const { turnedOff } = useSwitches();
+  if (turnedOff.length === 0) return null;
+  const latest = turnedOff.toSorted((a, b) => b.revision - a.revision);
+  return (
+    <section className={styles.off} aria-label="Switched off">
+      {latest.slice(0, shownAtMost).map((item) => (
+        <Link
+          key={item.key}
+          href={`/switches?flip=${encodeURIComponent(item.key)}`}
+          className={styles.offItem}
+        >
+          <SignalLamp aspect={aspectOf(item)}>
+            <code>{item.key}</code> {stateWords(item)}
+          </SignalLamp>
+          <span className={styles.offReason}>{item.reason}</span>
+          <span className={styles.offWho}>
+            {item.changedBy?.name}
+            {item.changedAt ? (
+              <>
+                , <Moment at={item.changedAt} />
+              </>
+            ) : null}
+            {item.expiresAt ? (
+              <>
+                {" "}
+                · back on <Moment at={item.expiresAt} future />
+              </>
+            ) : null}
+          </span>
+        </Link>
+      ))}
+      {latest.length > shownAtMost ? (
+        <Link href="/switches?show=off" className={styles.offMore}>
+          and {latest.length - shownAtMost} more
+        </Link>
+      ) : null}
+    </section>
+  );
+}

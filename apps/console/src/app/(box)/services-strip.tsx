@@ -1,0 +1,74 @@
+// Each process as a block of the line: is it there, which version, and does it run the newest settings.
+
+"use client";
+
+import { Badge } from "@signalbox/ui/badge";
+import { EmptyState } from "@signalbox/ui/empty-state";
+import { Panel } from "@signalbox/ui/panel";
+import { type Aspect, SignalLamp } from "@signalbox/ui/signal-lamp";
+import { useQuery } from "@tanstack/react-query";
+import { QueryFault } from "@/query-fault.tsx";
+import { useTRPC } from "@/trpc.ts";
+import styles from "./overview.module.css";
+
+const health: Record<"pass" | "warn" | "fail", [Aspect, string]> = {
+  pass: ["clear", "Healthy"],
+  warn: ["caution", "Degraded"],
+  fail: ["danger", "Failing"],
+};
+
+export function ServicesStrip() {
+  const trpc = useTRPC();
+  const { data, error, refetch } = useQuery(trpc.services.list.queryOptions({}, { refetchInterval: 5_000 }));
+  return (
+    <Panel title="Processes" aside={data ? `settings at revision ${data.revision}` : null} flush>
+      {error ? (
+        <div className={styles.inset}>
+          <QueryFault what="Processes can not be listed" error={error} retry={refetch} />
+        </div>
+      ) : null}
+      {data && data.items.length === 0 ? (
+        <EmptyState title={data.known ? "No process is registered" : "The registry is away"}>
+          {data.known
+            ? "A process appears here within seconds of its start."
+            : "Redis does not answer, so nobody knows which processes run. They go on with the settings they have."}
+        </EmptyState>
+      ) : null}
+      <ul className={styles.line}>
+        {data?.items.map((item) => {
+          const [aspect, word] = health[item.health];
+          const behind = item.revision === null || item.revision < data.revision;
+          return (
+            <li key={item.id} className={styles.block}>
+              <p className={styles.blockHead}>
+                <span
+                  className={styles.blockName}
+                  title={`${item.name}, instance ${item.id}, process ${item.pid}`}
+                >
+                  {item.name}
+                </span>
+                <SignalLamp aspect={aspect}>{word}</SignalLamp>
+              </p>
+              <p className={styles.blockFacts}>
+                {item.version}
+                <Badge tone={item.track === "canary" ? "accent" : "plain"}>{item.track}</Badge>
+                <span className={behind ? styles.behind : undefined}>
+                  {item.revision === null
+                    ? "holds no settings"
+                    : behind
+                      ? `runs ${item.revision} of ${data.revision}`
+                      : `runs ${item.revision}`}
+                </span>
+              </p>
+              {item.overridden.length > 0 ? (
+                <p className={styles.behind} title={item.overridden.join(", ")}>
+                  {item.overridden.length} decided by a file on its machine
+                </p>
+              ) : null}
+            </li>
+          );
+        })}
+      </ul>
+    </Panel>
+  );
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Golden, SwitchItem } from "@signalbox/modules/control/schema";
+import { covers, groupSwitches, touchedBy } from "./switch-groups.ts";
+
+const item = (key: string, rest: Partial<SwitchItem> = {}): SwitchItem => ({
+  key,
+  kind: "procedure",
+  state: "on",
+  share: 100,
+  message: "",
+  reason: "",
+  expiresAt: null,
+  revision: 0,
+  changedAt: null,
+  changedBy: null,
+  effective: { state: "on", share: 100, by: null },
+  ...rest,
+});
+const off = { state: "off", share: 100, by: "feed" } as const;
+const keys = (groups: ReturnType<typeof groupSwitches>) =>
+  groups.flatMap(({ items }) => items.map(({ key }) => key));
+
+test("a prefix stands right above what is below it, and everything first of all", () => {
+  const list = ["users", "feed.poster", "feed.post.create", "feed", "*", "feed.post"].map((key) => item(key));
+  assert.deepEqual(keys(groupSwitches(list, "", "all")), [
+    "*",
+    "feed",
+    "feed.post",
+    "feed.post.create",
+    "feed.poster",
+    "users",
+  ]);
+});
+
+test("a filter looks at keys, reasons and names", () => {
+  const list = [
+    item("feed.post.create", { reason: "Spam wave" }),
+    item("links", { changedBy: { kind: "operator", id: "1", name: "Ann" } }),
+    item("users"),
+  ];
+  assert.deepEqual(keys(groupSwitches(list, " SPAM", "all")), ["feed.post.create"]);
+  assert.deepEqual(keys(groupSwitches(list, "ann", "all")), ["links"]);
+  assert.deepEqual(keys(groupSwitches(list, "us", "all")), ["users"]);
+});
+
+test("off shows what calls meet, touched what someone ever turned", () => {
+  const list = [
+    item("feed", { state: "off", revision: 3, effective: off }),
+    item("feed.post", { effective: off }),
+    item("users", { revision: 2 }),
+  ];
+  assert.deepEqual(keys(groupSwitches(list, "", "off")), ["feed", "feed.post"]);
+  assert.deepEqual(keys(groupSwitches(list, "", "touched")), ["feed", "users"]);
+});
+
+test("a key touches itself and what is below it, never a neighbour whose name begins alike", () => {
+  assert.ok(covers("feed.post", "feed.post.create"));
+  assert.ok(covers("*", "users"));
+  assert.ok(!covers("feed.post", "feed.poster"));
+  const golden = {
+    items: [
+      { key: "feed.post.create", rps: 2 },
+      { key: "feed.home.read", rps: 8 },
+      { key: "users.me.read", rps: 5 },
+    ],
+  } as Golden;
+  const touched = touchedBy("feed", golden);
+  assert.equal(touched.rps, 10);
+  assert.deepEqual(
+    touched.endpoints.map(({ key }) => key),
+    ["feed.home.read", "feed.post.create"],
+  );
+});

@@ -1,0 +1,27 @@
+// A question to the operator API that failed: the sentence, the request id, and that it is being asked again.
+
+"use client";
+
+import { Button } from "@signalbox/ui/button";
+import { ErrorNotice } from "@signalbox/ui/error-notice";
+import { faultOf, isFinal, sentence } from "./errors.ts";
+
+export function QueryFault({ what, error, retry }: { what: string; error: unknown; retry?: () => void }) {
+  const fault = faultOf(error);
+  return (
+    <ErrorNotice
+      title={what}
+      requestId={fault.requestId}
+      tone={isFinal(error) ? "danger" : "caution"}
+      action={
+        retry ? (
+          <Button size="s" onClick={retry}>
+            Try now
+          </Button>
+        ) : null
+      }
+    >
+      {sentence(fault.code)}
+    </ErrorNotice>
+  );
+}
