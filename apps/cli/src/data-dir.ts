@@ -1,7 +1,16 @@
 // The data folder of one install: its layout, and the secrets that are made once and never again.
 import { randomBytes } from "node:crypto";
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import type { Values } from "./command.ts";
 import { Fault } from "./fault.ts";
 import { root } from "./repository.ts";
@@ -34,7 +43,7 @@ const smallestFreeBytes = 200e6;
 
 export function prepareDataDir(dir: DataDir): void {
   try {
-    mkdirSync(dir.path, { recursive: true, mode: 0o700 });
+    makeFolder(dir.path);
     const probe = join(dir.path, `.write-probe-${process.pid}`);
     writeFileSync(probe, "x");
     rmSync(probe);
@@ -55,6 +64,17 @@ export function prepareDataDir(dir: DataDir): void {
   secretOnce(dir.postgresPassword, () => randomBytes(24).toString("base64url"));
 }
 
+// Step by step, as the recursive form of mkdir hides why it failed, or never ends, on odd file systems.
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (path !== dirname(path)) makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
 export function unwritable(path: string, { code }: NodeJS.ErrnoException): Fault {
   const why =
     code === "EROFS"
@@ -63,9 +83,11 @@ export function unwritable(path: string, { code }: NodeJS.ErrnoException): Fault
         ? "the disk is full"
         : code === "ENOTDIR" || code === "EEXIST"
           ? "a file stands in its place"
-          : code === "EACCES" || code === "EPERM"
-            ? "no permission"
-            : (code ?? "unknown reason");
+          : code === "ENOENT"
+            ? "no folder can be made there"
+            : code === "EACCES" || code === "EPERM"
+              ? "no permission"
+              : (code ?? "unknown reason");
   return new Fault(
     `The data folder ${path} cannot be written: ${why}.`,
     "Make it writable for this user, or choose another: ./signalbox up --data-dir DIR",
