@@ -257,7 +257,7 @@ async function runSession(
       }
       if (over.signal.aborted) break;
       if (Date.now() - verifiedAt > lookEveryMs) {
-        await bus.verify(++verifications % 10 === 0);
+        await bus.verify(++verifications % 3 === 0);
         verifiedAt = Date.now();
       }
       const parts = new Map<number, RowEntry[]>();

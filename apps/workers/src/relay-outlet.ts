@@ -114,9 +114,10 @@ export function createOutlet(options: {
         publisher.adopt(partition, top.id);
       }
       const sinceMs = Math.min(...[...missing.values()].map((part) => part.sinceMs));
-      log.warn(
+      const isFirst = known.every((id) => id === beginning);
+      log[isFirst ? "info" : "warn"](
         { partitions: [...missing.keys()], since: new Date(sinceMs), cause: gap ? "slot" : "redis" },
-        "the bus misses events: publishing them again from the outbox",
+        isFirst ? "a new bus begins" : "the bus misses events: publishing them again from the outbox",
       );
       const before = republished;
       for await (const rows of readOutbox(direct, sinceMs)) {
@@ -138,7 +139,7 @@ export function createOutlet(options: {
       await direct.query("commit");
       const end = await direct.query("select pg_current_wal_insert_lsn() as lsn");
       sweptUntil = parseLsn((end.rows[0] as { lsn: string }).lsn);
-      log.warn({ events: republished - before }, "the bus is whole again");
+      log.info({ events: republished - before }, "the bus holds what the outbox holds");
     } finally {
       await direct.end().catch(() => {});
     }

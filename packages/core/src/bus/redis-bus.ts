@@ -355,10 +355,12 @@ async function openSession(given: {
           attempt,
           ...(error === undefined ? {} : { error }),
         };
-        if (kind === "dead" || kind === "replay failed")
-          log.error(line, `an event is a dead letter: ${kind}`);
-        else if (kind === "parked" || kind === "away") log.debug(line, `an event waits: ${kind}`);
-        else log.warn(line, `an event ${kind}`);
+        if (kind === "dead") log.error(line, "an event became a dead letter; its key waits for a replay");
+        else if (kind === "replay failed") log.error(line, "a dead letter failed again");
+        else if (kind === "failed") log.warn(line, "an event failed; it is tried again");
+        else if (kind === "replayed") log.info(line, "a letter was replayed");
+        else if (kind === "parked") log.debug(line, "an event waits behind a dead letter");
+        else log.debug(line, "an event waits for a part that is away");
       },
       options: subscription.options,
     });
