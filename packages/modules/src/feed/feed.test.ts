@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { testWorld, type World } from "../testing.ts";
+import { newId } from "@signalbox/core/ids";
+import { tables } from "@signalbox/db";
+import { ctxOf, testWorld, type World } from "../testing.ts";
+import { pushToTimelines } from "./timeline.ts";
 
 let world: World;
 before(async () => {
@@ -48,8 +51,6 @@ test("events that arrive twice show a post once", async () => {
   await world.settle();
   await gil.feed.home.read({});
   const post = await fay.feed.post.create({ text: "once" });
-  const { pushToTimelines } = await import("./timeline.ts");
-  const { ctxOf } = await import("../testing.ts");
   const reader = (await gil.users.me.read()).id;
   for (let times = 0; times < 3; times += 1)
     await pushToTimelines(ctxOf(world.deps, { kind: "job", name: "test" }), [reader], post.id);
@@ -75,6 +76,33 @@ test("paging through a feed gives every post once, over the end of the list, aft
     if (seen.length === 20) await world.deps.redis.del(`feed:{${reader}}:home`);
   } while (cursor);
   assert.deepEqual(seen, made.reverse());
+});
+
+test("a feed is whole although its list was filled out of order and trimmed many times", async () => {
+  const [pam, quin] = [await world.user("pam_mixed"), await world.user("quin_mixed")];
+  const [author, reader] = [(await pam.users.me.read()).id, (await quin.users.me.read()).id];
+  await quin.users.follow.create({ handle: "pam_mixed" });
+  await world.settle();
+  await quin.feed.home.read({});
+  const ids = Array.from({ length: 1_500 }, () => newId());
+  await world.deps.db.insert(tables.posts).values(ids.map((id) => ({ userId: author, id, text: id })));
+  // As after a fault: runs of posts arrive late, some of them twice.
+  const late = ids.filter((_, at) => at % 97 < 20);
+  const order = [
+    ...ids.filter((_, at) => at % 97 >= 20).slice(0, 600),
+    ...late,
+    ...ids.filter((_, at) => at % 97 >= 20).slice(500),
+  ];
+  const ctx = ctxOf(world.deps, { kind: "job", name: "test" });
+  for (const id of order) await pushToTimelines(ctx, [reader], id);
+  assert.ok((await world.deps.redis.llen(`feed:{${reader}}:home`)) <= 881);
+  const seen: string[] = [];
+  for (let cursor: string | undefined, first = true; first || cursor; first = false) {
+    const page = await quin.feed.home.read({ limit: 100, cursor });
+    seen.push(...page.items.map(({ id }) => id));
+    cursor = page.nextCursor ?? undefined;
+  }
+  assert.deepEqual(seen, ids.reverse());
 });
 
 test("a deleted post is gone from every read", async () => {

@@ -21,8 +21,8 @@ export async function readHome(ctx: AsUser, { limit, cursor }: Page): Promise<Fe
     kept.push(...(await visible(ctx, await postsByIds(ctx, part))));
     reached = part.at(-1);
   }
-  // Below the list the truth itself goes on, without a seam.
-  if (kept.length < wanted && !skeleton.complete) {
+  // Below the floor of the list the truth itself goes on, without a seam.
+  if (kept.length < wanted && skeleton.more) {
     const authors = await feedAuthors(ctx, ctx.actor.id);
     kept.push(...(await postsBefore(ctx, authors, reached, wanted - kept.length)));
   }
@@ -46,7 +46,7 @@ async function skeletonOf(ctx: AsUser): Promise<Skeleton> {
       { error, requestId: ctx.requestId },
       "home timeline not readable; reading the feed from Postgres",
     );
-    return { ids: [], complete: false };
+    return { ids: [], more: true };
   }
 }
 

@@ -1,5 +1,6 @@
-// The home timeline: a Redis list of post ids (16 bytes each, newest first) for every user who reads one.
-// It is only ever a copy: what is missing is built again from Postgres, and reading goes on there where the list ends.
+// The home timeline: a Redis list of post ids (16 bytes each) for every user who reads one. Its last entry is its floor: the list holds
+// every post above that id. Ids arrive out of order after a fault, so the floor is remembered and not guessed from what is left.
+// A timeline is only ever a copy: what is missing is built again from Postgres, and reading goes on there below the floor.
 
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
@@ -12,7 +13,7 @@ const windowSize = 800;
 const slack = 80;
 const idleSeconds = 30 * 24 * 3600;
 const buildSeconds = 60;
-/** Closes a list that reaches back to the beginning; it falls off when the list is trimmed. */
+/** The floor of a list that reaches back to the beginning. */
 const beginning = Buffer.alloc(16);
 
 const listKey = (userId: string) => `feed:{${userId}}:home`;
@@ -22,15 +23,31 @@ const lateKey = (userId: string) => `feed:{${userId}}:late`;
 const generationKey = (userId: string) => `feed:{${userId}}:generation`;
 
 // Only lists that exist are pushed to: who does not read costs nothing, and a missing list can not pass for a whole one.
+// Lua compares strings by the server's locale, so ids are compared byte by byte; that happens at a trim only.
 const pushScript = `
+local function above(a, b)
+  for at = 1, 16 do
+    local x, y = string.byte(a, at), string.byte(b, at)
+    if x ~= y then return x > y end
+  end
+  return false
+end
+local limit = tonumber(ARGV[2])
 for _, key in ipairs(KEYS) do
-  if redis.call("LPUSHX", key, ARGV[1]) > tonumber(ARGV[2]) then redis.call("LTRIM", key, 0, tonumber(ARGV[3]) - 1) end
+  if redis.call("LPUSHX", key, ARGV[1]) > limit + tonumber(ARGV[3]) then
+    local floor = redis.call("LINDEX", key, -1)
+    for _, id in ipairs(redis.call("LRANGE", key, limit, -2)) do
+      if above(id, floor) then floor = id end
+    end
+    redis.call("LTRIM", key, 0, limit - 1)
+    redis.call("RPUSH", key, floor)
+  end
 end`;
 
 /** Pushing the same id twice is harmless: a reader drops the second. */
 export async function pushToTimelines(ctx: Ctx, userIds: string[], postId: string): Promise<void> {
   const keys = userIds.flatMap((userId) => [listKey(userId), lateKey(userId)]);
-  await ctx.redis.eval(pushScript, keys.length, ...keys, encodeId(postId), windowSize + slack, windowSize);
+  await ctx.redis.eval(pushScript, keys.length, ...keys, encodeId(postId), windowSize, slack);
 }
 
 /** The next read builds it anew: for changes that touch many entries, such as a follow. */
@@ -39,10 +56,10 @@ export async function dropTimeline(ctx: Ctx, userId: string): Promise<void> {
 }
 
 export type Skeleton = {
-  /** Newest first, each once. */
+  /** Newest first, each once, and every one there is above the floor. */
   ids: string[];
-  /** Nothing older exists: the list ends where the user's feed began. */
-  complete: boolean;
+  /** Posts older than `ids` exist in Postgres only. */
+  more: boolean;
 };
 
 export async function readTimeline(ctx: Ctx, userId: string): Promise<Skeleton> {
@@ -63,15 +80,16 @@ function buildTimeline(ctx: Ctx, userId: string): Promise<Skeleton> {
 }
 
 // What is there already stays (another process may have built it a moment ago); a reader sorts and drops what is twice.
+// Nothing is installed where the list was dropped meanwhile, or where so much came late that the late list itself was trimmed.
 const installScript = `
-local late = redis.call("LRANGE", KEYS[2], 0, -2)
-if (redis.call("GET", KEYS[3]) or "") == ARGV[1] then
+local late = redis.call("LRANGE", KEYS[2], 0, -1)
+local whole = table.remove(late) == ARGV[3]
+if whole and (redis.call("GET", KEYS[3]) or "") == ARGV[1] then
   redis.call("DEL", KEYS[2])
   if #late > 0 then redis.call("LPUSH", KEYS[1], unpack(late)) end
-  for from = 3, #ARGV, 500 do redis.call("RPUSH", KEYS[1], unpack(ARGV, from, math.min(from + 499, #ARGV))) end
+  for from = 4, #ARGV, 500 do redis.call("RPUSH", KEYS[1], unpack(ARGV, from, math.min(from + 499, #ARGV))) end
   redis.call("EXPIRE", KEYS[1], ARGV[2])
-end
-return late`;
+end`;
 
 async function buildOnce(ctx: Ctx, userId: string): Promise<Skeleton> {
   const [list, late, generation] = [listKey(userId), lateKey(userId), generationKey(userId)];
@@ -81,7 +99,7 @@ async function buildOnce(ctx: Ctx, userId: string): Promise<Skeleton> {
   const rows = await postsBefore(ctx, await feedAuthors(ctx, userId), undefined, windowSize);
   const entries = rows.map((row) => encodeId(row.id));
   if (rows.length < windowSize) entries.push(beginning);
-  await ctx.redis.eval(installScript, 3, list, late, generation, began, idleSeconds, ...entries);
+  await ctx.redis.eval(installScript, 3, list, late, generation, began, idleSeconds, beginning, ...entries);
   return decode(entries);
 }
 
@@ -89,9 +107,10 @@ async function buildOnce(ctx: Ctx, userId: string): Promise<Skeleton> {
 export const feedAuthors = async (ctx: Ctx, userId: string) => [userId, ...(await followedIds(ctx, userId))];
 
 function decode(entries: Buffer[]): Skeleton {
-  const complete = entries.some((entry) => entry.equals(beginning));
-  const ids = new Set(entries.filter((entry) => !entry.equals(beginning)).map(decodeId));
-  return { ids: [...ids].sort().reverse(), complete };
+  const floor = entries.at(-1) ?? beginning;
+  const above = entries.filter((entry) => entry.compare(floor) > 0);
+  // In hex, byte order and text order are one.
+  return { ids: [...new Set(above.map(decodeId))].sort().reverse(), more: !floor.equals(beginning) };
 }
 
 const encodeId = (id: string) => Buffer.from(id.replaceAll("-", ""), "hex");
