@@ -29,7 +29,8 @@ export type Rules = {
   limitOf(name: string, nowMs: number): Limit | undefined;
   /** The limit under exactly this key. */
   limitAt(key: string, nowMs: number): Limit | undefined;
-  canaryOf(service: string): CanarySetting | undefined;
+  /** The canary that a call takes part in: the one of its own path, or of its service's release. */
+  canaryOf(name: string, service: string): CanarySetting | undefined;
 };
 
 // Names come from code, but a caller of `off` with made-up ones must not grow the map for ever.
@@ -40,10 +41,15 @@ export function compile(settings: Settings): Rules {
   const offRules = new Map<string, OffRule[]>();
   const limits = new Map<string, [string, LimitSetting] | null>();
   const canaries = new Map(
-    settings.canaries.flatMap((canary) =>
-      canary.target.kind === "release" ? [[canary.target.service, canary] as const] : [],
-    ),
+    settings.canaries.map((canary) => [
+      canary.target.kind === "release" ? canary.target.service : canary.target.key,
+      canary,
+    ]),
   );
+  const canaryOfName = (name: string) =>
+    pathOf(name)
+      .map((key) => canaries.get(key))
+      .find(Boolean);
 
   function rulesOf(name: string): OffRule[] {
     let rules = offRules.get(name);
@@ -100,7 +106,8 @@ export function compile(settings: Settings): Rules {
       const setting = settings.limits[key];
       return setting && limitNow(key, setting, nowMs);
     },
-    canaryOf: (service) => canaries.get(service),
+    canaryOf:
+      canaries.size === 0 ? () => undefined : (name, service) => canaryOfName(name) ?? canaries.get(service),
   };
 }
 

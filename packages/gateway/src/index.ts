@@ -4,20 +4,42 @@ import type { Live } from "@signalbox/control/live";
 import type { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
+import type { Signals } from "@signalbox/core/signals";
+import { createLimiter } from "./limiter.ts";
 import { pipeline, type Stage } from "./pipeline.ts";
+import { canary } from "./stages/canary.ts";
+import { loadShed } from "./stages/load-shed.ts";
+import { rateLimit } from "./stages/rate-limit.ts";
 import { switches } from "./stages/switches.ts";
+import { trace } from "./stages/trace.ts";
 
 export type GatewayDeps = {
   live: Live;
   redis: Redis;
   log: Logger;
+  /** Absent: nothing is counted. */
+  signals?: Signals;
   instance: { id: string; track: "stable" | "canary" };
+  /** How many instances share a limit while Redis is away. */
+  instances?: () => number;
+  /** Keeps installs that share a Redis apart. */
+  prefix?: string;
   now?: () => number;
-  /** Turns whatever a verb threw into one of our errors, so that the right status is counted. */
+  /** Turns whatever a verb threw into one of our errors; needed only where the caller of the gateway does not. */
   nameError?: (error: unknown) => AppError;
 };
 
-export function createGateway(deps: GatewayDeps): Stage {
-  const now = deps.now ?? Date.now;
-  return pipeline([switches(deps.live, now)]);
+export type Gateway = Stage & { close(): Promise<void> };
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { live, redis, log, signals, instance, instances, prefix, nameError, now = Date.now } = deps;
+  const limiter = createLimiter({ redis, instances, prefix });
+  const stage = pipeline([
+    trace({ log, signals, instance, nameError }),
+    switches(live, now),
+    loadShed(live, () => signals?.eventLoopDelayMs ?? 0),
+    rateLimit(live, limiter, now),
+    canary(live),
+  ]);
+  return Object.assign(stage, { close: () => limiter.close() });
 }

@@ -15,6 +15,8 @@ export type Call = {
   caller: Caller;
   requestId: string;
   traceparent: string;
+  /** The span of whoever called us, where it sent one: what the call's own span hangs below. */
+  parentSpanId?: string;
   /** Set by the canary stage; the handler's ctx reads it. */
   variant: "stable" | "canary";
   /** Headers that a stage wants on the answer, of a refusal too. */

@@ -1,0 +1,169 @@
+// Buckets on a real Redis: exact over instances, quick for the many, and never off.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, test } from "node:test";
+import type { Limit } from "@signalbox/control/evaluate";
+import { limitSetting } from "@signalbox/control/settings";
+import { connectRedis, type Redis } from "@signalbox/core/redis";
+import { createLimiter, type Limiter } from "./limiter.ts";
+
+const prefix = `test-${randomBytes(6).toString("hex")}`;
+const connections: Redis[] = [];
+const opened: Limiter[] = [];
+
+async function connect(): Promise<Redis> {
+  const { TEST_REDIS_URL } = process.env;
+  if (!TEST_REDIS_URL) throw new Error("TEST_REDIS_URL must name a Redis");
+  const redis = connectRedis(TEST_REDIS_URL);
+  connections.push(redis);
+  await redis.ping();
+  return redis;
+}
+
+let redis: Redis;
+before(async () => {
+  redis = await connect();
+});
+after(async () => {
+  await Promise.all(opened.map((limiter) => limiter.close()));
+  const keys = await redis.keys(`${prefix}:*`);
+  if (keys.length > 0) await redis.del(...keys);
+  for (const connection of connections) connection.disconnect();
+});
+
+function open(options: Partial<Parameters<typeof createLimiter>[0]> = {}): Limiter {
+  const limiter = createLimiter({ redis, prefix, ...options });
+  opened.push(limiter);
+  return limiter;
+}
+
+let keys = 0;
+function limit(rate: number, burst: number, perSeconds = 1): Limit {
+  return { key: `limit-${++keys}`, value: limitSetting.parse({ rate, burst, perSeconds }) };
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function hammer(limiters: Limiter[], at: Limit, calls: number, subject = "ann"): Promise<number> {
+  const taken = await Promise.all(
+    Array.from({ length: calls }, (_, n) => limiters[n % limiters.length]!.take(at, subject)),
+  );
+  return taken.filter((one) => one >= 0).length;
+}
+
+for (const [rate, burst] of [
+  [200, 1_000],
+  [20, 200],
+  [10, 10],
+  [1, 1],
+] as const) {
+  test(`of a bucket of ${burst} exactly ${burst} calls are taken at once`, async () => {
+    const at = limit(rate / 1_000, burst);
+    assert.equal(await hammer([open()], at, burst * 2 + 50), burst);
+  });
+}
+
+test("two instances share one bucket", async () => {
+  const instances = () => 2;
+  const pair = [open({ instances }), open({ instances, redis: await connect() })];
+  const at = limit(0.2, 1_000);
+  assert.equal(await hammer(pair, at, 3_000), 1_000);
+});
+
+test("a bucket that one instance emptied is nearly empty for the other, too", async () => {
+  const instances = () => 2;
+  const [one, other] = [open({ instances }), open({ instances, redis: await connect() })];
+  const at = limit(0.2, 1_000);
+  assert.equal(await hammer([one!], at, 1_500), 1_000);
+  let over = 0;
+  for (let n = 0; n < 500; n++) {
+    if ((await other!.take(at, "ann")) >= 0) over += 1;
+    if (n % 20 === 0) await sleep(1);
+  }
+  // What goes through before the first answer of Redis; the bucket owes it afterwards.
+  assert.ok(over <= 125, `${over} too many`);
+});
+
+test("over time the rate holds", async () => {
+  const limiter = open();
+  const at = limit(200, 50);
+  let taken = 0;
+  const began = performance.now();
+  while (performance.now() - began < 2_000) {
+    taken += await hammer([limiter], at, 10);
+    await sleep(5);
+  }
+  const expected = 50 + ((performance.now() - began) / 1_000) * 200;
+  assert.ok(taken <= expected * 1.02 && taken >= expected * 0.93, `${taken} for ${expected.toFixed(0)}`);
+});
+
+test("what an idle instance had leased comes back", async () => {
+  const limiter = open();
+  const at = limit(0.2, 1_000);
+  assert.equal(await hammer([limiter], at, 700), 700);
+  await sleep(2_100);
+  const other = open({ redis: await connect() });
+  const taken = await hammer([other], at, 1_000);
+  assert.ok(taken >= 299 && taken <= 302, `${taken}`);
+});
+
+test("callers do not share, and a changed limit holds at once", async () => {
+  const limiter = open();
+  const at = limit(0.001, 5);
+  assert.equal(await hammer([limiter], at, 20, "ann"), 5);
+  assert.equal(await hammer([limiter], at, 20, "ben"), 5);
+  const wider: Limit = { key: at.key, value: { ...at.value, rate: 1_000, burst: 100 } };
+  await sleep(150);
+  assert.ok((await hammer([limiter], wider, 20, "ann")) >= 10);
+});
+
+test("a refusal says how long until a call fits again", async () => {
+  const limiter = open();
+  const at = limit(10, 1);
+  assert.ok((await limiter.take(at, "ann")) >= 0);
+  const wait = -(await limiter.take(at, "ann"));
+  assert.ok(wait > 50 && wait <= 101, `${wait}`);
+  await sleep(wait + 5);
+  assert.ok((await limiter.take(at, "ann")) >= 0);
+});
+
+test("without Redis each instance keeps to its part, at once and without an error", async () => {
+  const away = connectRedis("redis://127.0.0.1:1");
+  connections.push(away);
+  const limiter = open({ redis: away, instances: () => 4 });
+  const began = performance.now();
+  assert.equal(await hammer([limiter], limit(0.2, 1_000), 1_500), 250);
+  assert.equal(await hammer([limiter], limit(0.2, 2), 10), 1);
+  assert.ok(performance.now() - began < 500);
+});
+
+test("a Redis that hangs is left alone after the first slow answer", async () => {
+  const hanging = await connect();
+  const limiter = open({ redis: hanging, instances: () => 1 });
+  // Every answer of this connection takes longer than anyone waits.
+  (hanging as unknown as { signalboxTake: () => Promise<never> }).signalboxTake = () => new Promise(() => {});
+  const at = limit(0.2, 30);
+  const began = performance.now();
+  assert.equal(await hammer([limiter], at, 100), 30);
+  assert.ok(performance.now() - began < 600, `${performance.now() - began} ms`);
+});
+
+test("a busy caller costs few questions to Redis, and a decision is quick", async () => {
+  const limiter = open();
+  const at = limit(200_000, 1_000_000);
+  let waited = 0;
+  const rounds = 50_000;
+  const began = performance.now();
+  for (let n = 0; n < rounds; n++) {
+    const taken = limiter.take(at, "ann");
+    if (typeof taken !== "number") {
+      waited += 1;
+      await taken;
+    }
+    if (n % 500 === 0) await new Promise(setImmediate);
+  }
+  const us = ((performance.now() - began) / rounds) * 1_000;
+  console.log(`# a decision: ${us.toFixed(2)} µs, ${waited} of ${rounds} waited for Redis`);
+  assert.ok(waited < rounds / 50);
+});

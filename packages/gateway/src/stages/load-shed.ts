@@ -1,0 +1,35 @@
+// Refuses when too much is under way already: background calls first, critical ones last.
+
+import type { Live } from "@signalbox/control/live";
+import { AppError } from "@signalbox/core/errors";
+import type { Call, Stage } from "../pipeline.ts";
+
+export function loadShed(live: Live, eventLoopDelayMs: () => number): Stage {
+  let inFlight = 0;
+
+  /** Why a call of this priority is not taken now. */
+  function tooMuch(priority: Call["priority"]): string | undefined {
+    const { shed } = live.current();
+    const percent =
+      priority === "critical" ? 100 : priority === "normal" ? shed.normalPercent : shed.backgroundPercent;
+    if (inFlight >= (shed.maxInFlight * percent) / 100) return "too many calls are under way";
+    if (priority === "critical") return undefined;
+    const patience = priority === "normal" ? 4 * shed.eventLoopDelayMs : shed.eventLoopDelayMs;
+    return eventLoopDelayMs() > patience ? "this instance is behind with its work" : undefined;
+  }
+
+  return async (call, next) => {
+    const why = tooMuch(call.priority);
+    if (why !== undefined)
+      throw new AppError("overloaded", `${why}; try again shortly`, {
+        // Spread, so that those who were refused together do not come back together.
+        retryAfterMs: 500 + Math.floor(Math.random() * 1_500),
+      });
+    inFlight += 1;
+    try {
+      return await next();
+    } finally {
+      inFlight -= 1;
+    }
+  };
+}

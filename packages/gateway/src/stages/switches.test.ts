@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fixedLive } from "@signalbox/control/live";
+import { testCall } from "../testing.ts";
+import { switches } from "./switches.ts";
+
+const at = Date.parse("2030-01-01T00:00:00Z");
+const answer = async () => "answered";
+
+test("what is on goes through", async () => {
+  const stage = switches(fixedLive(), () => at);
+  assert.equal(await stage(testCall(), answer), "answered");
+});
+
+test("what is off is refused with the operator's message and never the reason", async () => {
+  const live = fixedLive({
+    switches: { feed: { state: "off", message: "Posting is paused.", reason: "the disk of db-3 is full" } },
+  });
+  await assert.rejects(
+    switches(live, () => at)(testCall(), answer),
+    (error: Error & Record<string, unknown>) => {
+      assert.equal(error.code, "disabled");
+      assert.equal(error.status, 503);
+      assert.equal(error.message, "Posting is paused.");
+      assert.equal(error.retryAfterMs, 30_000);
+      return true;
+    },
+  );
+});
+
+test("a known end is when to come back, and after it calls go through", async () => {
+  const live = fixedLive({
+    switches: { feed: { state: "off", expiresAt: new Date(at + 12_000).toISOString() } },
+  });
+  let nowMs = at;
+  const stage = switches(live, () => nowMs);
+  await assert.rejects(stage(testCall(), answer), { code: "disabled", retryAfterMs: 12_000 });
+  nowMs = at + 12_000;
+  assert.equal(await stage(testCall(), answer), "answered");
+});
+
+test("a share of callers is refused, each of them always", async () => {
+  const live = fixedLive({ switches: { feed: { state: "off", share: 40 } } });
+  const stage = switches(live, () => at);
+  const refused = async (id: string) => {
+    const call = testCall({ caller: { kind: "user", id, address: "192.0.2.1" } });
+    return stage(call, async () => false).catch(() => true);
+  };
+  let count = 0;
+  for (let n = 0; n < 2_000; n++) {
+    const first = await refused(`user-${n}`);
+    assert.equal(await refused(`user-${n}`), first);
+    if (first) count += 1;
+  }
+  assert.ok(Math.abs(count - 800) < 100, `${count} of 2000`);
+});

@@ -1,0 +1,102 @@
+// Measures each call once: its count and latency among the signals, its span where traces are collected, its failure in the log.
+
+import { AppError } from "@signalbox/core/errors";
+import type { Logger } from "@signalbox/core/log";
+import type { Outcome, Signals } from "@signalbox/core/signals";
+import { isTracing, rootSpan } from "@signalbox/core/telemetry";
+import type { Call, Stage } from "../pipeline.ts";
+
+const refusals = new Set<string>(["disabled", "rate_limited", "overloaded"]);
+// When everything fails, the first lines tell what; thousands more would only slow the rest down.
+const failureLinesPerSecond = 20;
+
+export function trace({
+  log,
+  signals,
+  instance,
+  nameError,
+}: {
+  log: Logger;
+  signals: Signals | undefined;
+  instance: { track: "stable" | "canary" };
+  nameError?: (error: unknown) => AppError;
+}): Stage {
+  let lines = 0;
+  let linesFrom = 0;
+  let unwritten = 0;
+
+  function logFailure(call: Call, error: unknown, durationMs: number): void {
+    const at = performance.now();
+    if (at - linesFrom > 1_000) {
+      if (unwritten > 0) log.error({ unwritten }, "more calls failed in the same second than are written");
+      linesFrom = at;
+      lines = 0;
+      unwritten = 0;
+    }
+    lines += 1;
+    if (lines > failureLinesPerSecond) {
+      unwritten += 1;
+      return;
+    }
+    log.error({ ...describe(call, durationMs), error }, "a call failed");
+  }
+
+  function finish(call: Call, outcome: Outcome): number {
+    const durationMs = performance.now() - call.startedAt;
+    const track = instance.track === "canary" ? "canary" : call.variant;
+    signals?.record(call.name, call.service, track, durationMs, outcome);
+    return durationMs;
+  }
+
+  function fail(call: Call, error: unknown): void {
+    const named = error instanceof AppError ? error : nameError?.(error);
+    const status = named?.status ?? 500;
+    const outcome = named && refusals.has(named.code) ? "refused" : status >= 500 ? "error" : "ok";
+    const durationMs = finish(call, outcome);
+    if (outcome === "error") {
+      const cause = named?.code === "internal" && named.cause instanceof Error ? named.cause : error;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      signals?.recordError(call.name, named?.code ?? "internal", message, call.requestId);
+      logFailure(call, error, durationMs);
+    } else if (log.isLevelEnabled("debug"))
+      log.debug({ ...describe(call, durationMs), code: named?.code }, "a call was refused");
+  }
+
+  return async (call, next) => {
+    signals?.enter();
+    try {
+      const result = await (isTracing() ? rootSpan(toRoot(call), next) : next());
+      const durationMs = finish(call, "ok");
+      if (log.isLevelEnabled("debug")) log.debug(describe(call, durationMs), "a call was answered");
+      return result;
+    } catch (error) {
+      fail(call, error);
+      throw error;
+    } finally {
+      signals?.leave();
+    }
+  };
+}
+
+const describe = ({ name, requestId, traceparent, caller, variant }: Call, durationMs: number) => ({
+  call: name,
+  requestId,
+  traceId: traceparent.slice(3, 35),
+  caller: caller.kind,
+  variant,
+  durationMs: Math.round(durationMs * 100) / 100,
+});
+
+const toRoot = ({ name, traceparent, parentSpanId, requestId, service, caller }: Call) => ({
+  name,
+  traceparent,
+  ...(parentSpanId === undefined ? {} : { parentSpanId }),
+  kind: "server" as const,
+  attributes: {
+    "rpc.system.name": "trpc",
+    "rpc.method": name,
+    "signalbox.service": service,
+    "signalbox.request_id": requestId,
+    "signalbox.caller": caller.kind,
+  },
+});

@@ -1,0 +1,19 @@
+// A call as the doors make it, for the tests of stages.
+
+import type { Call } from "./pipeline.ts";
+
+export function testCall(given: Partial<Call> = {}): Call {
+  const name = given.name ?? "feed.post.create";
+  return {
+    name,
+    service: name.slice(0, name.indexOf(".")),
+    priority: "normal",
+    caller: { kind: "user", id: "user-1", address: "192.0.2.1" },
+    requestId: "request-1",
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    variant: "stable",
+    headers: {},
+    startedAt: performance.now(),
+    ...given,
+  };
+}
