@@ -5,8 +5,6 @@ import { connect, type Socket } from "node:net";
 
 export type Target = { port: number; request: string; status: number };
 
-export type Load = { run(target: Target, ms: number): Promise<number> };
-
 const connections = 32;
 
 /** Answers a second over `ms`, from connections that are opened and warm before the clock starts. */

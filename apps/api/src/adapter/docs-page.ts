@@ -247,13 +247,13 @@ a{color:var(--accent)}
 code,pre{font:.92em/1.5 ui-monospace,monospace}
 article{margin:0 0 1rem;padding:1.1rem 1.25rem;background:var(--panel);border:1px solid var(--line);border-radius:8px}
 article:target{border-color:var(--accent)}
-.m{display:inline-block;min-width:3.4em;font:600 11px/1.5 ui-monospace,monospace;text-transform:uppercase;color:var(--get)}
+.m{display:inline-block;flex:none;min-width:4em;font:600 11px/1.5 ui-monospace,monospace;text-transform:uppercase;color:var(--get)}
 .post{color:var(--post)}.put,.patch{color:var(--put)}.delete{color:var(--delete)}
 .auth,.facts,.name{color:var(--soft);font-size:13px}
 .auth::before{content:"\\00b7";margin:0 .4em}
 .ok{color:var(--post)}
 .refusals a{margin-left:.5em;color:var(--soft);font-size:13px}
-table{width:100%;border-collapse:collapse;font-size:14px}
+table{width:100%;table-layout:fixed;border-collapse:collapse;font-size:14px;overflow-wrap:anywhere}
 th,td{padding:.3rem .75rem .3rem 0;border-top:1px solid var(--line);text-align:left;vertical-align:top;font-weight:400}
 td:last-child{color:var(--soft)}
 em{font-style:normal;color:var(--put)}

@@ -4,9 +4,10 @@ import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
 import { nameError } from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
-import { fastifyRequestHandler } from "@trpc/server/adapters/fastify";
+import { incomingMessageToRequest } from "@trpc/server/adapters/node-http";
+import { resolveResponse } from "@trpc/server/http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { logFault, refusalHeaders } from "./answer.ts";
+import { logFault, refusalHeaders, sendText } from "./answer.ts";
 
 /** One request may hold so many calls; each passes the gateway by itself. */
 const maxBatchSize = 100;
@@ -21,7 +22,7 @@ export function createOfficial(router: AnyTRPCRouter, log: Logger) {
     reply: FastifyReply,
     path: string,
     answered: Answered,
-  ): Promise<void> => {
+  ): Promise<unknown> => {
     const known = { requestId: request.id } as Ctx;
     const named = {
       ...router,
@@ -36,14 +37,16 @@ export function createOfficial(router: AnyTRPCRouter, log: Logger) {
       },
     } as AnyTRPCRouter;
 
-    await fastifyRequestHandler({
+    // Fastify has read the body by now; tRPC takes it from here instead of from the socket.
+    const raw = Object.assign(request.raw, { body: request.body as string | undefined });
+    const response = await resolveResponse({
       router: named,
-      req: request,
-      res: reply,
+      req: incomingMessageToRequest(raw, reply.raw, { maxBodySize: null }),
+      error: null,
       path,
       maxBatchSize,
       allowMethodOverride: true,
-      createContext: () => {
+      createContext: async () => {
         if ("refusal" in answered) throw answered.refusal;
         return answered.ctx;
       },
@@ -60,6 +63,16 @@ export function createOfficial(router: AnyTRPCRouter, log: Logger) {
         return { headers };
       },
     });
+
+    const kind = response.headers.get("transfer-encoding") ?? response.headers.get("content-type");
+    if (kind === "chunked" || kind === "text/event-stream") {
+      return reply.send(response);
+    }
+    reply.code(response.status);
+    for (const [name, value] of response.headers) reply.header(name, value);
+    sendText(request, reply, await response.text());
+    // Settles when the answer is out, which compression may do later.
+    return reply;
   };
 }
 

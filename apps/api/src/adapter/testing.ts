@@ -1,5 +1,6 @@
 // A small router of real procedures, a ctx without engines, and an app around them: for this folder's tests and the benchmark.
 
+import { EventEmitter } from "node:events";
 import { AppError } from "@signalbox/core/errors";
 import { createLogger } from "@signalbox/core/log";
 import type { Stage } from "@signalbox/gateway/pipeline";
@@ -28,6 +29,8 @@ export const item = (id: string, text = "hello") => ({
 const ById = z.object({ id: z.string().max(80) });
 
 let failing = 0;
+/** Tells the names of calls whose callers left before the end. */
+export const departures = new EventEmitter<{ left: [string] }>();
 
 export const sampleRouter = createRouter({
   sample: {
@@ -124,6 +127,19 @@ export const sampleRouter = createRouter({
       .subscription(async function* ({ input }) {
         for (let n = Number(input.lastEventId ?? 0) + 1; n <= input.to; n++) yield tracked(String(n), { n });
       }),
+    endless: guestProcedure.subscription(async function* ({ signal }) {
+      try {
+        yield tracked("1", { n: 1 });
+        await new Promise((_resolve, reject) => signal?.addEventListener("abort", reject));
+      } finally {
+        departures.emit("left", "sample.endless");
+      }
+    }),
+    slow: guestProcedure.meta({ rest: "GET /slow" }).query(async ({ signal }): Promise<undefined> => {
+      departures.emit("left", "nobody yet");
+      await new Promise((resolve) => signal?.addEventListener("abort", resolve));
+      departures.emit("left", "sample.slow");
+    }),
     role: operatorProcedure
       .meta({ rest: "POST /role", role: "admin" })
       .input(z.object({ reason: z.string() }))

@@ -1,6 +1,7 @@
 // tRPC's own clients, unchanged, against our doors; and our short way against tRPC's own handler, byte for meaning.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import type { Stage } from "@signalbox/gateway/pipeline";
@@ -16,7 +17,14 @@ import {
 } from "@trpc/client";
 import { type FastifyTRPCPluginOptions, fastifyTRPCPlugin } from "@trpc/server/adapters/fastify";
 import fastify, { type FastifyInstance } from "fastify";
-import { createSampleApp, createSampleCtx, item, type SampleRouter, sampleRouter } from "./testing.ts";
+import {
+  createSampleApp,
+  createSampleCtx,
+  departures,
+  item,
+  type SampleRouter,
+  sampleRouter,
+} from "./testing.ts";
 
 const lines: string[] = [];
 const calls: string[] = [];
@@ -163,6 +171,41 @@ describe("httpSubscriptionLink", () => {
   test("goes on after the last event that the caller has", async () => {
     assert.deepEqual(await subscribe({ to: 3, lastEventId: "2" }), [{ id: "3", n: 3 }]);
   });
+});
+
+describe("a caller who leaves", () => {
+  const nextDeparture = async () => (await once(departures, "left"))[0] as string;
+
+  test("ends a subscription", async () => {
+    const leave = new AbortController();
+    const { body } = await fetch(`${url}/sample.endless`, { signal: leave.signal });
+    const left = nextDeparture();
+    await body!.getReader().read();
+    leave.abort();
+    assert.equal(await left, "sample.endless");
+  });
+
+  for (const path of ["/trpc/sample.slow", "/v1/slow"])
+    test(`aborts the signal of ${path}`, async () => {
+      const leave = new AbortController();
+      const begun = nextDeparture();
+      const answer = fetch(new URL(path, url), { signal: leave.signal });
+      assert.equal(await begun, "nobody yet");
+      const left = nextDeparture();
+      leave.abort();
+      await assert.rejects(answer);
+      assert.equal(await left, "sample.slow");
+    });
+});
+
+test("a long batch is compressed", async () => {
+  const input = encodeURIComponent('{"0":{"size":200},"1":{"size":200}}');
+  const answer = await fetch(`${url}/sample.item.long,sample.item.long?batch=1&input=${input}`, {
+    headers: { "accept-encoding": "br" },
+  });
+  assert.equal(answer.headers.get("content-encoding"), "br");
+  assert.match(answer.headers.get("vary") ?? "", /trpc-accept.*accept-encoding/);
+  assert.equal(((await answer.json()) as unknown[]).length, 2);
 });
 
 describe("the short way tells what tRPC's own handler tells", () => {
