@@ -1,6 +1,7 @@
 // The two ports of the front door, as a table of contents: what callers reach, and what operators reach.
 
 import type { Health } from "@signalbox/core/health";
+import type { Metrics } from "@signalbox/core/metrics";
 import { appRouter } from "@signalbox/modules";
 import { operatorRouter } from "@signalbox/modules/control";
 import type { Deps } from "@signalbox/modules/ctx";
@@ -8,7 +9,7 @@ import Fastify, { type FastifyInstance } from "fastify";
 import { mountProcedures } from "./adapter/mount.ts";
 import { prepareServer, serverOptions } from "./adapter/server.ts";
 import { createOperatorCtx, createPublicCtx } from "./context.ts";
-import { healthRoutes } from "./routes/health.ts";
+import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 
 export function createGatewayApp(deps: Deps, health: Health): FastifyInstance {
@@ -29,22 +30,25 @@ export function createGatewayApp(deps: Deps, health: Health): FastifyInstance {
   return app;
 }
 
+type OperatorParts = { health: Health; metrics: Metrics; operatorToken: string | undefined };
+
 export function createOperatorApp(
   deps: Deps,
-  health: Health,
-  operatorToken: string | undefined,
+  { health, metrics, operatorToken }: OperatorParts,
 ): FastifyInstance {
   const app = Fastify(serverOptions());
   const doors = { restPrefix: "/operator/v1", trpcPrefix: "/operator/trpc" };
+  const createCtx = createOperatorCtx(deps, operatorToken);
   prepareServer(app, { log: deps.log, doors });
   mountProcedures(app, {
     router: operatorRouter,
-    createCtx: createOperatorCtx(deps, operatorToken),
+    createCtx,
     log: deps.log,
     ...doors,
     title: "Signalbox for operators",
     version: deps.instance.version,
   });
   healthRoutes(app, health);
+  operatorHealthRoutes(app, { deps, health, metrics, createCtx });
   return app;
 }

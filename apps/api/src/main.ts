@@ -3,6 +3,7 @@
 import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth } from "@signalbox/core/health";
 import { createLogger } from "@signalbox/core/log";
+import { createMetrics } from "@signalbox/core/metrics";
 import { createShutdown } from "@signalbox/core/shutdown";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
 import { createGatewayApp, createOperatorApp } from "./app.ts";
@@ -24,7 +25,12 @@ async function main() {
     track: config.SIGNALBOX_TRACK,
   });
   const shutdown = createShutdown(log);
-  const deps = await openDeps(config, { log, shutdown });
+  const deps = await openDeps(config, {
+    log,
+    shutdown,
+    role: config.SIGNALBOX_ROLE,
+    address: `http://${config.SIGNALBOX_HOST}:${config.SIGNALBOX_GATEWAY_PORT}`,
+  });
 
   const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
   health.add(
@@ -40,8 +46,14 @@ async function main() {
     { required: false },
   );
 
+  const metrics = createMetrics({
+    signals: deps.signals,
+    instance: deps.instance,
+    commit: config.SIGNALBOX_COMMIT,
+    redis: deps.redis,
+  });
   const gateway = createGatewayApp(deps, health);
-  const operator = createOperatorApp(deps, health, readOperatorToken(config));
+  const operator = createOperatorApp(deps, { health, metrics, operatorToken: readOperatorToken(config) });
   for (const app of [gateway, operator]) shutdown.add("listener", () => app.close());
   shutdown.add("readiness", () => health.drain());
   await operator.listen({ host: config.SIGNALBOX_HOST, port: config.SIGNALBOX_OPERATOR_PORT });

@@ -28,7 +28,7 @@ async function main() {
     track: config.SIGNALBOX_TRACK,
   });
   const shutdown = createShutdown(log);
-  const deps = await openDeps(config, { log, shutdown });
+  const deps = await openDeps(config, { log, shutdown, role: "worker" });
 
   const bus = createRedisBus({
     url: config.REDIS_URL,

@@ -5,6 +5,8 @@ import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
+import type { Registry } from "@signalbox/core/registry";
+import type { Signals } from "@signalbox/core/signals";
 import type { Db, Sql } from "@signalbox/db";
 import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
 import type { Stage } from "@signalbox/gateway/pipeline";
@@ -26,6 +28,9 @@ export type Deps = {
   log: Logger;
   live: Live;
   gateway: Stage;
+  signals: Signals;
+  /** Who else is alive. */
+  registry: Registry;
   /** Sessions whose access tokens are refused although they have not ended. */
   revocations: Revocations;
   /** The install's master secret; keys for one purpose each are derived from it. */

@@ -3,21 +3,44 @@
 import { readFileSync } from "node:fs";
 import { createLive } from "@signalbox/control/live";
 import { type Config, ConfigError } from "@signalbox/core/config";
-import { newId } from "@signalbox/core/ids";
 import type { Logger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
+import { createRegistry, newInstanceId } from "@signalbox/core/registry";
 import type { Shutdown } from "@signalbox/core/shutdown";
+import { createSignals } from "@signalbox/core/signals";
+import { startTelemetry } from "@signalbox/core/telemetry";
 import { connectDatabase } from "@signalbox/db";
 import { createGateway } from "@signalbox/gateway";
 import { createRevocations } from "./auth/index.ts";
 import type { Deps } from "./ctx.ts";
-import { nameError } from "./trpc.ts";
 
+/** `role` is what the process does in the registry; `address` where its traffic goes, if any does. */
 export async function openDeps(
   config: Config,
-  { log, shutdown }: { log: Logger; shutdown: Shutdown },
+  {
+    log,
+    shutdown,
+    role,
+    address = null,
+  }: { log: Logger; shutdown: Shutdown; role: string; address?: string | null },
 ): Promise<Deps> {
   const secret = readSecret(config);
+  const instance = {
+    id: newInstanceId(config.SIGNALBOX_NAME),
+    name: config.SIGNALBOX_NAME,
+    version: config.SIGNALBOX_VERSION,
+    track: config.SIGNALBOX_TRACK,
+    zone: config.SIGNALBOX_ZONE,
+  };
+  const telemetry = await startTelemetry({
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    service: instance.name,
+    version: instance.version,
+    instance: instance.id,
+    log,
+  });
+  shutdown.add("telemetry", () => telemetry.close());
+
   const { db, sql, close } = connectDatabase(config.DATABASE_URL, {
     name: `signalbox ${config.SIGNALBOX_NAME}`,
     poolSize: config.SIGNALBOX_POOL_SIZE,
@@ -27,16 +50,32 @@ export async function openDeps(
   const redis = connectRedis(config.REDIS_URL, { onError: (error) => log.debug({ error }, "redis is away") });
   shutdown.add("redis", () => redis.disconnect());
 
-  const instance = {
-    id: `${config.SIGNALBOX_NAME}-${newId().slice(-12)}`,
-    name: config.SIGNALBOX_NAME,
-    version: config.SIGNALBOX_VERSION,
-    track: config.SIGNALBOX_TRACK,
-    zone: config.SIGNALBOX_ZONE,
-  };
   const live = createLive({ log, sql, redis, secret, dataDir: config.SIGNALBOX_DATA_DIR, instance });
   shutdown.add("live settings", () => live.close());
   await live.start();
+
+  const signals = createSignals({ redis, log, instance });
+  shutdown.add("signals", () => signals.close());
+  signals.start();
+
+  const registry = createRegistry({
+    redis,
+    log,
+    instance: { ...instance, role, address, pid: process.pid, startedAt: new Date().toISOString() },
+    describe: () => ({ revision: live.revision, overridden: live.status().overridden }),
+  });
+  shutdown.add("registry", () => registry.close());
+  await registry.start();
+
+  const gateway = createGateway({
+    live,
+    redis,
+    log,
+    signals,
+    instance,
+    instances: () => registry.count(role),
+  });
+  shutdown.add("gateway", () => gateway.close());
 
   const revocations = createRevocations({ sql, redis, log });
   shutdown.add("revocations", () => revocations.close());
@@ -48,7 +87,9 @@ export async function openDeps(
     redis,
     log,
     live,
-    gateway: createGateway({ live, redis, log, instance, nameError }),
+    gateway,
+    signals,
+    registry,
     revocations,
     secret,
     instance,

@@ -6,6 +6,8 @@ import type { SettingsInput } from "@signalbox/control/settings";
 import { newId } from "@signalbox/core/ids";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
+import { createRegistry } from "@signalbox/core/registry";
+import { createSignals } from "@signalbox/core/signals";
 import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import { connectDatabase, tables } from "@signalbox/db";
 import { asc, gt } from "@signalbox/db/query";
@@ -36,6 +38,7 @@ export async function testWorld(
     throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
   const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
   const log = createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" });
+  const instance = { id: newId(), name: "test", version: "test", track: "stable", zone: "test" } as const;
   const deps: Deps = {
     db,
     sql,
@@ -45,7 +48,19 @@ export async function testWorld(
     gateway: (_call, next) => next(),
     revocations: createRevocations({ sql, redis, log }),
     secret: randomBytes(32),
-    instance: { id: newId(), name: "test", version: "test", track: "stable", zone: "test" },
+    instance,
+    signals: createSignals({ redis, log, instance }),
+    registry: createRegistry({
+      redis,
+      log,
+      instance: {
+        ...instance,
+        role: "all",
+        address: null,
+        pid: process.pid,
+        startedAt: new Date().toISOString(),
+      },
+    }),
     publicUrl: "http://127.0.0.1:8080",
     now: () => new Date(),
     ...options.deps,
