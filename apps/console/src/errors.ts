@@ -51,6 +51,9 @@ export const sentence = (code: string) => sentences[code] ?? `The operator API a
 export const isFinal = (error: unknown) =>
   ["unauthorized", "forbidden", "not_found", "invalid", "malformed", "gone"].includes(faultOf(error).code);
 
+/** Nothing answers at all: said once for the whole console rather than once a question. */
+export const isAway = (error: unknown) => ["unreachable", "unavailable"].includes(faultOf(error).code);
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null;
 const isField = (value: unknown): value is { field: string; message: string } =>

@@ -73,7 +73,7 @@ test("time past and time left are said in one unit", () => {
   assert.equal(duration(200_000_000), "2 d");
   assert.equal(ago(1_000, 1_200), "just now");
   assert.equal(ago(0, 240_000), "4 min ago");
-  assert.equal(until(0, 1), "due now");
+  assert.equal(until(0, 1), "now");
   assert.equal(until(90_000, 0), "in 90 s");
   assert.equal(until(15 * 60_000, 2_000), "in 15 min");
 });

@@ -54,7 +54,7 @@ export const ago = (at: number, now: number) => (now - at < 1_500 ? "just now" :
 
 export function until(at: number, now: number): string {
   const left = at - now;
-  if (left <= 0) return "due now";
+  if (left <= 0) return "now";
   // Below two minutes the seconds matter.
   return left < 120_000 ? `in ${Math.ceil(left / 1_000)} s` : `in ${duration(left + 30_000)}`;
 }

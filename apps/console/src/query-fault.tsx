@@ -4,9 +4,11 @@
 
 import { Button } from "@signalbox/ui/button";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
-import { faultOf, isFinal, sentence } from "./errors.ts";
+import { faultOf, isAway, isFinal, sentence } from "./errors.ts";
 
 export function QueryFault({ what, error, retry }: { what: string; error: unknown; retry?: () => void }) {
+  // The frame says that already.
+  if (isAway(error)) return null;
   const fault = faultOf(error);
   return (
     <ErrorNotice

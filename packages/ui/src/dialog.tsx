@@ -2,7 +2,7 @@
 
 "use client";
 
-import { useEffect, useId, useRef } from "react";
+import { useId, useLayoutEffect, useRef } from "react";
 import { classNames } from "./class-names.ts";
 import styles from "./dialog.module.css";
 
@@ -23,11 +23,15 @@ export function Dialog({
   const element = useRef<HTMLDialogElement>(null);
   const titleId = useId();
 
-  useEffect(() => {
+  // In the layout phase, so that the dialog closes, and gives focus back, while it is still in the document.
+  useLayoutEffect(() => {
     const dialog = element.current;
     // React moves focus for `autoFocus` before the dialog is shown, so the first field is named by attribute.
     dialog?.showModal();
-    dialog?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
+    const first =
+      dialog?.querySelector<HTMLElement>("[data-autofocus]") ??
+      dialog?.querySelector<HTMLElement>("[data-body]");
+    first?.focus();
     return () => dialog?.close();
   }, []);
 
@@ -66,7 +70,12 @@ export function Dialog({
 }
 
 export function DialogBody({ children }: { children: React.ReactNode }) {
-  return <div className={styles.body}>{children}</div>;
+  // Focus without a better place lands here, so that the arrow keys scroll what there is to read.
+  return (
+    <div className={styles.body} data-body="" tabIndex={-1}>
+      {children}
+    </div>
+  );
 }
 
 export function DialogFooter({ children }: { children: React.ReactNode }) {

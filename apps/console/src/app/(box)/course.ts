@@ -4,7 +4,7 @@
 
 import type { Golden } from "@signalbox/modules/control/schema";
 import { skipToken, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { headline } from "./headline.ts";
 import { useGoldenPoll } from "./use-golden.ts";
 
@@ -25,7 +25,13 @@ const gapSeconds = 16;
 /** Once, in the frame of the console. */
 export function useCourseSampler() {
   const client = useQueryClient();
-  const { data, isPlaceholderData } = useGoldenPoll("30s", "track");
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    // Not before the page, which may stream in after its frame, has taken over the figures that the server gave it.
+    const timer = setTimeout(() => setReady(true), 2_000);
+    return () => clearTimeout(timer);
+  }, []);
+  const { data, isPlaceholderData } = useGoldenPoll("30s", "track", ready);
   useEffect(() => {
     if (data && !isPlaceholderData) client.setQueryData<Sample[]>(key, (past = []) => append(past, data));
   }, [client, data, isPlaceholderData]);

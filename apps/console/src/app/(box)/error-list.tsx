@@ -2,7 +2,6 @@
 
 import type { Golden } from "@signalbox/modules/control/schema";
 import { Badge } from "@signalbox/ui/badge";
-import { EmptyState } from "@signalbox/ui/empty-state";
 import { Panel } from "@signalbox/ui/panel";
 import { count } from "@/format.ts";
 import type { Span } from "./choices.ts";
@@ -21,9 +20,12 @@ export function ErrorList({
   window: Span;
 }) {
   return (
-    <Panel title="Top errors" flush>
-      {signatures?.length === 0 ? <EmptyState title={`No errors in the last ${spanWords[window]}`} /> : null}
-      <ol className={styles.signatures}>
+    <Panel
+      title="Top errors"
+      aside={signatures?.length === 0 ? `none in the last ${spanWords[window]}` : null}
+      flush
+    >
+      <ol>
         {signatures?.slice(0, shownAtMost).map((it) => (
           <li key={`${it.code} ${it.endpoint} ${it.message}`} className={styles.signature}>
             <p className={styles.signatureHead}>

@@ -7,6 +7,7 @@ import { EmptyState } from "@signalbox/ui/empty-state";
 import { Panel } from "@signalbox/ui/panel";
 import { type Aspect, SignalLamp } from "@signalbox/ui/signal-lamp";
 import { useQuery } from "@tanstack/react-query";
+import { isAway } from "@/errors.ts";
 import { QueryFault } from "@/query-fault.tsx";
 import { useTRPC } from "@/trpc.ts";
 import styles from "./overview.module.css";
@@ -22,10 +23,13 @@ export function ServicesStrip() {
   const { data, error, refetch } = useQuery(trpc.services.list.queryOptions({}, { refetchInterval: 5_000 }));
   return (
     <Panel title="Processes" aside={data ? `settings at revision ${data.revision}` : null} flush>
-      {error ? (
+      {error && !isAway(error) ? (
         <div className={styles.inset}>
           <QueryFault what="Processes can not be listed" error={error} retry={refetch} />
         </div>
+      ) : null}
+      {error && !data && isAway(error) ? (
+        <EmptyState title="Not known while the operator API is away" />
       ) : null}
       {data && data.items.length === 0 ? (
         <EmptyState title={data.known ? "No process is registered" : "The registry is away"}>

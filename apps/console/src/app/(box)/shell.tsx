@@ -5,13 +5,16 @@
 import { Badge } from "@signalbox/ui/badge";
 import { Dialog, DialogBody } from "@signalbox/ui/dialog";
 import { Kbd } from "@signalbox/ui/kbd";
-import { useQuery } from "@tanstack/react-query";
+import { useToast } from "@signalbox/ui/toasts";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { usePathname, useRouter } from "next/navigation";
 import { useCallback, useState } from "react";
+import { faultOf, sentence } from "@/errors.ts";
 import { Mark } from "@/mark.tsx";
 import type { Theme } from "@/theme.ts";
 import { useTRPC } from "@/trpc.ts";
+import { AwayNotice } from "./away-notice.tsx";
 import { useCourseSampler } from "./course.ts";
 import { useKeys } from "./keys.ts";
 import styles from "./shell.module.css";
@@ -81,6 +84,7 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
         <div className={styles.foot}>
           <Who />
           <div className={styles.tools}>
+            <SignOut />
             <ThemeToggle initial={theme} />
             <button
               type="button"
@@ -95,6 +99,7 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
         </div>
       </header>
       <main id="content" className={styles.content} tabIndex={-1}>
+        <AwayNotice />
         {children}
       </main>
       {showKeys ? <Keys onClose={() => setShowKeys(false)} /> : null}
@@ -113,6 +118,31 @@ function Who() {
       {data.operator.name}
       <span className={styles.role}>{data.operator.role}</span>
     </p>
+  );
+}
+
+function SignOut() {
+  const trpc = useTRPC();
+  const toast = useToast();
+  const close = useMutation(
+    trpc.session.close.mutationOptions({
+      onSuccess: () => window.location.assign("/sign-in"),
+      onError: (error) => toast("danger", `Still signed in. ${sentence(faultOf(error).code)}`),
+    }),
+  );
+  return (
+    <button
+      type="button"
+      className={styles.tool}
+      onClick={() => close.mutate()}
+      disabled={close.isPending}
+      aria-label="Sign out"
+      title="Sign out"
+    >
+      <svg viewBox="0 0 16 16" aria-hidden="true">
+        <path d="M6.5 2.5h-4v11h4M10 5l3 3-3 3m3-3H6" />
+      </svg>
+    </button>
   );
 }
 

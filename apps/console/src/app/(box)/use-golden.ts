@@ -11,6 +11,7 @@ import type { Grouping, Span } from "./choices.ts";
 
 const pollMs = 5_000;
 const retryMs = 4_000;
+const silentMs = 8_000;
 /** Two missed slots of 5 s, and what a request takes. */
 const staleMs = 12_000;
 
@@ -32,12 +33,12 @@ export function useGolden(window: Span, by: Grouping) {
 }
 
 /** The same without a stream, for figures beside the table: a browser opens only six connections to one host. */
-export function useGoldenPoll(window: Span, by: Grouping) {
+export function useGoldenPoll(window: Span, by: Grouping, enabled = true) {
   const trpc = useTRPC();
   return useQuery(
     trpc.signals.golden.queryOptions(
       { window, by },
-      { refetchInterval: pollMs, placeholderData: keepPreviousData },
+      { enabled, refetchInterval: pollMs, placeholderData: keepPreviousData },
     ),
   );
 }
@@ -50,13 +51,14 @@ function useFreshness(updatedAt: number, streaming: boolean): Freshness {
   return { state: streaming ? "live" : "polling", ageMs };
 }
 
-/** Whether events come in. A tab out of sight gives its connection back. */
+/** Whether events come in: a stream that is open and says nothing counts as down. A tab out of sight gives its connection back. */
 function useStream(window: Span, by: Grouping, receive: (golden: Golden) => void): boolean {
   const [open, setOpen] = useState(false);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `receive` is made anew at each render and does the same
   useEffect(() => {
     let source: EventSource | undefined;
     let retry: ReturnType<typeof setTimeout> | undefined;
+    let silence: ReturnType<typeof setTimeout> | undefined;
 
     function connect() {
       clearTimeout(retry);
@@ -66,6 +68,8 @@ function useStream(window: Span, by: Grouping, receive: (golden: Golden) => void
         const golden = JSON.parse(event.data) as Golden;
         if (golden.window !== window || golden.by !== by) return;
         setOpen(true);
+        clearTimeout(silence);
+        silence = setTimeout(() => setOpen(false), silentMs);
         receive(golden);
       };
       source.addEventListener("message", onEvent);
@@ -78,6 +82,7 @@ function useStream(window: Span, by: Grouping, receive: (golden: Golden) => void
     }
     function close() {
       clearTimeout(retry);
+      clearTimeout(silence);
       source?.close();
       setOpen(false);
     }

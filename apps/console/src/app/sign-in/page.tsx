@@ -1,5 +1,5 @@
 import type { Metadata } from "next";
-import { cookies } from "next/headers";
+import { cookies, headers } from "next/headers";
 import { safeNext } from "@/url-state.ts";
 import { SignIn } from "./sign-in.tsx";
 
@@ -7,5 +7,11 @@ export const metadata: Metadata = { title: "Sign in" };
 
 export default async function SignInPage({ searchParams }: { searchParams: Promise<{ next?: string }> }) {
   const { next } = await searchParams;
-  return <SignIn next={safeNext(next ?? (await cookies()).get("sb_next")?.value)} />;
+  const from = (await headers()).get("sec-fetch-site");
+  return (
+    <SignIn
+      next={safeNext(next ?? (await cookies()).get("sb_next")?.value)}
+      sentFromElsewhere={from === "cross-site"}
+    />
+  );
 }

@@ -5,6 +5,7 @@
 import { Button } from "@signalbox/ui/button";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
 import { useCallback, useEffect, useState } from "react";
+import { sentenceCase } from "@/format.ts";
 import { Mark } from "@/mark.tsx";
 import styles from "./sign-in.module.css";
 
@@ -13,7 +14,7 @@ type Step =
   | { at: "asking" }
   | { at: "refused"; code: string; detail?: string; requestId?: string };
 
-export function SignIn({ next }: { next: string }) {
+export function SignIn({ next, sentFromElsewhere }: { next: string; sentFromElsewhere: boolean }) {
   const [step, setStep] = useState<Step>({ at: "waiting" });
 
   const enter = useCallback(async () => {
@@ -29,9 +30,10 @@ export function SignIn({ next }: { next: string }) {
       return go();
     }
     // A strict cookie stays away from a visit that another site started; it is there for this page's own question.
+    if (!sentFromElsewhere) return;
     const session = await fetch("/operator/trpc/session.read").catch(() => undefined);
     if (session?.ok) go();
-  }, [next]);
+  }, [next, sentFromElsewhere]);
 
   useEffect(() => {
     void enter();
@@ -58,7 +60,7 @@ export function SignIn({ next }: { next: string }) {
               step.code === "unauthorized" ? null : <Button onClick={() => void enter()}>Try again</Button>
             }
           >
-            {step.detail}
+            {step.detail ? sentenceCase(step.detail) : null}
           </ErrorNotice>
         ) : null}
         {step.at !== "asking" ? (

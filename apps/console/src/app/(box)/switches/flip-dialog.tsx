@@ -11,7 +11,7 @@ import { Segmented } from "@signalbox/ui/segmented";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { faultOf, sentence } from "@/errors.ts";
-import { compact } from "@/format.ts";
+import { compact, sentenceCase } from "@/format.ts";
 import { useTRPC } from "@/trpc.ts";
 import { useGoldenPoll } from "../use-golden.ts";
 import { stateWords, useSwitches } from "../use-switches.ts";
@@ -71,8 +71,13 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
   if (set.data && set.variables)
     return (
       <Dialog
-        title={<code>{item.key}</code>}
-        subtitle={`is ${stateWords({ state: set.variables.state, share: set.variables.share ?? 100 })}, version ${set.data.version}`}
+        title={
+          <>
+            <code>{item.key}</code> is{" "}
+            {stateWords({ state: set.variables.state, share: set.variables.share ?? 100 })}
+          </>
+        }
+        subtitle={`Settings version ${set.data.version}`}
         onClose={onClose}
       >
         <DialogBody>
@@ -102,7 +107,10 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
             {mayTurn === false ? <ErrorNotice tone="caution" title="Your role may look, not turn" /> : null}
             {fault ? (
               <ErrorNotice title="The switch was not turned" requestId={fault.requestId}>
-                {sentence(fault.code)} {fault.fields.length === 0 ? fault.detail : null}
+                {sentence(fault.code)}{" "}
+                {fault.fields.length === 0 && fault.code !== "internal"
+                  ? sentenceCase(fault.detail ?? "")
+                  : null}
               </ErrorNotice>
             ) : null}
             <Touched item={item} />
