@@ -19,7 +19,7 @@ import {
   type ReplicationClient,
   readLog,
 } from "@signalbox/db/replication";
-import { createOutlet, type RowEntry } from "./relay-outlet.ts";
+import { createOutlet, type RowEntry, readDebt } from "./relay-outlet.ts";
 import { ensureSlot, freeSlot, markGapFilled, readSlotLag, slotName } from "./relay-slot.ts";
 
 export type RelayStatus = {
@@ -144,6 +144,7 @@ async function runSession(
       epoch,
       partitions,
       recorded: progress.recorded,
+      debt: await readDebt(control, epoch),
       safeAt: () => safeMs,
       signal: over.signal,
     });

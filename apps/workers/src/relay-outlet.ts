@@ -16,6 +16,7 @@ import {
   streamPublisher,
 } from "@signalbox/core/bus/stream-publisher";
 import type { Logger } from "@signalbox/core/log";
+import type { Redis } from "@signalbox/core/redis";
 import { connectDirect, type DirectClient, parseLsn } from "@signalbox/db/replication";
 import type { SlotGap } from "./relay-slot.ts";
 
@@ -49,6 +50,8 @@ export function createOutlet(options: {
   partitions: number;
   /** Last published ids as recorded in Postgres. */
   recorded: string[];
+  /** From when on a sweep that did not end must be done again. */
+  debt: number | undefined;
   safeAt: () => number;
   signal: AbortSignal;
 }): Outlet {
@@ -56,6 +59,7 @@ export function createOutlet(options: {
   const known = [...recorded];
   const swept = new Set<string>();
   let sweptUntil = 0n;
+  let { debt } = options;
   let republished = 0;
   let current: { link: Link; publisher: StreamPublisher } | undefined;
 
@@ -66,12 +70,9 @@ export function createOutlet(options: {
     try {
       const publisher = streamPublisher(made.redis, keys, epoch, known);
       const tops = await readTops(made);
-      const forgot = tops.some((top, partition) => isAfter(known[partition]!, top.id));
-      if (forgot) await fill(made, publisher, tops, undefined);
-      else
-        tops.forEach((top, partition) => {
-          publisher.adopt(partition, top.id);
-        });
+      const hasForgotten = tops.some((top, partition) => isAfter(known[partition]!, top.id));
+      if (hasForgotten || debt !== undefined) await fill(made, tops, undefined);
+      else for (const [partition, top] of tops.entries()) known[partition] = top.id;
       await announceEpoch(made);
       current = { link: made, publisher };
       return current;
@@ -91,27 +92,26 @@ export function createOutlet(options: {
   }
 
   /** Publishes the rows of the table that the streams miss, in the order in which they were written. */
-  async function fill(link: Link, publisher: StreamPublisher, tops: StreamTop[], gap: SlotGap | undefined) {
+  async function fill({ redis }: Link, tops: StreamTop[], gap: SlotGap | undefined) {
     const direct = await connectDirect(databaseUrl, "signalbox relay sweep");
     try {
-      await direct.query("begin isolation level repeatable read read only");
-      if (gap?.snapshot) await direct.query(`set transaction snapshot '${gap.snapshot}'`);
       const handled = await readHandled(direct);
-      const missing = new Map<
-        number,
-        { sinceMs: number; present: Set<string>; nextId: () => string; entries: Entry[] }
-      >();
+      const missing = new Map<number, Missing>();
       for (const [partition, top] of tops.entries()) {
-        const lost = isAfter(known[partition]!, top.id);
-        if (!lost && !gap) continue;
+        const isLost = isAfter(known[partition]!, top.id);
+        if (!isLost && !gap && debt === undefined) continue;
         const sinceMs = Math.min(
           gap ? safeAt() : Number.POSITIVE_INFINITY,
-          lost ? (top.safeAt ?? handled(partition)) : Number.POSITIVE_INFINITY,
+          isLost ? (top.safeAt ?? handled(partition)) : Number.POSITIVE_INFINITY,
+          debt ?? Number.POSITIVE_INFINITY,
         );
         const from = [top.id, gap ? `${gap.from}-0` : beginning].reduce(laterId, known[partition]!);
-        const present = await readPresent(link, partition, sinceMs);
-        missing.set(partition, { sinceMs, present, nextId: idsAfter(from), entries: [] });
-        publisher.adopt(partition, top.id);
+        missing.set(partition, {
+          sinceMs,
+          present: await readPresent(redis, partition, sinceMs),
+          nextId: idsAfter(from),
+          entries: [],
+        });
       }
       const sinceMs = Math.min(...[...missing.values()].map((part) => part.sinceMs));
       const isFirst = known.every((id) => id === beginning);
@@ -119,11 +119,23 @@ export function createOutlet(options: {
         { partitions: [...missing.keys()], since: new Date(sinceMs), cause: gap ? "slot" : "redis" },
         isFirst ? "a new bus begins" : "the bus misses events: publishing them again from the outbox",
       );
+      for (const [partition, { sinceMs, present }] of missing)
+        log.debug(
+          { partition, top: tops[partition], known: known[partition], sinceMs, present: present.size },
+          "sweeping a partition",
+        );
+      // A stream that is filled half looks whole. So what is owed is written down until all of it is there.
+      debt = sinceMs;
+      await saveDebt(direct, epoch, sinceMs);
+
+      await direct.query("begin isolation level repeatable read read only");
+      if (gap?.snapshot) await direct.query(`set transaction snapshot '${gap.snapshot}'`);
+      const reached = tops.map(({ id }) => id);
+      const publisher = streamPublisher(redis, keys, epoch, reached);
       const before = republished;
       for await (const rows of readOutbox(direct, sinceMs)) {
         for (const row of rows) {
-          const partition = partitionOf(row.key, partitions);
-          const part = missing.get(partition);
+          const part = missing.get(partitionOf(row.key, partitions));
           const createdMs = instantOf(row.created_at);
           if (!part || createdMs < part.sinceMs || part.present.has(row.id)) continue;
           part.entries.push({ id: part.nextId(), text: encodeRow(row), safeAt: part.sinceMs });
@@ -139,6 +151,9 @@ export function createOutlet(options: {
       await direct.query("commit");
       const end = await direct.query("select pg_current_wal_insert_lsn() as lsn");
       sweptUntil = parseLsn((end.rows[0] as { lsn: string }).lsn);
+      for (const [partition, id] of reached.entries()) known[partition] = id;
+      await saveDebt(direct, epoch, undefined);
+      debt = undefined;
       log.info({ events: republished - before }, "the bus holds what the outbox holds");
     } finally {
       await direct.end().catch(() => {});
@@ -165,7 +180,7 @@ export function createOutlet(options: {
     };
   }
 
-  async function readPresent({ redis }: Link, partition: number, sinceMs: number): Promise<Set<string>> {
+  async function readPresent(redis: Redis, partition: number, sinceMs: number): Promise<Set<string>> {
     const present = new Set<string>();
     // A slot that is lost by a change of epoch: what the earlier stream holds is published too.
     const epochs = new Set([...(await redis.lrange(keys.epochs, -2, -1)), epoch]);
@@ -226,8 +241,8 @@ export function createOutlet(options: {
       }),
     fillGap: (gap) =>
       untilDone("filling the gap of a lost slot", async () => {
-        const { link: at, publisher } = await open();
-        await fill(at, publisher, await readTops(at), gap);
+        const { link: at } = await open();
+        await fill(at, await readTops(at), gap);
       }),
     tops: () => known,
     passed(lsn) {
@@ -241,6 +256,31 @@ export function createOutlet(options: {
     },
     close: () => current?.link.close(),
   };
+}
+
+type Missing = { sinceMs: number; present: Set<string>; nextId: () => string; entries: Entry[] };
+
+const debtRow = (epoch: string) => `fill:${epoch}`;
+
+async function saveDebt(direct: DirectClient, epoch: string, sinceMs: number | undefined): Promise<void> {
+  if (sinceMs === undefined)
+    await direct.query("delete from relay_progress where stream = $1", [debtRow(epoch)]);
+  else
+    await direct.query(
+      `insert into relay_progress (stream, last_id, safe_at)
+       values ($1, '0-0', to_timestamp($2::float8 / 1000))
+       on conflict (stream) do update set safe_at = excluded.safe_at, updated_at = now()`,
+      [debtRow(epoch), sinceMs],
+    );
+}
+
+export async function readDebt(direct: DirectClient, epoch: string): Promise<number | undefined> {
+  const { rows } = await direct.query(
+    "select extract(epoch from safe_at) * 1000 as since_ms from relay_progress where stream = $1",
+    [debtRow(epoch)],
+  );
+  const row = rows[0] as { since_ms: string } | undefined;
+  return row && Number(row.since_ms);
 }
 
 async function* readOutbox(direct: DirectClient, sinceMs: number): AsyncGenerator<OutboxText[]> {

@@ -64,11 +64,7 @@ export async function readTop(redis: Redis, stream: string): Promise<StreamTop> 
 }
 
 export type StreamPublisher = {
-  /** Last id of each stream that Redis has acknowledged. */
-  readonly tops: readonly string[];
   append(partition: number, entries: Entry[]): Promise<{ refused: number }>;
-  /** Takes what Redis holds as the truth, after a gap was found and before it is filled. */
-  adopt(partition: number, top: string): void;
 };
 
 export function streamPublisher(redis: Redis, keys: BusKeys, epoch: string, tops: string[]): StreamPublisher {
@@ -97,15 +93,11 @@ export function streamPublisher(redis: Redis, keys: BusKeys, epoch: string, tops
   }
 
   return {
-    tops,
     async append(partition, entries) {
       let refused = 0;
       for (let at = 0; at < entries.length; at += slice)
         refused += await appendSlice(partition, entries.slice(at, at + slice));
       return { refused };
-    },
-    adopt(partition, top) {
-      tops[partition] = top;
     },
   };
 }
