@@ -192,8 +192,10 @@ async function prepareDatabase(setting: Setting, signal: AbortSignal): Promise<v
   if ("message" in answer) throw new Fault(answer.message, answer.mend);
 }
 
-// Small heaps for what idles beside the api, whose own heap is left alone: it carries the load.
+// Left to itself, V8 keeps a young generation many times as big as these processes need while they wait. The api
+// carries the load and gets more room.
 const smallHeap = ["--max-semi-space-size=4", "--max-old-space-size=384"];
+const largeHeap = ["--max-semi-space-size=16"];
 
 function platformRole(setting: Setting, name: string, main: string, healthPort?: number): Role {
   const { configuration, options, ports } = setting;
@@ -202,7 +204,11 @@ function platformRole(setting: Setting, name: string, main: string, healthPort?:
     configuration,
     launch: (chosen) => ({
       command: process.execPath,
-      args: [...(options.watch ? ["--watch"] : []), ...(name === "api" ? [] : smallHeap), join(root, main)],
+      args: [
+        ...(options.watch ? ["--watch"] : []),
+        ...(name === "api" ? largeHeap : smallHeap),
+        join(root, main),
+      ],
       cwd: root,
       env: {
         ...environment(setting, chosen),

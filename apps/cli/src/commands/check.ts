@@ -70,7 +70,7 @@ function run(check: Check): Promise<Result> {
     const child = spawn(process.execPath, [check.script, ...check.args], {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" },
+      env: { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }) },
     });
     let output = "";
     const done = (ok: boolean) => resolve({ ...check, ok, output, ms: performance.now() - began });
