@@ -8,8 +8,6 @@ import { createVerifier, emptyHead, type Head, hashEvent, type Verdict } from ".
 import { applyEvent, type ControlEvent, type Document, emptyDocument } from "./fold.ts";
 import type { ControlActor } from "./settings.ts";
 
-// Any constant does, as long as nothing else in this database locks by it.
-
 /** A document and the event up to which it was folded. */
 export type Folded = { head: Head; document: Document; at: number };
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis, type Redis } from "@signalbox/core/redis";
 import { connectDatabase, type Database } from "@signalbox/db";
-import { migrate } from "@signalbox/db/migrate";
+import { createTestDatabase } from "@signalbox/db/testing";
 
 export type TestEngines = {
   database: Database;
@@ -23,18 +23,10 @@ export type TestEngines = {
 export const quiet = createLogger({ name: "test", level: "silent" });
 
 export async function startTestEngines(): Promise<TestEngines> {
-  const { TEST_DATABASE_URL, TEST_REDIS_URL } = process.env;
-  if (!TEST_DATABASE_URL || !TEST_REDIS_URL)
-    throw new Error(
-      "TEST_DATABASE_URL and TEST_REDIS_URL must name a Postgres that may make databases, and a Redis",
-    );
-  const name = `test_control_${randomBytes(6).toString("hex")}`;
-  const admin = connectDatabase(TEST_DATABASE_URL, { name: "test admin", poolSize: 1 });
-  await admin.sql.unsafe(`create database ${name}`);
-  const url = new URL(TEST_DATABASE_URL);
-  url.pathname = `/${name}`;
-  await migrate(url.href);
-  const database = connectDatabase(url.href, { name: "test", poolSize: 4 });
+  const { TEST_REDIS_URL } = process.env;
+  if (!TEST_REDIS_URL) throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
+  const { url: databaseUrl, drop } = await createTestDatabase();
+  const database = connectDatabase(databaseUrl, { name: "test", poolSize: 4 });
   const connections: Redis[] = [];
   const connect = () => {
     const redis = connectRedis(TEST_REDIS_URL);
@@ -46,7 +38,7 @@ export async function startTestEngines(): Promise<TestEngines> {
   const prefix = `test-${randomBytes(6).toString("hex")}`;
   return {
     database,
-    databaseUrl: url.href,
+    databaseUrl,
     redis,
     connect,
     prefix,
@@ -60,8 +52,7 @@ export async function startTestEngines(): Promise<TestEngines> {
       }
       for (const connection of connections) connection.disconnect();
       await database.close();
-      await admin.sql.unsafe(`drop database ${name} with (force)`);
-      await admin.close();
+      await drop();
       await rm(dataDir, { recursive: true, force: true });
     },
   };

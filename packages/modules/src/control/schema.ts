@@ -1,7 +1,10 @@
 // What operators send and read. Pure, so that console forms use the same rules as the server.
 
-import { messageText, reasonText, settingKey } from "@signalbox/control/settings";
+import { messageText, reasonText } from "@signalbox/control/settings";
 import { z } from "zod";
+
+/** Any text: what is not a key of ours is a 404, not a fault in a form. */
+const anyKey = z.string().min(1).max(200);
 
 const instant = z.iso.datetime({ offset: true });
 /** An end in the past would be a change that never holds. */
@@ -43,9 +46,8 @@ export const SwitchItem = z.object({
   effective: z.object({ state: SwitchState, share: z.number(), by: z.string().nullable() }),
 });
 export const SwitchList = listOf(SwitchItem);
-export const SwitchKey = z.object({ key: settingKey });
 export const SetSwitch = z.object({
-  key: settingKey,
+  key: anyKey,
   state: SwitchState,
   share: z.number().min(0).max(100).optional(),
   message: messageText.optional(),
@@ -68,8 +70,8 @@ export const AuditEvent = z.object({
   previousHash: z.string(),
   hash: z.string(),
 });
-export const History = OperatorPage.extend({ key: settingKey });
-export const AuditQuery = OperatorPage.extend({ key: settingKey.optional(), at: instant.optional() });
+export const History = OperatorPage.extend({ key: anyKey });
+export const AuditQuery = OperatorPage.extend({ key: anyKey.optional(), at: instant.optional() });
 /** Newest first; with `at` also the whole state at that instant. */
 export const AuditList = listOf(AuditEvent).extend({
   state: z
@@ -182,7 +184,7 @@ export const LimitItem = z.object({
 });
 export const LimitList = listOf(LimitItem);
 export const SetLimit = z.object({
-  key: settingKey,
+  key: anyKey,
   rate: z.number().positive().max(1_000_000),
   burst: z.number().int().min(1).max(10_000_000),
   reason: reasonText,

@@ -1,0 +1,430 @@
+// The operators' procedures on real engines: what scripts and the console rely on.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, describe, test } from "node:test";
+import { createLive, type Live } from "@signalbox/control/live";
+import { verifyOperatorSession } from "@signalbox/control/operator-session";
+import { mintSignInToken } from "@signalbox/control/sign-in";
+import { quiet, startTestEngines, type TestEngines, until } from "@signalbox/control/testing";
+import { connectRedis } from "@signalbox/core/redis";
+import { createRegistry } from "@signalbox/core/registry";
+import { createSignals } from "@signalbox/core/signals";
+import { createGateway } from "@signalbox/gateway";
+import { testCall } from "@signalbox/gateway/testing";
+import type { Actor, Ctx, Deps } from "../ctx.ts";
+import { ctxOf } from "../testing.ts";
+import { toCatalogue } from "./catalogue.ts";
+import { type ControlPlane, openPlane, operatorRouter, streamGolden } from "./index.ts";
+
+const secret = randomBytes(32);
+const ann: Actor = { kind: "operator", id: "ann", name: "Ann", role: "admin" };
+
+type Process = { live: Live; plane: ControlPlane; ctx: Ctx; close(): Promise<void> };
+
+let engines: TestEngines;
+let api: Process;
+let workers: Process;
+
+/** A process of the platform, as far as operators can tell. */
+async function start(
+  name: string,
+  role: string,
+  redis = engines.connect(),
+  prefix = engines.prefix,
+): Promise<Process> {
+  const { db, sql } = engines.database;
+  const dataDir = `${engines.dataDir}/${name}`;
+  const log = quiet;
+  const instance = { id: `${name}-1`, name, version: "1.0.0", track: "stable" as const, zone: "local" };
+  const live = createLive({ log, sql, redis, secret, dataDir, instance, prefix });
+  await live.start();
+  const signals = createSignals({ redis, log, instance, prefix });
+  signals.start();
+  const registry = createRegistry({
+    redis,
+    log,
+    prefix,
+    instance: { ...instance, role, address: null, pid: 1, startedAt: new Date().toISOString() },
+    describe: () => ({ revision: live.revision }),
+  });
+  await registry.start();
+  const gateway = createGateway({ live, redis, log, instance, signals, prefix });
+  const deps: Deps = {
+    db,
+    sql,
+    redis,
+    log,
+    live,
+    gateway,
+    signals,
+    registry,
+    // Not asked by any of these procedures.
+    revocations: undefined as unknown as Deps["revocations"],
+    secret,
+    instance,
+    publicUrl: "http://127.0.0.1:8080",
+    now: () => new Date(),
+  };
+  const plane = openPlane(deps, { prefix });
+  return {
+    live,
+    plane,
+    ctx: ctxOf(deps, ann),
+    async close() {
+      await plane.close();
+      await registry.close();
+      await gateway.close();
+      await signals.close();
+      await live.close();
+    },
+  };
+}
+
+const as = (actor: Actor = ann, { ctx } = api) =>
+  operatorRouter.createCaller({ ...ctx, actor, answer: { headers: {} } } as Ctx);
+
+before(async () => {
+  engines = await startTestEngines();
+  [api, workers] = await Promise.all([start("api", "all"), start("workers", "worker")]);
+  await until("the registry knows both", async () => (await api.ctx.registry.list())?.length === 2);
+});
+after(async () => {
+  await Promise.all([api, workers].filter(Boolean).map((one) => one.close()));
+  await engines?.close();
+});
+
+describe("switches", () => {
+  test("the catalogue holds every procedure, job and prefix, and * first", async () => {
+    const kinds = toCatalogue(["feed.post.create", "feed.home.read"], ["feed.timeline.push"]);
+    assert.deepEqual(
+      [...kinds],
+      [
+        ["*", "all"],
+        ["feed", "prefix"],
+        ["feed.home", "prefix"],
+        ["feed.home.read", "procedure"],
+        ["feed.post", "prefix"],
+        ["feed.post.create", "procedure"],
+        ["feed.timeline", "prefix"],
+        ["feed.timeline.push", "job"],
+      ],
+    );
+    const { items, nextCursor } = await as().switches.list({});
+    assert.equal(items[0]?.key, "*");
+    assert.equal(nextCursor, null);
+    for (const key of ["feed.post.create", "auth.session.create", "feed"])
+      assert.ok(
+        items.some((item) => item.key === key && item.state === "on" && item.revision === 0),
+        key,
+      );
+  });
+
+  test("pages follow each other without a gap", async () => {
+    const all = (await as().switches.list({})).items.map(({ key }) => key);
+    const keys: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await as().switches.list({ limit: 7, ...(cursor ? { cursor } : {}) });
+      keys.push(...page.items.map(({ key }) => key));
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor);
+    assert.deepEqual(keys, all);
+    await assert.rejects(as().switches.list({ cursor: "%%%" }), /cursor/);
+  });
+
+  test("off is enforced everywhere, confirmed by all, told by the log, and taken back", async () => {
+    const call = () => testCall({ name: "feed.post.create" });
+    const off = await as().switches.set({
+      key: "feed.post.create",
+      state: "off",
+      message: "Posting is paused.",
+      reason: "spam wave",
+    });
+    assert.deepEqual(
+      [off.confirmations.expected, off.confirmations.confirmed, off.confirmations.missing],
+      [2, 2, []],
+    );
+    assert.ok(off.confirmations.slowestMs !== null && off.confirmations.slowestMs < 500);
+    for (const { ctx } of [api, workers])
+      await assert.rejects(
+        ctx.gateway(call(), async () => 1),
+        { code: "disabled", message: "Posting is paused." },
+      );
+
+    const { items } = await as().switches.list({});
+    const item = items.find(({ key }) => key === "feed.post.create");
+    assert.deepEqual(
+      [item?.state, item?.share, item?.message, item?.reason, item?.revision, item?.changedBy?.name],
+      ["off", 100, "Posting is paused.", "spam wave", off.version, "Ann"],
+    );
+    const services = await as().services.list({});
+    assert.deepEqual(
+      services.items.map(({ name, revision }) => [name, revision]),
+      [
+        ["api", off.version],
+        ["workers", off.version],
+      ],
+    );
+    assert.equal(services.known, true);
+
+    const on = await as().switches.set({ key: "feed.post.create", state: "on", reason: "over" });
+    assert.equal(on.version, off.version + 1);
+    assert.equal(await api.ctx.gateway(call(), async () => 1), 1);
+    const history = await as().switches.history({ key: "feed.post.create", limit: 1 });
+    assert.deepEqual(
+      history.items.map(({ reason }) => reason),
+      ["over"],
+    );
+    const older = await as().switches.history({
+      key: "feed.post.create",
+      limit: 1,
+      cursor: history.nextCursor!,
+    });
+    assert.deepEqual(
+      older.items.map(({ reason }) => reason),
+      ["spam wave"],
+    );
+    assert.equal(older.nextCursor, null);
+  });
+
+  test("a prefix that is off shows as what its procedures meet", async () => {
+    await as().switches.set({ key: "feed", state: "off", share: 25, reason: "a test" });
+    const { items } = await as().switches.list({});
+    const item = items.find(({ key }) => key === "feed.home.read");
+    assert.deepEqual([item?.state, item?.effective], ["on", { state: "off", share: 25, by: "feed" }]);
+    await as().switches.set({ key: "feed", state: "on", reason: "over" });
+  });
+
+  test("it reverts by itself within a second of its end", async () => {
+    const expiresAt = new Date(Date.now() + 600).toISOString();
+    await as().switches.set({ key: "users", state: "off", reason: "a test", expiresAt });
+    assert.ok(workers.live.rules().off("users.profile.read", "u", Date.now()));
+    await until("it is over", () => !workers.live.rules().off("users.profile.read", "u", Date.now()), 1_600);
+    assert.ok(Date.now() - Date.parse(expiresAt) < 1_000);
+    await until("the log tells it", async () => {
+      const { items } = await as().switches.history({ key: "users" });
+      return items[0]?.kind === "switch.expired" && items[0].actor.name === "expiry";
+    });
+  });
+
+  test("unknown keys, missing reasons, ends in the past and nonsense are refused", async () => {
+    const code = async (input: object) => {
+      try {
+        await as().switches.set({ key: "feed", state: "off", reason: "r", ...input } as never);
+      } catch (error) {
+        const cause = error instanceof Error ? error.cause : undefined;
+        return (
+          (cause as { code?: string })?.code ?? (cause as Error)?.name ?? (error as { code?: string }).code
+        );
+      }
+    };
+    const nothing = "not_found";
+    assert.equal(await code({ key: "feed.nothing.here" }), nothing);
+    assert.equal(await code({ key: "../../etc" }), nothing);
+    assert.equal(await code({ key: "__proto__" }), nothing);
+    assert.equal(await code({ key: "constructor" }), nothing);
+    assert.equal(await code({ expiresAt: new Date(Date.now() - 1_000).toISOString() }), "invalid");
+    for (const input of [
+      { reason: "" },
+      { reason: "x".repeat(501) },
+      { reason: "a\0b" },
+      { reason: "\ud800" },
+      { share: 101 },
+      { share: -1 },
+      { state: "maybe" },
+      { expiresAt: "tomorrow" },
+    ])
+      assert.ok((await code(input)) !== undefined && (await code(input)) !== nothing, JSON.stringify(input));
+    assert.equal(api.live.rules().off("feed.home.read", "u", Date.now()), undefined);
+  });
+
+  test("a viewer sees and does not change; a stranger does neither", async () => {
+    const viewer = as({ kind: "operator", id: "vic", name: "Vic", role: "viewer" });
+    await viewer.switches.list({});
+    await assert.rejects(viewer.switches.set({ key: "feed", state: "off", reason: "r" }), /role operator/);
+    const user = as({ kind: "user", id: "u", sessionId: "s" });
+    await assert.rejects(user.switches.list({}), /operator's token or session/);
+  });
+
+  test("a process that does not confirm is named after two seconds", async () => {
+    await workers.live.close();
+    const began = performance.now();
+    const { confirmations } = await as().switches.set({ key: "users", state: "on", reason: "a test" });
+    const waited = performance.now() - began;
+    assert.deepEqual(
+      [confirmations.expected, confirmations.confirmed, confirmations.missing],
+      [2, 1, ["workers-1"]],
+    );
+    assert.ok(waited > 1_800 && waited < 2_600, `${waited} ms`);
+    await workers.close();
+    workers = await start("workers", "worker");
+    await until("the registry knows both", async () => (await api.ctx.registry.list())?.length === 2);
+  });
+});
+
+describe("the audit log", () => {
+  test("lists newest first, gives the whole state at an instant, and verifies", async () => {
+    await as().switches.set({ key: "auth", state: "off", share: 1, reason: "before" });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const at = new Date().toISOString();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await as().switches.set({ key: "auth", state: "on", reason: "after" });
+    const now = await as().audit.list({ limit: 2 });
+    assert.deepEqual(
+      now.items.map(({ reason }) => reason),
+      ["after", "before"],
+    );
+    assert.equal(now.state, null);
+    const then = await as().audit.list({ at, limit: 1 });
+    assert.ok(then.state);
+    assert.equal(then.items[0]?.reason, "before");
+    const { switches } = then.state.settings as {
+      switches: Record<string, { state: string; share: number }>;
+    };
+    assert.deepEqual([switches.auth?.state, switches.auth?.share], ["off", 1]);
+    const verdict = await as().audit.verify();
+    assert.equal(verdict.ok, true);
+    assert.equal(verdict.head.revision, now.items[0]?.revision);
+  });
+
+  test("a removed tail shows, because processes remember its head", async () => {
+    const { sql } = engines.database;
+    const { version } = await as().switches.set({ key: "auth", state: "on", reason: "to be removed" });
+    const [row] = await sql`delete from control_events where revision = ${version} returning *`;
+    const verdict = await as().audit.verify();
+    assert.deepEqual([verdict.ok, verdict.fault?.revision], [false, version]);
+    const json = (value: unknown) => (value === null ? null : sql.json(value as never));
+    const whole = { ...row, actor: json(row?.actor), before: json(row?.before), after: json(row?.after) };
+    await sql`insert into control_events ${sql(whole as never)}`;
+    await until("all is well again", async () => (await as().audit.verify()).ok);
+  });
+});
+
+describe("limits", () => {
+  test("have the contract's defaults and are changed everywhere at once", async () => {
+    const { items } = await as().limits.list({});
+    const shown = (key: string) => items.find((item) => item.key === key);
+    assert.deepEqual(
+      [shown("user")?.rate, shown("user")?.burst, shown("user")?.isDefault],
+      [200, 1_000, true],
+    );
+    assert.deepEqual(
+      [shown("auth.account.register")?.rate, shown("auth.account.register")?.burst],
+      [20, 200],
+    );
+
+    const changed = await as().limits.set({
+      key: "auth.account.register",
+      rate: 1,
+      burst: 3,
+      reason: "a test",
+    });
+    assert.equal(changed.confirmations.confirmed, 2);
+    const caller = { kind: "guest", id: "192.0.2.77", address: "192.0.2.77" } as const;
+    const register = () =>
+      workers.ctx
+        .gateway(testCall({ name: "auth.account.register", caller }), async () => true)
+        .catch(() => false);
+    const taken = await Promise.all(Array.from({ length: 10 }, register));
+    assert.equal(taken.filter(Boolean).length, 3);
+    await as().limits.set({ key: "feed.post.create", rate: 5, burst: 5, reason: "a limit of its own" });
+    assert.equal(
+      (await as().limits.list({})).items.find(({ key }) => key === "feed.post.create")?.by,
+      "caller",
+    );
+    await assert.rejects(
+      as().limits.set({ key: "nothing", rate: 1, burst: 1, reason: "r" }),
+      /nothing is called/,
+    );
+  });
+});
+
+describe("signals", () => {
+  test("the golden signals show what was answered and what was refused", async () => {
+    await as().switches.set({ key: "feed.post.delete", state: "off", reason: "a test" });
+    for (let n = 0; n < 20; n++) await api.ctx.gateway(testCall({ name: "feed.home.read" }), async () => 1);
+    for (let n = 0; n < 5; n++)
+      await workers.ctx.gateway(testCall({ name: "feed.post.delete" }), async () => 1).catch(() => {});
+    await workers.ctx.signals.flush();
+    const { items, partial, saturation } = await as().signals.golden({ window: "30s", by: "endpoint" });
+    const of = (key: string) => items.find((item) => item.key === key);
+    assert.deepEqual([of("feed.home.read")?.requests, of("feed.home.read")?.errors], [20, 0]);
+    assert.deepEqual([of("feed.post.delete")?.requests, of("feed.post.delete")?.refused], [5, 5]);
+    assert.equal(partial, false);
+    assert.deepEqual(
+      saturation.instances.map(({ name }) => name),
+      ["api", "workers"],
+    );
+  });
+
+  test("the stream brings a reading at once, then one a second, and ends when nobody listens", async () => {
+    const stop = new AbortController();
+    const sent: string[] = [];
+    const done = streamGolden(
+      api.ctx,
+      { window: "30s", by: "service" },
+      (text) => {
+        sent.push(text);
+        if (sent.length === 3) stop.abort();
+      },
+      stop.signal,
+    );
+    await done;
+    assert.equal(sent[0], "retry: 2000\n\n");
+    for (const text of sent.slice(1)) {
+      assert.match(text, /^id: .+\ndata: \{.*\}\n\n$/);
+      assert.equal(JSON.parse(text.split("data: ")[1]!).by, "service");
+    }
+
+    const iterator = (await as().signals.stream({ window: "30s", by: "track" }))[Symbol.asyncIterator]();
+    assert.equal((await iterator.next()).value?.by, "track");
+    await iterator.return?.();
+  });
+});
+
+describe("the session", () => {
+  test("a link opens one session, once, and its cookie verifies without a database", async () => {
+    const token = mintSignInToken(secret, { ttlMs: 60_000 });
+    const ctx = {
+      ...api.ctx,
+      actor: { kind: "guest" } as Actor,
+      answer: { headers: {} as Record<string, string> },
+    };
+    const session = await operatorRouter.createCaller(ctx).session.create({ token });
+    assert.equal(session.operator.role, "admin");
+    const cookie = ctx.answer.headers["set-cookie"]!;
+    assert.match(cookie, /^sb_session=[^;]+; Path=\/; HttpOnly; SameSite=Strict; Max-Age=43200$/);
+    const value = /^sb_session=([^;]+)/.exec(cookie)![1]!;
+    assert.equal(verifyOperatorSession(secret, value)?.id, session.operator.id);
+    await assert.rejects(operatorRouter.createCaller(ctx).session.create({ token }), /used before/);
+    await assert.rejects(
+      operatorRouter.createCaller(ctx).session.create({ token: "sbl_nonsense" }),
+      /not valid/,
+    );
+    const expired = mintSignInToken(secret, { ttlMs: -1 });
+    await assert.rejects(operatorRouter.createCaller(ctx).session.create({ token: expired }), /expired/);
+  });
+
+  test("signing out clears the cookie", async () => {
+    const ctx = { ...api.ctx, answer: { headers: {} as Record<string, string> } };
+    await operatorRouter.createCaller(ctx).session.close();
+    assert.match(ctx.answer.headers["set-cookie"]!, /^sb_session=; .*Max-Age=0/);
+  });
+});
+
+test("with Redis away a flip still takes here, and nobody is claimed to have confirmed", async () => {
+  const redis = connectRedis("redis://127.0.0.1:1");
+  const lonely = await start("lonely", "all", redis);
+  const { confirmations } = await as(ann, lonely).switches.set({
+    key: "feed.post.list",
+    state: "off",
+    reason: "a test",
+  });
+  assert.deepEqual([confirmations.expected, confirmations.confirmed], [null, 1]);
+  assert.ok(lonely.live.rules().off("feed.post.list", "u", Date.now()));
+  await until("the others poll it", () => api.live.rules().off("feed.post.list", "u", Date.now()), 5_000);
+  assert.equal((await as(ann, lonely).services.list({})).known, false);
+  await lonely.close();
+  redis.disconnect();
+});

@@ -1,0 +1,117 @@
+// The operators' procedures. They skip the gateway: what an operator switches off never locks him out.
+
+import type { TRPCRouterRecord } from "@trpc/server";
+import { z } from "zod";
+import { guestProcedure, operatorProcedure } from "../trpc.ts";
+import { listAudit, verifyAudit } from "./audit.ts";
+import { changeLimit, listLimits } from "./limits.ts";
+import {
+  AuditList,
+  AuditQuery,
+  AuditVerdict,
+  Changed,
+  EventList,
+  Golden,
+  GoldenQuery,
+  History,
+  LimitList,
+  OpenSession,
+  OperatorPage,
+  ServiceList,
+  Session,
+  SetLimit,
+  SetSwitch,
+  SwitchList,
+} from "./schema.ts";
+import { closeSession, openSession, readSession } from "./session.ts";
+import { listServices, readGolden, watchGolden } from "./sight.ts";
+import { flipSwitch, listSwitches, readHistory } from "./switches.ts";
+
+export const router = {
+  session: {
+    create: guestProcedure
+      .meta({ rest: "POST /session", priority: "critical", summary: "Sign in with a one-time link's token" })
+      .input(OpenSession)
+      .output(Session)
+      .mutation(({ ctx, input }) => openSession(ctx, input)),
+    read: operatorProcedure
+      .meta({ rest: "GET /session", summary: "Who is signed in" })
+      .output(Session)
+      .query(({ ctx }) => readSession(ctx)),
+    close: operatorProcedure
+      .meta({ rest: "DELETE /session", status: 204, summary: "Sign out here" })
+      .output(z.void())
+      .mutation(({ ctx }) => closeSession(ctx)),
+  },
+  switches: {
+    list: operatorProcedure
+      .meta({ rest: "GET /switches", summary: "Everything that can be switched off, and what is" })
+      .input(OperatorPage)
+      .output(SwitchList)
+      .query(({ ctx, input }) => listSwitches(ctx, input)),
+    set: operatorProcedure
+      .meta({
+        rest: "PUT /switches/{key}",
+        role: "operator",
+        summary: "Switch something off or on; answers who confirmed it",
+      })
+      .input(SetSwitch)
+      .output(Changed)
+      .mutation(({ ctx, input }) => flipSwitch(ctx, input)),
+    history: operatorProcedure
+      .meta({ rest: "GET /switches/{key}/history", summary: "Every change of a key, newest first" })
+      .input(History)
+      .output(EventList)
+      .query(({ ctx, input }) => readHistory(ctx, input)),
+  },
+  limits: {
+    list: operatorProcedure
+      .meta({ rest: "GET /limits", summary: "How often callers may call" })
+      .input(OperatorPage)
+      .output(LimitList)
+      .query(({ ctx, input }) => listLimits(ctx, input)),
+    set: operatorProcedure
+      .meta({
+        rest: "PUT /limits/{key}",
+        role: "operator",
+        summary: "Change a limit, or set one on a name or prefix",
+      })
+      .input(SetLimit)
+      .output(Changed)
+      .mutation(({ ctx, input }) => changeLimit(ctx, input)),
+  },
+  audit: {
+    list: operatorProcedure
+      .meta({
+        rest: "GET /audit",
+        summary: "Every operator act, newest first; with `at` the whole state then",
+      })
+      .input(AuditQuery)
+      .output(AuditList)
+      .query(({ ctx, input }) => listAudit(ctx, input)),
+    verify: operatorProcedure
+      .meta({ rest: "GET /audit/verify", summary: "Whether any act was edited, removed or written anew" })
+      .output(AuditVerdict)
+      .query(({ ctx }) => verifyAudit(ctx)),
+  },
+  signals: {
+    golden: operatorProcedure
+      .meta({
+        rest: "GET /signals/golden",
+        summary: "Rate, errors, refusals and latency, and what is used up",
+      })
+      .input(GoldenQuery)
+      .output(Golden)
+      .query(({ ctx, input }) => readGolden(ctx, input)),
+    stream: operatorProcedure
+      .input(GoldenQuery)
+      .subscription(({ ctx, input, signal }) => watchGolden(ctx, input, signal)),
+  },
+  services: {
+    list: operatorProcedure
+      .meta({ rest: "GET /services", summary: "Every live process and the settings that it enforces" })
+      .input(OperatorPage)
+      .output(ServiceList)
+      .query(({ ctx, input }) => listServices(ctx, input)),
+  },
+} satisfies TRPCRouterRecord;
