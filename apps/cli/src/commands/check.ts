@@ -44,6 +44,9 @@ export const command: Command = {
   },
 };
 
+// Hints are for editors; here only what must change is shown.
+const biomeShow = ["--diagnostic-level=warn", `--colors=${process.stdout.isTTY ? "force" : "off"}`];
+
 function checks(fix: boolean): Check[] {
   const tool = (path: string) => join(root, "node_modules", path);
   const types = ["tsconfig.json", "apps/console/tsconfig.json", "packages/ui/tsconfig.json"]
@@ -57,7 +60,7 @@ function checks(fix: boolean): Check[] {
     {
       name: "format and lint",
       script: tool("@biomejs/biome/bin/biome"),
-      args: fix ? ["check", "--write", "."] : ["ci", "."],
+      args: [...(fix ? ["check", "--write"] : ["ci"]), ...biomeShow, "."],
     },
     ...types,
     { name: "dead code", script: tool("knip/bin/knip.js"), args: ["--no-progress"] },
