@@ -11,6 +11,7 @@ import { prepareServer, serverOptions } from "./adapter/server.ts";
 import { createOperatorCtx, createPublicCtx } from "./context.ts";
 import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { signalRoutes } from "./routes/signals.ts";
 
 export function createGatewayApp(deps: Deps, health: Health): FastifyInstance {
   const app = Fastify(serverOptions());
@@ -48,6 +49,7 @@ export function createOperatorApp(
     title: "Signalbox for operators",
     version: deps.instance.version,
   });
+  signalRoutes(app, deps, createCtx);
   healthRoutes(app, health);
   operatorHealthRoutes(app, { deps, health, metrics, createCtx });
   return app;

@@ -5,7 +5,9 @@ import { answers, createHealth } from "@signalbox/core/health";
 import { createLogger } from "@signalbox/core/log";
 import { createMetrics } from "@signalbox/core/metrics";
 import { createShutdown } from "@signalbox/core/shutdown";
+import { openPlane } from "@signalbox/modules/control";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
+import type { FastifyInstance } from "fastify";
 import { createGatewayApp, createOperatorApp } from "./app.ts";
 
 try {
@@ -32,6 +34,9 @@ async function main() {
     address: `http://${config.SIGNALBOX_HOST}:${config.SIGNALBOX_GATEWAY_PORT}`,
   });
 
+  const plane = openPlane(deps);
+  shutdown.add("control plane", () => plane.close());
+
   const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
   health.add(
     "postgres",
@@ -54,9 +59,16 @@ async function main() {
   });
   const gateway = createGatewayApp(deps, health);
   const operator = createOperatorApp(deps, { health, metrics, operatorToken: readOperatorToken(config) });
-  for (const app of [gateway, operator]) shutdown.add("listener", () => app.close());
+  // An open stream of signals would hold its listener for ever.
+  shutdown.add("operators' listener", () => closeNow(operator));
+  shutdown.add("gateway's listener", () => gateway.close());
   shutdown.add("readiness", () => health.drain());
   await operator.listen({ host: config.SIGNALBOX_HOST, port: config.SIGNALBOX_OPERATOR_PORT });
   await gateway.listen({ host: config.SIGNALBOX_HOST, port: config.SIGNALBOX_GATEWAY_PORT });
   log.info({ gateway: gateway.server.address(), operator: operator.server.address() }, "listening");
+}
+
+function closeNow(app: FastifyInstance): Promise<void> {
+  app.server.closeAllConnections();
+  return app.close();
 }
