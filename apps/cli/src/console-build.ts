@@ -77,8 +77,11 @@ function runBuild(signal: AbortSignal, marks: Record<string, string>) {
       env: { ...machineEnvironment(), ...marks, NODE_ENV: "production", NEXT_TELEMETRY_DISABLED: "1" },
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
-      signal,
     });
+    // The build has helpers of its own, so all of its session ends.
+    const end = () => child.pid && process.kill(-child.pid, "SIGKILL");
+    signal.addEventListener("abort", end, { once: true });
+    child.once("close", () => signal.removeEventListener("abort", end));
     let text = "";
     child.stdout.on("data", (chunk) => (text += chunk));
     child.stderr.on("data", (chunk) => (text += chunk));

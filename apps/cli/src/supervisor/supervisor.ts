@@ -94,6 +94,7 @@ export class Supervisor {
     const began = performance.now();
     this.#report({ kind: "begin", name });
     await run();
+    if (this.#phase === "stopping") return;
     const ms = performance.now() - began;
     this.#log("info", `${name} ready in ${Math.round(ms)} ms`);
     this.#report({ kind: "done", name, ms });
