@@ -5,7 +5,7 @@ import type { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
 import type { Signals } from "@signalbox/core/signals";
-import { createLimiter } from "./limiter.ts";
+import { createLimiter, type Limiter } from "./limiter.ts";
 import { pipeline, type Stage } from "./pipeline.ts";
 import { canary } from "./stages/canary.ts";
 import { loadShed } from "./stages/load-shed.ts";
@@ -29,7 +29,8 @@ export type GatewayDeps = {
   nameError?: (error: unknown) => AppError;
 };
 
-export type Gateway = Stage & { close(): Promise<void> };
+/** The limiter is shared with verbs that count by something only they know, such as failed sign-ins by account. */
+export type Gateway = Stage & { limiter: Limiter; close(): Promise<void> };
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const { live, redis, log, signals, instance, instances, prefix, nameError, now = Date.now } = deps;
@@ -41,5 +42,5 @@ export function createGateway(deps: GatewayDeps): Gateway {
     rateLimit(live, limiter, now),
     canary(live),
   ]);
-  return Object.assign(stage, { close: () => limiter.close() });
+  return Object.assign(stage, { limiter, close: () => limiter.close() });
 }

@@ -128,6 +128,18 @@ test("a refusal says how long until a call fits again", async () => {
   assert.ok((await limiter.take(at, "ann")) >= 0);
 });
 
+test("what is given back can be taken again, here at once and elsewhere a moment later", async () => {
+  const limiter = open();
+  const at = limit(10, 10, 900);
+  assert.equal(await hammer([limiter], at, 15), 10);
+  limiter.giveBack(at, "ann");
+  limiter.giveBack(at, "ann");
+  assert.ok((await limiter.take(at, "ann")) >= 0);
+  await sleep(2_100);
+  const other = open({ redis: await connect() });
+  assert.equal(await hammer([other], at, 5), 1);
+});
+
 test("without Redis each instance keeps to its part, at once and without an error", async () => {
   const away = connectRedis("redis://127.0.0.1:1");
   connections.push(away);

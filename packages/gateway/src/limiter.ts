@@ -10,6 +10,8 @@ export type Taken = number;
 
 export type Limiter = {
   take(limit: Limit, subject: string): Taken | Promise<Taken>;
+  /** For limits on failures: taken before the attempt, so that many at once do not slip through, and given back on success. */
+  giveBack(limit: Limit, subject: string): void;
   close(): Promise<void>;
 };
 
@@ -299,6 +301,14 @@ export function createLimiter(deps: {
       const at = performance.now();
       bucket.usedAt = at;
       return decide(bucket, at) ?? askThenDecide(bucket);
+    },
+    giveBack(limit, subject) {
+      const bucket = bucketOf(limit.key, policyOf(limit), subject);
+      if (bucket.own >= 0) bucket.own += 1;
+      else {
+        bucket.lease += 1;
+        open.add(bucket);
+      }
     },
     async close() {
       clearInterval(timer);

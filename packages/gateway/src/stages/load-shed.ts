@@ -1,8 +1,8 @@
 // Refuses when too much is under way already: background calls first, critical ones last.
 
 import type { Live } from "@signalbox/control/live";
-import { AppError } from "@signalbox/core/errors";
 import type { Call, Stage } from "../pipeline.ts";
+import { refusal } from "../refusal.ts";
 
 export function loadShed(live: Live, eventLoopDelayMs: () => number): Stage {
   let inFlight = 0;
@@ -20,11 +20,10 @@ export function loadShed(live: Live, eventLoopDelayMs: () => number): Stage {
 
   return async (call, next) => {
     const why = tooMuch(call.priority);
-    if (why !== undefined)
-      throw new AppError("overloaded", `${why}; try again shortly`, {
-        // Spread, so that those who were refused together do not come back together.
-        retryAfterMs: 500 + Math.floor(Math.random() * 1_500),
-      });
+    if (why !== undefined) {
+      // Spread, so that those who were refused together do not come back together.
+      throw refusal("overloaded", `${why}; try again shortly`, 500 + Math.floor(Math.random() * 1_500));
+    }
     inFlight += 1;
     try {
       return await next();

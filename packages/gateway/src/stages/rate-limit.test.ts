@@ -15,6 +15,7 @@ function fakeLimiter(answers: Record<string, number> = {}) {
       asked.push(`${key} ${subject}`);
       return answers[key] ?? value.burst - 1;
     },
+    giveBack() {},
     close: async () => {},
   };
   return { limiter, asked };

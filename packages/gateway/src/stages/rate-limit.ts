@@ -2,9 +2,9 @@
 
 import type { Limit, Rules } from "@signalbox/control/evaluate";
 import type { Live } from "@signalbox/control/live";
-import { AppError } from "@signalbox/core/errors";
 import type { Limiter, Taken } from "../limiter.ts";
 import type { Call, Stage } from "../pipeline.ts";
+import { refusal } from "../refusal.ts";
 
 type Ask = { limit: Limit; subject: string };
 
@@ -44,9 +44,11 @@ export function rateLimit(live: Live, limiter: Limiter, now: () => number): Stag
     call.headers.RateLimit = `"${key}";r=${Math.max(0, left)};t=${Math.max(1, Math.ceil(refillMs / 1_000))}`;
     if (left >= 0) return next();
     return Promise.reject(
-      new AppError("rate_limited", `too many calls: the limit "${key}" is used up, try again shortly`, {
-        retryAfterMs: Math.ceil(-left),
-      }),
+      refusal(
+        "rate_limited",
+        `too many calls: the limit "${key}" is used up, try again shortly`,
+        Math.ceil(-left),
+      ),
     );
   }
 

@@ -1,8 +1,8 @@
 // Refuses what an operator has switched off, with the operator's message.
 
 import type { Live } from "@signalbox/control/live";
-import { AppError } from "@signalbox/core/errors";
 import type { Stage } from "../pipeline.ts";
+import { refusal } from "../refusal.ts";
 
 const retryAfterMs = 30_000;
 
@@ -14,9 +14,11 @@ export function switches(live: Live, now: () => number): Stage {
     // Where the end is known, callers are told to come back then.
     const leftMs = off.expiresAt === null ? retryAfterMs : Date.parse(off.expiresAt) - nowMs;
     return Promise.reject(
-      new AppError("disabled", off.message || "this is switched off for now; try again later", {
-        retryAfterMs: Math.max(1_000, Math.min(leftMs, 3_600_000)),
-      }),
+      refusal(
+        "disabled",
+        off.message || "this is switched off for now; try again later",
+        Math.max(1_000, Math.min(leftMs, 3_600_000)),
+      ),
     );
   };
 }

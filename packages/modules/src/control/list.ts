@@ -22,7 +22,7 @@ export function pageByKey<Item>(
 
 export const sealKey = (key: string): string => Buffer.from(key).toString("base64url");
 
-export function openKey(cursor: string): string {
+function openKey(cursor: string): string {
   const key = Buffer.from(cursor, "base64url").toString();
   if (sealKey(key) !== cursor || key === "") throw badCursor();
   return key;
