@@ -32,7 +32,8 @@ const inputs = [
   "packages/control/src",
   "package-lock.json",
 ];
-const skipped = new Set(["node_modules", ".next", ".turbo"]);
+// The build itself writes next-env.d.ts.
+const skipped = new Set(["node_modules", ".next", ".turbo", "next-env.d.ts"]);
 
 export async function buildConsole(
   say: (text: string) => void,
