@@ -283,6 +283,7 @@ export async function readDebt(direct: DirectClient, epoch: string): Promise<num
   return row && Number(row.since_ms);
 }
 
+// Ordered by the column, not by its text of the same name.
 async function* readOutbox(direct: DirectClient, sinceMs: number): AsyncGenerator<OutboxText[]> {
   const first = await direct.query(
     "select min(position)::text as position from outbox where created_at >= to_timestamp($1::float8 / 1000)",
@@ -293,7 +294,7 @@ async function* readOutbox(direct: DirectClient, sinceMs: number): AsyncGenerato
     const { rows } = await direct.query(
       `select position::text, id, key, topic, version::text, payload::text, request_id, traceparent, created_at::text
        from outbox where created_at >= to_timestamp($1::float8 / 1000) and position >= $2
-       order by position limit ${sweepPage}`,
+       order by outbox.position limit ${sweepPage}`,
       [sinceMs, position],
     );
     const page = rows as (OutboxText & { position: string })[];
