@@ -1,0 +1,534 @@
+// One kind of cached thing: memory, then Redis, then the source, which one caller of all processes asks while the others wait.
+
+import { newId } from "../ids.ts";
+import type { Logger } from "../log.ts";
+import { type Counters, newCounters } from "./counters.ts";
+import { valueKeys } from "./keys.ts";
+import { cutMs, type Link, RedisAway } from "./link.ts";
+import type { LoadGate } from "./load-gate.ts";
+import { createMemory } from "./memory.ts";
+import { type CacheSettings, type Ttl, ttlReader } from "./settings.ts";
+import { freeze, open, type Stored, seal, tagOf } from "./stored.ts";
+
+/** What a loader may also hand over: values of other entities that it read in the same query. */
+export type Beside<Source> = {
+  seed<Value>(definition: EntityDefinition<Source, Value>, id: string, value: Value): void;
+};
+
+/** Values are plain JSON. */
+export type EntityDefinition<Source, Value> = {
+  /** `<module>.<noun>`. */
+  name: string;
+  /** Raise it when the value's fields change: what another release stored is then not read. */
+  shape?: number;
+  ttl?: Partial<Ttl>;
+  /** How many a process keeps in memory. */
+  l1Entries?: number;
+  /** The values of those ids that exist. Reads of one moment come together. */
+  load(source: Source, ids: string[], beside: Beside<Source>): Promise<Map<string, Value>>;
+  /** The ids that are worth having before anyone asks. */
+  popular?(source: Source): Promise<string[]>;
+};
+
+export const defineEntity = <Source, Value>(
+  definition: EntityDefinition<Source, Value>,
+): EntityDefinition<Source, Value> => definition;
+
+export type Found<Value> = {
+  /** Undefined: the source knows nothing under this id. */
+  value: Value | undefined;
+  /** No longer fresh, because the source is away or slow. */
+  stale: boolean;
+  filledAt: number;
+};
+
+export type Entity<Value> = {
+  read(id: string): Promise<Value | undefined>;
+  /** The same, and whether it is stale. */
+  find(id: string): Promise<Found<Value>>;
+  readMany(ids: string[]): Promise<Map<string, Value>>;
+  /** Write-through: does the write, whose answer is the new value, and puts it in place of the old one everywhere. */
+  write(id: string, work: () => Promise<Value>): Promise<Value>;
+  /** After the commit of a change: no instance serves the old value from a moment later. Never fails. */
+  forget(...ids: string[]): Promise<void>;
+  warm(ids: string[]): Promise<void>;
+  ttl(): Ttl;
+};
+
+export type EntityInside<Value> = Entity<Value> & {
+  seed(id: string, value: Value, beganAt: number, drops: number): Promise<void>;
+  drop(id: string): void;
+  dropAll(): void;
+  popular(): Promise<string[]>;
+  readonly counters: Counters;
+  readonly memorySize: number;
+};
+
+/** What all entities of one cache share. */
+export type Shared<Source> = {
+  source: Source;
+  link: Link;
+  log: Logger;
+  gate: LoadGate;
+  settings: () => CacheSettings;
+  timing: Timing;
+  inside<Value>(definition: EntityDefinition<Source, Value>): EntityInside<Value>;
+  /** How often anything was dropped in this process. */
+  drops: number;
+};
+
+export type Timing = {
+  /** A lease ends by itself, should its holder be gone. */
+  leaseMs: number;
+  /** How long to wait for another process's load before loading too. */
+  waitMs: number;
+  /** How long a caller who could be given a stale value waits for the fresh one. */
+  patienceMs: number;
+  /** A source that failed is asked again for a value after this long; until then the stale one serves. */
+  retryMs: number;
+  /** The most that memory serves while no news reach this process. */
+  aloneMs: number;
+};
+
+export const defaultTiming: Timing = {
+  leaseMs: 3_000,
+  waitMs: 2_000,
+  patienceMs: 1_000,
+  retryMs: 1_000,
+  aloneMs: 1_000,
+};
+
+const maxBatch = 100;
+/** How eagerly values are renewed before they end; 1 is the optimum of the XFetch paper. */
+const beta = 1;
+
+/** An answer on its way to memory. What was dropped meanwhile does not get there. */
+type Flight = { live: boolean };
+
+type Waiter = { resolve(loaded: Loaded): void; reject(error: unknown): void };
+type Loaded = { value: unknown; json: string | undefined; tookMs: number };
+
+export function createEntity<Source, Value>(
+  definition: EntityDefinition<Source, Value>,
+  shared: Shared<Source>,
+): EntityInside<Value> {
+  const { name, shape = 0, l1Entries = 10_000 } = definition;
+  const { link, gate, log, timing } = shared;
+  const ttl = ttlReader(shared.settings, name, definition.ttl);
+  const memory = createMemory<Value>(l1Entries);
+  const counters = newCounters();
+  const reading = new Map<string, Promise<Found<Value>>>();
+  const refreshing = new Set<string>();
+  const flights = new Map<string, Set<Flight>>();
+  let batch: Map<string, Waiter[]> | undefined;
+
+  const tag = () => tagOf(shape, link.epochOf(name));
+  const keysOf = (id: string) => valueKeys(name, id);
+  const found = (stored: Stored<Value>, stale = false): Found<Value> => ({
+    value: stored.value,
+    stale,
+    filledAt: stored.filledAt,
+  });
+
+  // ---- memory ----
+
+  function takeOff(id: string): Flight {
+    const flight = { live: true };
+    const others = flights.get(id);
+    if (others) others.add(flight);
+    else flights.set(id, new Set([flight]));
+    return flight;
+  }
+
+  function land(id: string, flight: Flight): void {
+    const all = flights.get(id);
+    all?.delete(flight);
+    if (all?.size === 0) flights.delete(id);
+  }
+
+  async function inFlight<T>(id: string, work: (flight: Flight) => Promise<T>): Promise<T> {
+    const flight = takeOff(id);
+    try {
+      return await work(flight);
+    } finally {
+      land(id, flight);
+    }
+  }
+
+  function keep(
+    id: string,
+    stored: Stored<Value>,
+    flight: Flight,
+    { atMostMs = Infinity, stale = false } = {},
+  ) {
+    if (!flight.live) return;
+    const now = Date.now();
+    const { l1Ms } = ttl();
+    // Some spread, so that what came at once does not end at once.
+    const lifeMs = Math.min(l1Ms * (0.9 + Math.random() * 0.1), atMostMs);
+    const end = stale ? Infinity : stored.freshUntil;
+    memory.put(id, {
+      stored,
+      until: Math.min(now + lifeMs, end),
+      untilAlone: Math.min(now + Math.min(lifeMs, timing.aloneMs), end),
+      stale,
+      used: false,
+    });
+  }
+
+  function drop(id: string): void {
+    shared.drops += 1;
+    memory.delete(id);
+    // Whoever comes from now on begins anew; those who came before get what they asked for.
+    reading.delete(id);
+    for (const flight of flights.get(id) ?? []) flight.live = false;
+  }
+
+  function dropAll(): void {
+    shared.drops += 1;
+    memory.clear();
+    reading.clear();
+    for (const all of flights.values()) for (const flight of all) flight.live = false;
+  }
+
+  // ---- the source ----
+
+  /** Asks for this id together with the others of this moment. */
+  function load(id: string): Promise<Loaded> {
+    return new Promise((resolve, reject) => {
+      if (!batch || batch.size >= maxBatch) {
+        const gathered = new Map<string, Waiter[]>();
+        batch = gathered;
+        setImmediate(() => {
+          if (batch === gathered) batch = undefined;
+          void loadBatch(gathered);
+        });
+      }
+      const waiters = batch.get(id);
+      if (waiters) waiters.push({ resolve, reject });
+      else batch.set(id, [{ resolve, reject }]);
+    });
+  }
+
+  async function loadBatch(gathered: Map<string, Waiter[]>): Promise<void> {
+    try {
+      const { values, tookMs } = await gate.run(() => loadNow([...gathered.keys()]));
+      for (const [id, waiters] of gathered) {
+        const value = values.get(id);
+        const json = value === undefined ? undefined : JSON.stringify(value);
+        // Read back, so that a value looks the same whether it was loaded here or comes from Redis.
+        const loaded = { value: json === undefined ? undefined : freeze(JSON.parse(json)), json, tookMs };
+        for (const { resolve } of waiters) resolve(loaded);
+      }
+    } catch (error) {
+      for (const waiters of gathered.values()) for (const { reject } of waiters) reject(error);
+    }
+  }
+
+  async function loadNow(ids: string[]) {
+    const beganAt = Date.now();
+    const { drops } = shared;
+    const seeds: (() => Promise<void>)[] = [];
+    counters.loads += 1;
+    try {
+      const values = await definition.load(shared.source, ids, {
+        seed: (other, id, value) =>
+          void seeds.push(() => shared.inside(other).seed(id, value, beganAt, drops)),
+      });
+      await Promise.all(seeds.map((seed) => seed()));
+      counters.loadedValues += values.size;
+      return { values, tookMs: Date.now() - beganAt };
+    } catch (error) {
+      counters.loadErrors += 1;
+      throw error;
+    } finally {
+      const tookMs = Date.now() - beganAt;
+      counters.loadMs += tookMs;
+      counters.slowestLoadMs = Math.max(counters.slowestLoadMs, tookMs);
+    }
+  }
+
+  function toStored({ value, tookMs }: Loaded): Stored<Value> {
+    const now = Date.now();
+    const { l2Ms, negativeMs } = ttl();
+    const lifeMs = value === undefined ? negativeMs : l2Ms;
+    return {
+      value: value as Value | undefined,
+      freshUntil: now + Math.round(lifeMs * (0.9 + Math.random() * 0.1)),
+      filledAt: now,
+      fillMs: tookMs,
+    };
+  }
+
+  const keepMs = (stored: Stored<Value>) =>
+    Math.max(1, stored.freshUntil - Date.now() + (stored.value === undefined ? 0 : ttl().staleMs));
+
+  /** With the lease: loads, and fills if nothing was invalidated meanwhile. */
+  function lead(id: string, token: string): Promise<Found<Value>> {
+    return inFlight(id, async (flight) => {
+      const at = tag();
+      let loaded: Loaded;
+      try {
+        loaded = await load(id);
+      } catch (error) {
+        // The others need not wait for a lease that nobody works on.
+        link.release(keysOf(id), token).catch(() => {});
+        throw error;
+      }
+      const stored = toStored(loaded);
+      const taken = await link
+        .fill(keysOf(id), token, seal(at, loaded.json, stored), keepMs(stored))
+        .catch(() => undefined);
+      if (taken) keep(id, stored, flight);
+      else if (taken === false) counters.refusedFills += 1;
+      return found(stored);
+    });
+  }
+
+  /** Without a lease what was loaded stays in this process, and not for long. */
+  function loadAlone(id: string, fallback: Stored<Value> | undefined): Promise<Found<Value>> {
+    counters.loadsAlone += 1;
+    return orStale(
+      id,
+      fallback,
+      inFlight(id, async (flight) => {
+        const stored = toStored(await load(id));
+        keep(id, stored, flight, { atMostMs: timing.aloneMs });
+        return found(stored);
+      }),
+    );
+  }
+
+  /** What was there before, where the source fails or is slow; its answer is still taken when it comes. */
+  async function orStale(
+    id: string,
+    before: Stored<Value> | undefined,
+    attempt: Promise<Found<Value>>,
+  ): Promise<Found<Value>> {
+    if (before?.value === undefined || before.freshUntil + ttl().staleMs <= Date.now()) return attempt;
+    return inFlight(id, async (flight) => {
+      try {
+        return await within(timing.patienceMs, attempt);
+      } catch (error) {
+        log.debug({ error, entity: name }, "the source is away or slow; a stale value serves");
+        keep(id, before, flight, { atMostMs: timing.retryMs, stale: true });
+        counters.stale += 1;
+        return found(before, true);
+      }
+    });
+  }
+
+  // ---- reading ----
+
+  function find(id: string): Promise<Found<Value>> {
+    const held = memory.get(id);
+    if (held) {
+      const now = Date.now();
+      if (now < (link.listening ? held.until : held.untilAlone)) {
+        held.used = true;
+        if (held.stale) counters.stale += 1;
+        else {
+          counters.l1Hits += 1;
+          if (held.stored.value === undefined) counters.negativeHits += 1;
+          if (isDue(held.stored, now)) refresh(id);
+        }
+        return Promise.resolve(found(held.stored, held.stale));
+      }
+    }
+    const under = reading.get(id);
+    if (under) return under;
+    const begun = inFlight(id, (flight) => fetch(id, flight, held?.stored)).finally(() => {
+      if (reading.get(id) === begun) reading.delete(id);
+    });
+    reading.set(id, begun);
+    return begun;
+  }
+
+  async function fetch(id: string, flight: Flight, before: Stored<Value> | undefined): Promise<Found<Value>> {
+    let known = before;
+    try {
+      const stored = open<Value>(tag(), await link.get(keysOf(id).value));
+      if (stored && stored.freshUntil > Date.now()) return hit(id, stored, flight);
+      known = stored ?? before;
+      counters.misses += 1;
+      return await loadOnce(id, flight, known);
+    } catch (error) {
+      if (!(error instanceof RedisAway)) throw error;
+      return loadAlone(id, known);
+    }
+  }
+
+  function hit(id: string, stored: Stored<Value>, flight: Flight): Found<Value> {
+    counters.l2Hits += 1;
+    if (stored.value === undefined) counters.negativeHits += 1;
+    keep(id, stored, flight);
+    if (isDue(stored, Date.now())) refresh(id);
+    return found(stored);
+  }
+
+  /** One process loads, the others look again until its value is there, and not for ever. */
+  async function loadOnce(
+    id: string,
+    flight: Flight,
+    before: Stored<Value> | undefined,
+  ): Promise<Found<Value>> {
+    const token = newId();
+    const end = Date.now() + timing.waitMs;
+    for (let pauseMs = 3; ; pauseMs = Math.min(pauseMs * 1.6, 50)) {
+      const at = tag();
+      const now = Date.now();
+      const { text, leased } = await link.acquire(keysOf(id), {
+        token,
+        leaseMs: timing.leaseMs,
+        tag: at,
+        now,
+        force: false,
+      });
+      if (leased) return orStale(id, before, lead(id, token));
+      const stored = open<Value>(at, text === "" ? null : text);
+      if (stored && stored.freshUntil > now) return hit(id, stored, flight);
+      if (now >= end) return loadAlone(id, before);
+      counters.waits += 1;
+      await pause(pauseMs * (0.5 + Math.random()));
+    }
+  }
+
+  // ---- renewing before the end ----
+
+  /** The nearer the end and the dearer the load, the likelier: of many readers one comes early, and none all at once. */
+  function isDue({ freshUntil, filledAt, fillMs }: Stored<Value>, now: number): boolean {
+    // A cheap load is worth a head start too, as far as the value lives long enough.
+    const spanMs = Math.max(fillMs, (freshUntil - filledAt) / 1_000) * beta;
+    const leftMs = freshUntil - now;
+    return leftMs < spanMs * 12 && leftMs <= spanMs * -Math.log(1 - Math.random());
+  }
+
+  function refresh(id: string): void {
+    if (refreshing.has(id) || !link.usable) return;
+    refreshing.add(id);
+    const token = newId();
+    link
+      .acquire(keysOf(id), {
+        token,
+        leaseMs: timing.leaseMs,
+        tag: tag(),
+        now: Date.now(),
+        force: true,
+      })
+      .then(async ({ leased }) => {
+        if (!leased) return;
+        counters.earlyRefreshes += 1;
+        await lead(id, token);
+      })
+      .catch((error) => log.debug({ error, entity: name }, "not renewed early; it will be when it ends"))
+      .finally(() => refreshing.delete(id));
+  }
+
+  // ---- writing and forgetting ----
+
+  async function forget(...ids: string[]): Promise<void> {
+    counters.invalidations += ids.length;
+    for (const id of ids) drop(id);
+    await Promise.all(ids.map((id) => link.cut(name, id)));
+    // Reads that began in between may hold what was there before.
+    for (const id of ids) drop(id);
+  }
+
+  async function write(id: string, work: () => Promise<Value>): Promise<Value> {
+    const token = newId();
+    // No fill that is under way now will count: it may have read what is about to change.
+    const reserved = await link.reserve(keysOf(id), token, timing.leaseMs).then(
+      () => true,
+      () => false,
+    );
+    let value: Value;
+    try {
+      value = await work();
+    } catch (error) {
+      // A commit whose answer was lost may have happened.
+      await forget(id);
+      throw error;
+    }
+    if (!reserved) {
+      await forget(id);
+      return value;
+    }
+    counters.invalidations += 1;
+    drop(id);
+    await inFlight(id, async (flight) => {
+      const json = JSON.stringify(value);
+      const stored = toStored({ value: freeze(JSON.parse(json)), json, tookMs: 0 });
+      const taken = await link
+        .put(name, id, token, seal(tag(), json, stored), keepMs(stored))
+        .catch(() => undefined);
+      if (taken === undefined) return forget(id);
+      const { live } = flight;
+      drop(id);
+      if (taken && live) keep(id, stored, { live });
+    });
+    return value;
+  }
+
+  async function readMany(ids: string[]): Promise<Map<string, Value>> {
+    const unique = [...new Set(ids)];
+    const values = await Promise.all(unique.map((id) => find(id)));
+    const map = new Map<string, Value>();
+    for (const [at, id] of unique.entries()) {
+      const value = values[at]!.value;
+      if (value !== undefined) map.set(id, value);
+    }
+    return map;
+  }
+
+  return {
+    find,
+    read: async (id) => (await find(id)).value,
+    readMany,
+    write,
+    forget,
+    ttl,
+    drop,
+    dropAll,
+    counters,
+    get memorySize() {
+      return memory.size;
+    },
+    popular: async () => (await definition.popular?.(shared.source)) ?? [],
+
+    async warm(ids) {
+      for (let from = 0; from < ids.length; from += maxBatch)
+        await readMany(ids.slice(from, from + maxBatch));
+    },
+
+    /** Only where nothing was invalidated since the reading began. */
+    async seed(id, value, beganAt, drops) {
+      const json = JSON.stringify(value);
+      const stored = toStored({
+        value: freeze(JSON.parse(json)),
+        json,
+        tookMs: Date.now() - beganAt,
+      });
+      if (link.usable && Date.now() - beganAt < cutMs / 2) {
+        await link.seed(keysOf(id), seal(tag(), json, stored), keepMs(stored)).catch(() => {});
+      } else if (shared.drops === drops && !memory.get(id)) {
+        keep(id, stored, { live: true }, { atMostMs: timing.aloneMs });
+      }
+    },
+  };
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  // Its failure after the deadline is nobody's any more.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,285 @@
+// The second level and the news of what changed: two connections to Redis of the cache's own, so that a lost Redis costs a
+// read nothing (no queue, half a second at most) and so that it is known at every moment whether news would reach us.
+
+import type { Cluster, RedisOptions } from "ioredis";
+import { newId } from "../ids.ts";
+import type { Logger } from "../log.ts";
+import { patient, type Redis } from "../redis.ts";
+import { epochsKey, newsChannel, type ValueKeys, valueKeys } from "./keys.ts";
+import * as scripts from "./scripts.ts";
+import { pathTo } from "./settings.ts";
+
+/** A command gets no answer for this long: Redis counts as away. */
+const commandTimeoutMs = 500;
+const beatMs = 500;
+/** Longer than anything that reads a value beside another one can take. */
+export const cutMs = 10_000;
+/** What could not be told is kept by key up to here; beyond, all of the entity is cut at once. */
+const maxUnsent = 10_000;
+
+/** Not an error of anyone's: the caller goes on without the second level. */
+export class RedisAway extends Error {}
+
+export type News = {
+  /** One value changed. */
+  changed(name: string, id: string): void;
+  /** All values of these entities are to be forgotten. */
+  allChanged(name: string): void;
+  /** Something may have been missed. */
+  unsure(): void;
+};
+
+export type Link = ReturnType<typeof createLink>;
+
+export function createLink({ redis, log, news }: { redis: Redis; log: Logger; news: News }) {
+  const { keyPrefix = "", db = 0 } = redis.options;
+  const channel = newsChannel(keyPrefix, db);
+  const origin = newId();
+  const epochs = new Map<string, number>();
+  const unsent = new Map<string, { name: string; id: string }>();
+
+  let commands: Redis | undefined;
+  let subscriber: Redis | undefined;
+  let usable = false;
+  let listening = false;
+  let recovering: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  function lose(error: unknown): void {
+    if (usable) log.warn({ error }, "the cache goes on without Redis");
+    usable = false;
+  }
+
+  async function ask<T>(work: (commands: Redis) => Promise<T>): Promise<T> {
+    if (!usable || !commands) throw new RedisAway("Redis is away");
+    try {
+      return await work(commands);
+    } catch (error) {
+      // An answer, if only a refusal (out of memory, read-only): reads may still work.
+      if (!(error instanceof Error && error.name === "ReplyError")) lose(error);
+      throw new RedisAway("Redis did not do it", { cause: error });
+    }
+  }
+
+  /** Before anything is read there again: since when values count, and what we could not tell meanwhile. */
+  async function recover(): Promise<void> {
+    const redis = commands;
+    if (!redis || closed) return;
+    for (const [name, epoch] of Object.entries(await redis.hgetall(epochsKey)))
+      adoptEpoch(name, Number(epoch));
+    for (const name of epochs.keys()) await raise(redis, name);
+    for (const [key, { name, id }] of unsent) {
+      // Taken off first: the same value may be written again while this is under way, and is then told again.
+      unsent.delete(key);
+      await cutNow(redis, name, id).catch((error) => {
+        unsent.set(key, { name, id });
+        throw error;
+      });
+    }
+    if (!usable) log.info("the cache has Redis");
+    usable = true;
+  }
+
+  const tryRecover = () => {
+    recovering ??= recover()
+      .catch((error) => log.debug({ error }, "the cache can not use Redis yet"))
+      .finally(() => {
+        recovering = undefined;
+      });
+    return recovering;
+  };
+
+  function adoptEpoch(name: string, epoch: number): void {
+    if ((epochs.get(name) ?? 0) >= epoch) return;
+    epochs.set(name, epoch);
+    news.allChanged(name);
+  }
+
+  const raise = (redis: Redis, name: string) =>
+    scripts.raise(
+      redis,
+      [epochsKey],
+      [name, epochs.get(name) ?? 0, channel, JSON.stringify(["all", origin, name, epochs.get(name) ?? 0])],
+    );
+
+  const cutNow = (redis: Redis, name: string, id: string) => {
+    const { value, lease, cut } = valueKeys(name, id);
+    return scripts.cut(
+      redis,
+      [value, lease, cut],
+      [channel, JSON.stringify(["one", origin, name, id]), cutMs],
+    );
+  };
+
+  function hear(text: string): void {
+    const [kind, from, name, detail] = JSON.parse(text);
+    if (kind === "all") adoptEpoch(name, detail);
+    // Its own words a process has acted on already, and it may hold something newer by now.
+    else if (from !== origin) news.changed(name, detail);
+  }
+
+  function deaf(): void {
+    listening = false;
+  }
+
+  function openSubscriber(): Redis {
+    const opened = redis.isCluster ? redis.duplicate() : redis.duplicate({ ...patient, lazyConnect: false });
+    opened.on("error", () => {});
+    opened.on("message", (_channel: string, text: string) => hear(text));
+    opened.on("close", deaf);
+    // A subscription comes back by itself, what was said meanwhile does not.
+    opened.on("ready", () => {
+      opened.subscribe(channel).then(
+        () => {
+          news.unsure();
+          listening = true;
+        },
+        () => {},
+      );
+    });
+    return opened;
+  }
+
+  function openCommands(): Redis {
+    const settings: RedisOptions = {
+      commandTimeout: commandTimeoutMs,
+      maxRetriesPerRequest: 0,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      lazyConnect: false,
+    };
+    const cluster = redis as unknown as Cluster;
+    const opened = redis.isCluster
+      ? (cluster.duplicate([], {
+          enableOfflineQueue: false,
+          redisOptions: { ...cluster.options.redisOptions, ...settings },
+        }) as unknown as Redis)
+      : redis.duplicate(settings);
+    opened.on("error", () => {});
+    opened.on("close", () => lose(new Error("the connection was closed")));
+    opened.on("ready", () => void tryRecover());
+    return opened;
+  }
+
+  /** A connection that hangs says nothing by itself. */
+  async function beat(): Promise<void> {
+    if (usable) await ask((commands) => commands.ping()).catch(() => {});
+    else if (commands?.status === "ready") await tryRecover();
+    if (listening && subscriber && !subscriber.isCluster && !(await answers(subscriber))) {
+      deaf();
+      subscriber.disconnect(true);
+    }
+  }
+
+  function plan(): void {
+    if (closed) return;
+    timer = setTimeout(() => void beat().finally(plan), beatMs);
+    timer.unref();
+  }
+
+  return {
+    origin,
+    channel,
+    get usable() {
+      return usable;
+    },
+    get listening() {
+      return listening;
+    },
+    get unsent() {
+      return unsent.size;
+    },
+    /** Since when values of this entity count. */
+    epochOf: (name: string) => Math.max(...pathTo(name).map((key) => epochs.get(key) ?? 0)),
+
+    get: (key: string) => ask((commands) => commands.get(key)),
+
+    async acquire(
+      { value, lease }: ValueKeys,
+      { token, leaseMs, tag, now, force }: Acquire,
+    ): Promise<{ text: string; leased: boolean }> {
+      const [text, leased] = (await ask((commands) =>
+        scripts.acquire(commands, [value, lease], [token, leaseMs, tag, now, force ? 1 : 0]),
+      )) as [string, number];
+      return { text, leased: leased === 1 };
+    },
+
+    fill: async ({ value, lease }: ValueKeys, token: string, text: string, keepMs: number) =>
+      (await ask((commands) => scripts.fill(commands, [value, lease], [token, text, keepMs]))) === 1,
+
+    release: ({ lease }: ValueKeys, token: string) =>
+      ask((commands) => scripts.release(commands, [lease], [token])),
+
+    /** Takes the lease from whoever has it: for a writer, whose value will be newer than any that is being read. */
+    reserve: ({ lease }: ValueKeys, token: string, leaseMs: number) =>
+      ask((commands) => commands.set(lease, token, "PX", leaseMs)),
+
+    put: async (name: string, id: string, token: string, text: string, keepMs: number) => {
+      const { value, lease, cut } = valueKeys(name, id);
+      const told = JSON.stringify(["one", origin, name, id]);
+      return (
+        (await ask((commands) =>
+          scripts.put(commands, [value, lease, cut], [token, text, keepMs, channel, told, cutMs]),
+        )) === 1
+      );
+    },
+
+    seed: ({ value, lease, cut }: ValueKeys, text: string, keepMs: number) =>
+      ask((commands) => scripts.seed(commands, [value, lease, cut], [text, keepMs])),
+
+    /** Never fails: what Redis can not be told now it is told before it is read from again. */
+    async cut(name: string, id: string): Promise<void> {
+      try {
+        await ask((commands) => cutNow(commands, name, id));
+      } catch (error) {
+        lose(error);
+        if (unsent.size < maxUnsent) unsent.set(`${name} ${id}`, { name, id });
+        else await this.cutAll(name);
+      }
+    },
+
+    async cutAll(name: string): Promise<void> {
+      adoptEpoch(name, Math.max(Date.now(), (epochs.get(name) ?? 0) + 1));
+      try {
+        await ask((commands) => raise(commands, name));
+      } catch (error) {
+        // Told on recovery, with all the others.
+        lose(error);
+      }
+    },
+
+    async start(patienceMs: number): Promise<void> {
+      commands = openCommands();
+      subscriber = openSubscriber();
+      plan();
+      for (const end = Date.now() + patienceMs; !(usable && listening) && Date.now() < end; )
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+
+    close(): void {
+      closed = true;
+      clearTimeout(timer);
+      commands?.disconnect();
+      subscriber?.disconnect();
+      usable = false;
+      listening = false;
+    },
+  };
+}
+
+export type Acquire = { token: string; leaseMs: number; tag: string; now: number; force: boolean };
+
+async function answers(redis: Redis): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, commandTimeoutMs, false);
+  });
+  const answered = redis.ping().then(
+    () => true,
+    () => false,
+  );
+  const result = await Promise.race([answered, late]);
+  clearTimeout(timer);
+  return result;
+}

@@ -1,0 +1,36 @@
+// A value as it lies in Redis: a short head that scripts can read, then JSON.
+//   <shape>.<epoch>:<fresh until>:<filled at>:<fill took>:<json>      no json: known to be missing
+
+export type Stored<Value> = {
+  value: Value | undefined;
+  freshUntil: number;
+  filledAt: number;
+  fillMs: number;
+};
+
+/** Values of another shape (another release) or from before an operator's cut are as if they were not there. */
+export const tagOf = (shape: number, epoch: number) => `${shape}.${epoch}:`;
+
+export function seal(tag: string, json: string | undefined, head: Omit<Stored<unknown>, "value">): string {
+  return `${tag}${head.freshUntil}:${head.filledAt}:${head.fillMs}:${json ?? ""}`;
+}
+
+export function open<Value>(tag: string, text: string | null): Stored<Value> | undefined {
+  if (text === null || !text.startsWith(tag)) return undefined;
+  const [, freshUntil, filledAt, fillMs] = text.slice(0, 128).split(":", 4).map(Number);
+  const at = tag.length + `${freshUntil}:${filledAt}:${fillMs}:`.length;
+  const json = text.slice(at);
+  return {
+    value: json === "" ? undefined : freeze(JSON.parse(json)),
+    freshUntil: freshUntil!,
+    filledAt: filledAt!,
+    fillMs: fillMs!,
+  };
+}
+
+/** Many callers share one value in memory: none of them may change it for the others. */
+export function freeze<Value>(value: Value): Value {
+  if (typeof value !== "object" || value === null) return value;
+  for (const inner of Object.values(value)) freeze(inner);
+  return Object.freeze(value);
+}
