@@ -59,8 +59,8 @@ test("an operator turns posting off in the console, callers read why, and the si
         await page.goto(install.console + path);
         await expect(page.getByText("feed.post.create").first()).toBeVisible();
         await page.screenshot({ path: info.outputPath(`${title}-${colorScheme}-${name}.png`) });
-        const wider = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        const wider = await page.evaluate<number>(
+          "document.documentElement.scrollWidth - document.documentElement.clientWidth",
         );
         expect(wider, `${title} scrolls sideways at ${viewport.width} px`).toBeLessThanOrEqual(0);
       }

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fixedLive } from "@signalbox/control/live";
+import { mintSignInToken } from "@signalbox/control/sign-in";
 import { createHealth } from "@signalbox/core/health";
+import { createMetrics } from "@signalbox/core/metrics";
 import { createGateway } from "@signalbox/gateway";
 import { testWorld, type World } from "@signalbox/modules/testing";
 import { nameError } from "@signalbox/modules/trpc";
 import type { FastifyInstance } from "fastify";
-import { createGatewayApp } from "./app.ts";
+import { createGatewayApp, createOperatorApp } from "./app.ts";
 
 const live = fixedLive();
 let world: World;
@@ -102,4 +104,36 @@ test("health answers in the health+json form", async () => {
       [200, "application/health+json", "pass"],
     );
   }
+});
+
+test("an operator can sign in and turn things on again although everything is switched off", async () => {
+  live.set({ switches: { "*": { state: "off" } } });
+  const health = createHealth({ version: "test", serviceId: "test" });
+  const { signals, instance } = world.deps;
+  const metrics = createMetrics({ signals, instance });
+  const { redis, log } = world.deps;
+  const gateway = createGateway({ live, redis, log, instance });
+  const operators = createOperatorApp(
+    { ...world.deps, gateway },
+    { health, metrics, operatorToken: "sbo_of_the_test" },
+  );
+  const link = mintSignInToken(world.deps.secret, { ttlMs: 60_000 });
+  const session = await operators.inject({
+    method: "POST",
+    url: "/operator/v1/session",
+    payload: { token: link },
+  });
+  assert.equal(session.statusCode, 200, session.body);
+  const cookie = String(session.headers["set-cookie"]).split(";")[0]!;
+  const switches = await operators.inject({ url: "/operator/v1/switches", headers: { cookie } });
+  assert.equal(switches.statusCode, 200);
+  const again = await operators.inject({
+    method: "POST",
+    url: "/operator/v1/session",
+    payload: { token: link },
+  });
+  assert.equal(again.statusCode, 401);
+  await operators.close();
+  await gateway.close();
+  live.set({});
 });

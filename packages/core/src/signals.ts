@@ -69,6 +69,9 @@ export type Golden = {
 };
 
 /** Since this process began, for counters that only grow. */
+/** One moment of the past: what was counted in its span, and how full the instances were. */
+export type CoursePoint = Omit<GoldenItem, "key"> & { at: string; instances: InstanceSaturation[] };
+
 export type Total = {
   endpoint: string;
   service: string;
@@ -92,6 +95,8 @@ export type Signals = {
   /** Lets a part say how full its pool is. */
   watchPool(read: () => PoolUse): void;
   readGolden(query: { window: GoldenWindow; by: GoldenBy }): Promise<Golden>;
+  /** The same figures span by span, oldest first: slots of 5 s, and minutes for an hour. */
+  readCourse(query: { window: GoldenWindow }): Promise<CoursePoint[]>;
   saturation(): InstanceSaturation;
   totals(): Total[];
   /** Writes what is not written yet. */
@@ -143,6 +148,8 @@ class Slot {
   readonly start: number;
   readonly cells: Record<Track, Map<string, Cell>> = { stable: new Map(), canary: new Map() };
   readonly signatures = new Map<string, ErrorSignature>();
+  /** The last word of its span. */
+  saturation: InstanceSaturation | null = null;
   dirty = false;
 
   constructor(start: number) {
@@ -172,6 +179,7 @@ class Slot {
     for (const track of ["stable", "canary"] as const)
       for (const cell of other.cells[track].values()) this.cell(cell.endpoint, cell.service, track).add(cell);
     for (const signature of other.signatures.values()) this.addSignature(signature);
+    this.saturation = other.saturation ?? this.saturation;
     this.dirty = true;
   }
 
@@ -192,6 +200,7 @@ class Slot {
         ),
       ),
       e: [...this.signatures.values()],
+      u: this.saturation,
     };
   }
 }
@@ -205,7 +214,7 @@ type PackedCell = [
   refused: number,
   sketch: number[],
 ];
-type PackedSlot = { v: string; c: PackedCell[]; e: ErrorSignature[] };
+type PackedSlot = { v: string; c: PackedCell[]; e: ErrorSignature[]; u: InstanceSaturation | null };
 
 /** The same failure of two users is one signature: what differs between them is taken out. */
 const templateOf = (message: string): string =>
@@ -304,6 +313,8 @@ export function createSignals(deps: {
   async function flush(): Promise<void> {
     const at = now();
     if (at >= slotEnd) turn(at);
+    slot.saturation = saturation();
+    slot.dirty = true;
     if (redis.status !== "ready") return;
     const writes: { target: Slot; key: string; seconds: number }[] = [];
     for (const target of slots.values())
@@ -404,6 +415,39 @@ export function createSignals(deps: {
     };
   }
 
+  async function readCourse({ window }: { window: GoldenWindow }): Promise<CoursePoint[]> {
+    await flush();
+    const at = now();
+    const [ms, key, own] =
+      window === "1h" ? ([minuteMs, keys.minute, minutes] as const) : ([slotMs, keys.slot, slots] as const);
+    // The running span is left out: half of it would look like a fall.
+    const starts = startsOf(startOf(at - windows[window], ms), startOf(at, ms) - 1, ms);
+    let found: PackedSlot[][] | undefined;
+    if (redis.status === "ready") {
+      const pipeline = redis.pipeline();
+      for (const start of starts) pipeline.hgetall(key(start));
+      found = await pipeline
+        .exec()
+        .then((results) => results?.map(([, hash]) => parseSlots(hash as Record<string, string>)))
+        .catch(() => undefined);
+    }
+    const packed =
+      found ?? starts.map((start) => [own.get(start)].flatMap((one) => one?.pack(instance.version) ?? []));
+    return starts.map((start, index) => {
+      const of = packed[index] ?? [];
+      const everything = of.map(({ c, ...rest }) => ({
+        ...rest,
+        c: c.map(([, , ...cell]): PackedCell => ["", "", ...cell]),
+      }));
+      const { key: _key, ...counts } = merge(everything, "endpoint", ms / 1_000).items[0] ?? nothing;
+      return {
+        at: new Date(start + ms).toISOString(),
+        ...counts,
+        instances: of.flatMap(({ u }) => u ?? []),
+      };
+    });
+  }
+
   return {
     record(endpoint, service, track, durationMs, outcome) {
       const at = now();
@@ -439,6 +483,7 @@ export function createSignals(deps: {
       readPool = read;
     },
     readGolden,
+    readCourse,
     saturation,
     totals() {
       const all: Total[] = [];
@@ -475,6 +520,18 @@ export function createSignals(deps: {
     },
   };
 }
+
+const nothing: GoldenItem = {
+  key: "",
+  rps: 0,
+  requests: 0,
+  errors: 0,
+  errorRate: 0,
+  refused: 0,
+  p50: null,
+  p95: null,
+  p99: null,
+};
 
 const parseSlots = (hash: Record<string, string>): PackedSlot[] =>
   Object.values(hash).map((text) => JSON.parse(text) as PackedSlot);

@@ -10,6 +10,8 @@ import {
   AuditQuery,
   AuditVerdict,
   Changed,
+  Course,
+  CourseQuery,
   EventList,
   Golden,
   GoldenQuery,
@@ -24,7 +26,7 @@ import {
   SwitchList,
 } from "./schema.ts";
 import { closeSession, openSession, readSession } from "./session.ts";
-import { listServices, readGolden, watchGolden } from "./sight.ts";
+import { listServices, readCourse, readGolden, watchGolden } from "./sight.ts";
 import { flipSwitch, listSwitches, readHistory } from "./switches.ts";
 
 export const router = {
@@ -103,6 +105,11 @@ export const router = {
       .input(GoldenQuery)
       .output(Golden)
       .query(({ ctx, input }) => readGolden(ctx, input)),
+    course: operatorProcedure
+      .meta({ rest: "GET /signals/course", summary: "The same figures over time, oldest first" })
+      .input(CourseQuery)
+      .output(Course)
+      .query(({ ctx, input }) => readCourse(ctx, input)),
     stream: operatorProcedure
       .input(GoldenQuery)
       .subscription(({ ctx, input, signal }) => watchGolden(ctx, input, signal)),

@@ -145,6 +145,14 @@ export const Golden = z.object({
   errorSignatures: z.array(ErrorSignature),
 });
 
+export const CourseQuery = z.object({ window: GoldenWindow.default("5m") });
+export const CoursePoint = GoldenItem.omit({ key: true }).extend({
+  /** The end of its span. */
+  at: z.string(),
+  instances: z.array(InstanceSaturation),
+});
+export const Course = z.object({ items: z.array(CoursePoint), nextCursor: z.null() });
+
 export const ServiceItem = z.object({
   id: z.string(),
   name: z.string(),
@@ -204,6 +212,7 @@ export type SetSwitch = z.infer<typeof SetSwitch>;
 export type SetLimit = z.infer<typeof SetLimit>;
 export type Changed = z.infer<typeof Changed>;
 export type Golden = z.infer<typeof Golden>;
+export type CoursePoint = z.infer<typeof CoursePoint>;
 export type GoldenQuery = z.infer<typeof GoldenQuery>;
 export type ServiceItem = z.infer<typeof ServiceItem>;
 export type LimitItem = z.infer<typeof LimitItem>;

@@ -11,6 +11,11 @@ type Query = { window: GoldenWindow; by: GoldenBy };
 
 export const readGolden = (ctx: AsOperator, query: Query): Promise<Golden> => ctx.signals.readGolden(query);
 
+export const readCourse = async (ctx: AsOperator, { window }: Pick<Query, "window">) => ({
+  items: await ctx.signals.readCourse({ window }),
+  nextCursor: null,
+});
+
 const everyMs = 1_000;
 
 /** A reading at once and then one a second, until nobody listens. */
