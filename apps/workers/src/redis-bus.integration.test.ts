@@ -31,7 +31,7 @@ busContract("Redis Streams", async () => {
     Array.from({ length: defaultPartitions }, () => beginning),
   );
   let lsn = 0n;
-  const log = createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" });
+  const log = createLogger({ name: "test", level: process.env.TEST_LOG_LEVEL || "silent" });
   return {
     join: () => createRedisBus({ url, log, prefix, store: createBusStore(sql) }),
     async publish(events) {

@@ -21,7 +21,7 @@ import { slotName } from "./relay-slot.ts";
 const redisUrl = process.env.TEST_REDIS_URL!;
 const prefix = `test-${newId()}`;
 const keys = busKeys(prefix);
-const log = createLogger({ name: "test", level: process.env.TEST_LOG_LEVEL ?? "silent" });
+const log = createLogger({ name: "test", level: process.env.TEST_LOG_LEVEL || "silent" });
 let database: TestDatabase;
 let db: Database;
 let redis: Redis;
