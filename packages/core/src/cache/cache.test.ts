@@ -33,6 +33,17 @@ async function withInstances(
   }
 }
 
+/** mulberry32: the same decisions for the same seed, as far as timers allow. */
+function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 const countersOf = (instances: Instances, at = 0) => instances.caches[at]!.status().entities[0]!;
 
 test("a value is read from the source once, then from memory, and by another instance from Redis", () =>
@@ -110,6 +121,10 @@ test("a fill that began before an invalidation is refused", () =>
     source.after = async () => {};
     source.rows.set("a", two);
     await far!.forget("a");
+    await sleep(50);
+    assert.deepEqual(await near!.read("a"), two, "who comes later does not join the slow one");
+    await far!.forget("a");
+    await sleep(50);
     go();
     // Who asked before the change may get what was there then; nobody who asks now does.
     assert.deepEqual(await slow, one);
@@ -120,67 +135,57 @@ test("a fill that began before an invalidation is refused", () =>
 
 test("no old value comes back after an invalidation, whatever the order of reads, writes and slow answers on two instances", () =>
   withInstances(2, async ({ caches, source }) => {
-    const wait = () => (Math.random() < 0.5 ? sleep(Math.random() * 6) : Promise.resolve());
-    source.before = wait;
-    source.after = wait;
+    const seed = Number(process.env.CACHE_SEED ?? Date.now() % 1_000_000);
+    const random = seededRandom(seed);
     const entities = caches.map((cache) => cache.entity(things));
-    const ids = ["a", "b", "c"];
-    /** What a reader who begins now, with all news arrived, must at least see. */
-    const committed = new Map(ids.map((id) => [id, 0]));
-    let next = 0;
-    const end = Date.now() + 4_000;
-    let reads = 0;
+    const anyEntity = () => entities[random() < 0.5 ? 0 : 1]!;
+    const wait = (ms: number) => (random() < 0.3 ? Promise.resolve() : sleep(random() * ms));
+    source.before = () => wait(20);
+    source.after = () => wait(40);
 
-    const writer = async () => {
-      while (Date.now() < end) {
-        const id = ids[Math.floor(Math.random() * ids.length)]!;
-        const entity = entities[Math.floor(Math.random() * 2)]!;
-        const commit = () => {
-          next += 1;
-          const value = { text: "x", version: next };
-          source.rows.set(id, value);
+    async function change(id: string): Promise<void> {
+      await wait(60);
+      const entity = anyEntity();
+      const commit = () => {
+        const value = { text: id, version: (source.rows.get(id)?.version ?? 0) + 1 };
+        source.rows.set(id, value);
+        return value;
+      };
+      if (random() < 0.4) {
+        await entity.write(id, async () => {
+          await wait(15);
+          const value = commit();
+          await wait(15);
           return value;
-        };
-        let version = 0;
-        if (Math.random() < 0.3) {
-          const value = await entity.write(id, async () => {
-            await wait();
-            const value = commit();
-            await wait();
-            return value;
-          });
-          version = value.version;
-        } else {
-          version = commit().version;
-          await wait();
-          await entity.forget(id);
-        }
-        // Its invalidation is out; 100 ms for the news, far more than they need.
-        setTimeout(() => committed.set(id, Math.max(committed.get(id)!, version)), 100);
-        if (Math.random() < 0.02) await caches[0]!.forgetAll("test");
-        await sleep(Math.random() * 15);
+        });
+      } else {
+        commit();
+        await wait(5);
+        await entity.forget(id);
       }
-    };
-    const reader = async (entity: (typeof entities)[number]) => {
-      while (Date.now() < end) {
-        const id = ids[Math.floor(Math.random() * ids.length)]!;
-        const atLeast = committed.get(id)!;
-        const seen = (await entity.read(id))?.version ?? 0;
-        assert.ok(seen >= atLeast, `${id}: saw ${seen} after ${atLeast} was told`);
-        reads += 1;
-        await sleep(Math.random() * 3);
+    }
+
+    async function look(id: string): Promise<void> {
+      await wait(90);
+      await anyEntity().read(id);
+    }
+
+    for (let round = 0; round < 25; round += 1) {
+      const ids = Array.from({ length: 30 }, (_, n) => `${round}:${n}`);
+      const acts = ids.flatMap((id) => [
+        ...Array.from({ length: 3 }, () => change(id)),
+        ...Array.from({ length: 8 }, () => look(id)),
+        ...(random() < 0.05 ? [wait(60).then(() => caches[0]!.forgetAll("test"))] : []),
+      ]);
+      await Promise.all(acts);
+      // The news of the last invalidation may still be on their way.
+      await sleep(30);
+      for (const entity of entities) {
+        const values = await entity.readMany(ids);
+        for (const id of ids)
+          assert.equal(values.get(id)?.version, source.rows.get(id)!.version, `${id}, CACHE_SEED=${seed}`);
       }
-    };
-    await Promise.all([
-      writer(),
-      writer(),
-      writer(),
-      ...entities.flatMap((entity) => [reader(entity), reader(entity)]),
-    ]);
-    await sleep(120);
-    for (const entity of entities)
-      for (const id of ids) assert.equal((await entity.read(id))?.version, source.rows.get(id)?.version);
-    assert.ok(reads > 300 && next > 100, `${reads} reads, ${next} writes`);
+    }
   }));
 
 test("a written value is served everywhere without asking the source", () =>
@@ -305,20 +310,19 @@ test("a hot value is renewed before it ends, by one reader, and none waits", () 
       source.before = () => sleep(30);
       const entities = caches.map((cache) => cache.entity(things));
       await entities[0]!.read("a");
-      let slowest = 0;
-      const end = Date.now() + 1_500;
+      const end = Date.now() + 2_500;
       while (Date.now() < end) {
-        const at = performance.now();
         await Promise.all(entities.map((entity) => entity.read("a")));
-        slowest = Math.max(slowest, performance.now() - at);
         await sleep(1);
       }
       const early = countersOf(instances).earlyRefreshes + countersOf(instances, 1).earlyRefreshes;
-      assert.ok(early >= 2, `${early} early refreshes`);
-      assert.equal(source.queries.length, early + 1);
-      assert.ok(slowest < 28, `the slowest reader waited ${slowest} ms`);
+      const misses = countersOf(instances).misses + countersOf(instances, 1).misses;
+      assert.ok(early >= 3, `${early} early refreshes`);
+      // The first read, and one that a busy machine may have kept past the end.
+      assert.ok(misses <= 2, `${misses} readers waited`);
+      assert.ok(source.queries.length <= early + misses);
     },
-    { settings: () => ({ maxLoads: 8, ttl: { "*": { l1Ms: 20, l2Ms: 300 } } }) },
+    { settings: () => ({ maxLoads: 8, ttl: { "*": { l1Ms: 20, l2Ms: 500 } } }) },
   ));
 
 test("an operator forgets an entity or all below a prefix on every instance, also what is only in Redis", () =>
@@ -464,13 +468,24 @@ describe("with Redis away", () => {
     assert.deepEqual(await far!.read("a"), two);
     assert.equal(instances.caches[0]!.status().unsent, 1);
 
+    // A read that began before a change is not kept either.
+    source.after = () => sleep(80);
+    await sleep(1_050);
+    const slow = near!.read("a");
+    await sleep(30);
+    source.after = async () => {};
+    source.rows.set("a", { text: "three", version: 3 });
+    await near!.forget("a");
+    await slow;
+    assert.equal((await near!.read("a"))!.version, 3);
+
     await own.start();
     await until(() => instances.caches.every((cache) => cache.status().redis && cache.status().news), 10_000);
     await until(() => instances.caches[0]!.status().unsent === 0);
     await sleep(50);
     const asked = source.queries.length;
-    assert.deepEqual(await near!.read("a"), two);
-    assert.deepEqual(await far!.read("a"), two);
+    assert.equal((await near!.read("a"))!.version, 3);
+    assert.equal((await far!.read("a"))!.version, 3);
     assert.ok(source.queries.length <= asked + 1);
     await instances.close();
   });
