@@ -5,7 +5,7 @@
 import { Button } from "@signalbox/ui/button";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
 import { useQueryClient } from "@tanstack/react-query";
-import { faultOf, isAway, sentence } from "@/errors.ts";
+import { faultOf, isAway } from "@/errors.ts";
 import { duration } from "@/format.ts";
 import { useNow } from "@/now.ts";
 import { useSwitches } from "./use-switches.ts";
@@ -26,7 +26,8 @@ export function AwayNotice() {
         </Button>
       }
     >
-      {sentence(fault.code)} Calls of your users do not pass through it: the platform may be well.
+      This page keeps trying. Calls of your users do not pass through it: the platform may be well.{" "}
+      <code>./signalbox status</code> on its machine says what runs.
       {dataUpdatedAt > 0 && now > 0 ? (
         <span aria-hidden="true"> What you see is {duration(now - dataUpdatedAt)} old.</span>
       ) : null}

@@ -18,11 +18,25 @@ const health: Record<"pass" | "warn" | "fail", [Aspect, string]> = {
   fail: ["danger", "Failing"],
 };
 
+function Aside({
+  list,
+  away,
+}: {
+  list: { known: boolean; revision: number; items: unknown[] } | undefined;
+  away: boolean;
+}) {
+  if (!list) return away ? "not known" : null;
+  // The API then answers with those it saw last.
+  if (!list.known && list.items.length > 0)
+    return <SignalLamp aspect="caution">Registry away: as they were last seen</SignalLamp>;
+  return `settings at revision ${list.revision}`;
+}
+
 export function ServicesStrip() {
   const trpc = useTRPC();
   const { data, error, refetch } = useQuery(trpc.services.list.queryOptions({}, { refetchInterval: 5_000 }));
   return (
-    <Panel title="Processes" aside={data ? `settings at revision ${data.revision}` : null} flush>
+    <Panel title="Processes" aside={<Aside list={data} away={error !== null} />} flush>
       {error && !isAway(error) ? (
         <div className={styles.inset}>
           <QueryFault what="Processes can not be listed" error={error} retry={refetch} />

@@ -38,7 +38,7 @@ export function ConfirmationList({ changed }: { changed: Changed }) {
         <span className={styles.result}>
           {done} of {expected} {expected === 1 ? "instance" : "instances"}
           {still.length === 0 && slowestMs !== null && late.length === 0
-            ? ` in ${milliseconds(slowestMs)}`
+            ? ` in ${slowestMs < 1 ? "under 1 ms" : milliseconds(slowestMs)}`
             : ""}
         </span>
       </SignalLamp>

@@ -9,6 +9,7 @@ import { FilterField } from "@signalbox/ui/field";
 import { Panel } from "@signalbox/ui/panel";
 import { Segmented } from "@signalbox/ui/segmented";
 import { useState } from "react";
+import { isAway } from "@/errors.ts";
 import { QueryFault } from "@/query-fault.tsx";
 import { readChoice } from "@/url-state.ts";
 import { useUrl } from "@/use-url.ts";
@@ -106,6 +107,13 @@ export function Switches() {
               </Button>
             }
           />
+        </Panel>
+      ) : null}
+      {!items && error && isAway(error) ? (
+        <Panel title="No switch can be read or turned from here now" flush>
+          <EmptyState title="What is off stays off, what is on stays on">
+            Every process goes on with the settings that it holds.
+          </EmptyState>
         </Panel>
       ) : null}
       {!items && !error ? <p className={styles.reading}>Reading switches…</p> : null}
