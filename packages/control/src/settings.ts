@@ -79,6 +79,21 @@ export const canarySetting = z.object({
   salt: z.string(),
 });
 
+const milliseconds = z
+  .number()
+  .int()
+  .min(0)
+  .max(30 * 86_400_000);
+
+/** How long values of an entity (`users.profile`), or of all below a prefix, stay cached; what is left out stays as it is. */
+export const cacheTtl = z.object({
+  l1Ms: milliseconds.optional(),
+  l2Ms: milliseconds.optional(),
+  negativeMs: milliseconds.optional(),
+  staleMs: milliseconds.optional(),
+  cdnSeconds: z.number().int().min(0).max(86_400).optional(),
+});
+
 export const settingsSchema = z.object({
   switches: z.record(settingKey, switchSetting).default({}),
   limits: z
@@ -96,6 +111,13 @@ export const settingsSchema = z.object({
     })
     .prefault({}),
   canaries: z.array(canarySetting).default([]),
+  cache: z
+    .object({
+      /** Loads that one process has under way at the source at once. */
+      maxLoads: z.number().int().min(1).max(1_000).default(8),
+      ttl: z.record(settingKey, cacheTtl).default({}),
+    })
+    .prefault({}),
 });
 
 const parsedDefaultLimits: Record<string, z.output<typeof limitSetting>> = Object.fromEntries(

@@ -1,6 +1,7 @@
 // What every verb and job is given, and the three words for changing things: transaction, emit, on.
 
 import type { Live } from "@signalbox/control/live";
+import type { Cache } from "@signalbox/core/cache/cache";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { Logger } from "@signalbox/core/log";
@@ -19,12 +20,16 @@ export type Actor =
   | { kind: "operator"; id: string; name: string; role: "viewer" | "operator" | "admin" }
   | { kind: "job"; name: string };
 
+/** What the cache reads from. */
+export type Source = { db: Db; sql: Sql };
+
 /** Made once a process. */
 export type Deps = {
   db: Db;
   /** Plain postgres.js, for the statements of a hot path. */
   sql: Sql;
   redis: Redis;
+  cache: Cache<Source>;
   log: Logger;
   live: Live;
   gateway: Stage;
@@ -61,14 +66,26 @@ export type Ctx = Deps & {
 
 export type AsUser<C extends Ctx = Ctx> = C & { actor: Extract<Actor, { kind: "user" }> };
 export type AsOperator<C extends Ctx = Ctx> = C & { actor: Extract<Actor, { kind: "operator" }> };
-export type InTransaction<C extends Ctx = Ctx> = Omit<C, "db"> & { db: Transaction };
+export type InTransaction<C extends Ctx = Ctx> = Omit<C, "db"> & {
+  db: Transaction;
+  /** Done once the change is there for all to read, and not where it was rolled back. Must not fail. */
+  afterCommit(step: () => Promise<unknown>): void;
+};
 
 /** Runs `work` with a ctx of the same kind whose db is the transaction: all of it is committed, or none. */
-export function transaction<C extends Ctx, T>(
+export async function transaction<C extends Ctx, T>(
   ctx: C,
   work: (ctx: InTransaction<C>) => Promise<T>,
 ): Promise<T> {
-  return ctx.db.transaction((db) => work({ ...ctx, db }));
+  const steps: (() => Promise<unknown>)[] = [];
+  const done = await ctx.db.transaction((db) =>
+    work({ ...ctx, db, afterCommit: (step) => void steps.push(step) }),
+  );
+  for (const step of steps)
+    await step().catch((error) =>
+      ctx.log.error({ error, requestId: ctx.requestId }, "not done after a commit"),
+    );
+  return done;
 }
 
 export type EventType<

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { createLive } from "@signalbox/control/live";
+import { createCache } from "@signalbox/core/cache/cache";
 import { type Config, ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
@@ -54,6 +55,10 @@ export async function openDeps(
   shutdown.add("live settings", () => live.close());
   await live.start();
 
+  const cache = createCache({ redis, log, source: { db, sql }, settings: () => live.current().cache });
+  shutdown.add("cache", () => cache.close());
+  await cache.start();
+
   const signals = createSignals({ redis, log, instance });
   shutdown.add("signals", () => signals.close());
   signals.start();
@@ -85,6 +90,7 @@ export async function openDeps(
     db,
     sql,
     redis,
+    cache,
     log,
     live,
     gateway,

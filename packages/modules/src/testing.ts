@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { fixedLive } from "@signalbox/control/live";
 import type { SettingsInput } from "@signalbox/control/settings";
+import { createCache } from "@signalbox/core/cache/cache";
 import { newId } from "@signalbox/core/ids";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
@@ -39,12 +40,16 @@ export async function testWorld(
   const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
   const log = createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" });
   const instance = { id: newId(), name: "test", version: "test", track: "stable", zone: "test" } as const;
+  const live = options.deps?.live ?? fixedLive(options.settings);
+  const cache = createCache({ redis, log, source: { db, sql }, settings: () => live.current().cache });
+  await cache.start();
   const deps: Deps = {
     db,
     sql,
     redis,
+    cache,
     log,
-    live: fixedLive(options.settings),
+    live,
     gateway: (_call, next) => next(),
     revocations: createRevocations({ sql, redis, log }),
     secret: randomBytes(32),
@@ -108,6 +113,7 @@ export async function testWorld(
     },
     settle,
     async close() {
+      await cache.close();
       redis.disconnect();
       await close();
       await database.drop();

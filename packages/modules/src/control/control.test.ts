@@ -7,6 +7,7 @@ import { createLive, type Live } from "@signalbox/control/live";
 import { verifyOperatorSession } from "@signalbox/control/operator-session";
 import { mintSignInToken } from "@signalbox/control/sign-in";
 import { quiet, startTestEngines, type TestEngines, until } from "@signalbox/control/testing";
+import { createCache } from "@signalbox/core/cache/cache";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
 import { createSignals } from "@signalbox/core/signals";
@@ -54,6 +55,7 @@ async function start(
     db,
     sql,
     redis,
+    cache: createCache({ redis, log, source: { db, sql } }),
     log,
     live,
     gateway,
