@@ -18,3 +18,11 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener("abort", done);
   });
 }
+
+/** Resolves with the work, or once the time is over; leaves no timer behind. */
+export async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const over = new AbortController();
+  const isDone = await Promise.race([work.then(() => true), pause(ms, over.signal).then(() => false)]);
+  over.abort();
+  return isDone;
+}

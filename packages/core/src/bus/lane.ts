@@ -1,7 +1,7 @@
 // One partition as one group handles it: events of a key one after the other, keys beside each other, and an event that
 // fails holds up nobody but its key. Knows no Redis: it is given events and says how far it is.
 
-import { type Backoff, fullJitter, pause } from "./backoff.ts";
+import { atMost, type Backoff, fullJitter } from "./backoff.ts";
 import type { BusEvent, BusStore, ConsumeOptions, Handler } from "./bus.ts";
 import { NotNow } from "./bus.ts";
 
@@ -281,12 +281,10 @@ export function createLane(lane: LaneOptions): Lane {
       stopping = true;
       for (const timer of timers) clearTimeout(timer);
       if (running === 0) return;
-      await Promise.race([
-        new Promise<void>((resolve) => {
-          whenIdle = resolve;
-        }),
-        pause(limitMs),
-      ]);
+      const idle = new Promise<void>((resolve) => {
+        whenIdle = resolve;
+      });
+      await atMost(limitMs, idle);
     },
   };
 }

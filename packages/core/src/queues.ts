@@ -1,0 +1,207 @@
+// Work that is not an event: done once by anyone, later or with a priority, tried again when it fails. On BullMQ.
+
+import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from "bullmq";
+import type { z } from "zod";
+import { atMost, fullJitter } from "./bus/backoff.ts";
+import { isRedisAway } from "./bus/redis-faults.ts";
+import type { Logger } from "./log.ts";
+import { connectRedis, patient, type Redis } from "./redis.ts";
+
+export type QueueDefinition<Data = unknown> = {
+  /** `<module>.<noun>.<verb>`, as in switches and logs. */
+  name: string;
+  schema: z.ZodType<Data>;
+  /** Failures of its own after which a job is left among the failed ones. */
+  attempts: number;
+  backoffMs: number;
+  /** Jobs of one process at the same time. */
+  concurrency: number;
+};
+
+export function defineQueue<Data>(
+  definition: Pick<QueueDefinition<Data>, "name" | "schema"> & Partial<QueueDefinition<Data>>,
+): QueueDefinition<Data> {
+  return { attempts: 8, backoffMs: 1_000, concurrency: 8, ...definition };
+}
+
+export type AddOptions = {
+  /** The same id is taken once while its job is kept. */
+  id?: string;
+  delayMs?: number;
+  /** 1 goes first; without one a job goes before those that have one. */
+  priority?: number;
+};
+
+export type QueueDepth = {
+  /** Ready to be worked on: waiting, prioritized, and delayed ones whose time has come. */
+  ready: number;
+  delayed: number;
+  active: number;
+  failed: number;
+  /** Age of the one that has waited longest; 0 where there is none. */
+  oldestMs: number;
+};
+
+export type JobInfo = { id: string; attempt: number };
+
+export type Queues = {
+  add<Data>(definition: QueueDefinition<Data>, data: Data, options?: AddOptions): Promise<string>;
+  /** One schedule by this name on all instances, whoever asks for it. */
+  repeat<Data>(definition: QueueDefinition<Data>, data: Data, everyMs: number): Promise<void>;
+  work<Data>(
+    definition: QueueDefinition<Data>,
+    handle: (data: Data, job: JobInfo) => Promise<void>,
+    options?: {
+      /** Whether an error says that a part is away: such a failure does not count. */
+      isAway?: (error: unknown) => boolean;
+      /** Asked before each job: a queue that is switched off keeps its jobs. */
+      isOn?: () => boolean;
+    },
+  ): void;
+  depth(definition: Pick<QueueDefinition, "name">): Promise<QueueDepth>;
+  /** Finishes what is under way, up to the limit; what is not finished then is done again by another. */
+  close(limitMs?: number): Promise<void>;
+};
+
+const awayBackoff = { baseMs: 250, limitMs: 10_000 };
+
+export function createQueues(options: { url: string; log: Logger; prefix?: string }): Queues {
+  const { url, log, prefix = "queue" } = options;
+  const connections: Redis[] = [];
+  const queues = new Map<string, Queue>();
+  const workers: Worker[] = [];
+
+  const connect = (isBlocking: boolean) => {
+    const redis = connectRedis(url, {
+      ...(isBlocking ? patient : { enableAutoPipelining: false }),
+      onError: (error) => log.debug({ error }, "queues: redis is away"),
+    });
+    connections.push(redis);
+    return redis;
+  };
+  let forQueues: Redis | undefined;
+  // The hash tag keeps all keys of a queue together, and queues apart.
+  const prefixOf = (name: string) => `{${prefix}:${name}}`;
+
+  function queueOf({ name }: Pick<QueueDefinition, "name">): Queue {
+    let queue = queues.get(name);
+    if (!queue) {
+      forQueues ??= connect(false);
+      queue = new Queue(name, { connection: forQueues, prefix: prefixOf(name) });
+      queue.on("error", (error) => log.debug({ error, queue: name }, "a queue met an error"));
+      queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  const jobOptions = ({ attempts, backoffMs }: QueueDefinition<never>) => ({
+    attempts,
+    backoff: { type: "exponential", delay: backoffMs, jitter: 1 },
+    removeOnComplete: { age: 3_600, count: 1_000 },
+    removeOnFail: { age: 14 * 86_400, count: 10_000 },
+  });
+
+  return {
+    async add(definition, data, { id, delayMs, priority } = {}) {
+      const job = await queueOf(definition).add(definition.name, definition.schema.parse(data), {
+        ...jobOptions(definition as QueueDefinition<never>),
+        ...(id === undefined ? {} : { jobId: id }),
+        ...(delayMs === undefined ? {} : { delay: delayMs }),
+        ...(priority === undefined ? {} : { priority }),
+      });
+      return job.id!;
+    },
+
+    async repeat(definition, data, everyMs) {
+      await queueOf(definition).upsertJobScheduler(
+        definition.name,
+        { every: everyMs },
+        {
+          name: definition.name,
+          data: definition.schema.parse(data),
+          opts: jobOptions(definition as QueueDefinition<never>),
+        },
+      );
+    },
+
+    work(definition, handle, { isAway, isOn } = {}) {
+      const { name, schema, concurrency } = definition;
+      const isPartAway = (error: unknown) => isRedisAway(error) || (isAway?.(error) ?? false);
+
+      async function later(job: Job, token: string | undefined, waitMs: number): Promise<never> {
+        await job.moveToDelayed(Date.now() + waitMs, token);
+        throw new DelayedError();
+      }
+
+      const worker = new Worker(
+        name,
+        async (job, token) => {
+          if (isOn && !isOn()) await later(job, token, 1_000);
+          const parsed = schema.safeParse(job.data);
+          if (!parsed.success)
+            throw new UnrecoverableError(`its data is not as defined: ${parsed.error.message}`);
+          try {
+            await handle(parsed.data, { id: job.id!, attempt: job.attemptsMade + 1 });
+          } catch (error) {
+            if (!isPartAway(error)) throw error;
+            log.debug({ error, queue: name, job: job.id }, "a part is away; the job waits");
+            await later(job, token, fullJitter(job.attemptsStarted - job.attemptsMade, awayBackoff) + 100);
+          }
+        },
+        {
+          connection: connect(true),
+          prefix: prefixOf(name),
+          concurrency,
+          // A process that dies leaves its jobs stalled; that is no fault of theirs.
+          maxStalledCount: 10,
+          stalledInterval: 5_000,
+          lockDuration: 15_000,
+        },
+      );
+      worker.on("error", (error) => log.debug({ error, queue: name }, "a worker met an error"));
+      worker.on("failed", (job, error) => {
+        const line = { error, queue: name, job: job?.id, attempt: job?.attemptsMade };
+        if (job && job.attemptsMade < (job.opts.attempts ?? 1))
+          log.warn(line, "a job failed; it is tried again");
+        else log.error(line, "a job failed for good");
+      });
+      workers.push(worker);
+    },
+
+    async depth(definition) {
+      const queue = queueOf(definition);
+      const {
+        waiting = 0,
+        prioritized = 0,
+        active = 0,
+        failed = 0,
+        delayed = 0,
+      } = await queue.getJobCounts("waiting", "prioritized", "active", "failed", "delayed");
+      const now = Date.now();
+      // Delayed jobs are sorted by the instant at which they are due.
+      const later = (await queue.getDelayed(0, 999)).filter(
+        ({ timestamp, delay }) => timestamp + delay > now,
+      );
+      const due = delayed <= 1_000 ? delayed - later.length : 0;
+      const [longest] = await queue.getJobs(["waiting", "prioritized"], 0, 0, true);
+      return {
+        ready: waiting + prioritized + due,
+        delayed: delayed - due,
+        active,
+        failed,
+        oldestMs: longest ? Math.max(0, now - longest.timestamp - longest.delay) : 0,
+      };
+    },
+
+    async close(limitMs = 8_000) {
+      await Promise.all(
+        workers.map(async (worker) => {
+          const isDone = await atMost(limitMs, worker.close()).catch(() => false);
+          if (!isDone) await worker.close(true).catch(() => {});
+        }),
+      );
+      await Promise.all([...queues.values()].map((queue) => queue.close().catch(() => {})));
+      for (const connection of connections) connection.disconnect();
+    },
+  };
+}
