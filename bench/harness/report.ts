@@ -25,7 +25,7 @@ export const figure = (
   ok: better === "higher" ? value >= bar : value <= bar,
 });
 
-export const isJson = process.argv.includes("--json");
+const isJson = process.argv.includes("--json");
 
 /** What is going on meanwhile; never on standard output, which is the report's. */
 export function progress(line: string): void {

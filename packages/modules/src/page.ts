@@ -27,7 +27,7 @@ export function toPage<Row, Item>(
   };
 }
 
-export const sealCursor = (key: string) => Buffer.from(key).toString("base64url");
+const sealCursor = (key: string) => Buffer.from(key).toString("base64url");
 
 /** The key inside a cursor: ids joined by dots. Anything that we did not hand out is refused, not ignored. */
 export function openCursor(cursor: string | undefined, parts = 1): string[] | undefined {

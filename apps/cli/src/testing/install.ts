@@ -9,7 +9,7 @@ import { root } from "../repository.ts";
 
 const run = promisify(execFile);
 
-export type RunFile = {
+type RunFile = {
   api: string;
   operator: string;
   console: string | null;

@@ -2,7 +2,7 @@
 
 export type Answer = { status: number; headers: Headers; body: Body };
 // biome-ignore lint/suspicious/noExplicitAny: tests check an answer field by field where they use it
-export type Body = any;
+type Body = any;
 
 export type People = ReturnType<typeof createPeople>;
 
