@@ -25,10 +25,7 @@ export function useSwitches({ announce = false } = {}) {
     for (const item of items) {
       if (item.revision <= (before.get(item.key) ?? 0) || item.changedBy?.id === me) continue;
       const by = item.changedBy?.name ?? "someone";
-      toast(
-        item.state === "off" ? "danger" : "clear",
-        `${by} turned ${item.key} ${stateWords(item)}: ${item.reason}`,
-      );
+      toast(aspectOf(item), `${by} turned ${item.key} ${stateWords(item)}: ${item.reason}`);
     }
   }, [announce, items, me, toast]);
 
