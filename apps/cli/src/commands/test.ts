@@ -19,12 +19,18 @@ const special = /\.(integration|long|distribution)\.test\.ts$/;
 
 const stages: Record<string, Stage> = {
   unit: (filter, engines) =>
-    nodeTests([`${where}.test.ts`, "bench/**/*.test.ts"], special, filter, 2, engines),
+    nodeTests([`${where}.test.ts`, "bench/**/*.test.ts"], special, filter, engines, {
+      atOnce: 2,
+      minutes: 2,
+    }),
   integration: (filter, engines) =>
-    nodeTests([`${where}.integration.test.ts`], undefined, filter, 1, engines),
+    nodeTests([`${where}.integration.test.ts`], undefined, filter, engines, { atOnce: 1, minutes: 5 }),
   e2e: (filter) => browserTests(filter),
   long: (filter, engines) =>
-    nodeTests([`${where}.long.test.ts`, "bench/**/*.long.test.ts"], undefined, filter, 1, engines),
+    nodeTests([`${where}.long.test.ts`, "bench/**/*.long.test.ts"], undefined, filter, engines, {
+      atOnce: 1,
+      minutes: 180,
+    }),
 };
 const usual = ["unit", "integration", "e2e"];
 
@@ -85,7 +91,11 @@ async function runStages(names: string[], filter: string | undefined): Promise<n
 
 // Engines from outside, such as those of another run, are used as they are.
 function givenEngines(): Promise<TestEngines> | undefined {
-  const { TEST_DATABASE_URL: databaseUrl, TEST_REDIS_URL: redisUrl } = process.env;
+  const {
+    TEST_DATABASE_URL: databaseUrl,
+    TEST_REDIS_URL: redisUrl,
+    SIGNALBOX_TEST_QUIET_MS: String(minutes * 60_000),
+  } = process.env;
   return databaseUrl && redisUrl
     ? Promise.resolve({ databaseUrl, redisUrl, stop: async () => {} })
     : undefined;
@@ -95,8 +105,8 @@ async function nodeTests(
   patterns: string[],
   without: RegExp | undefined,
   filter: string | undefined,
-  concurrency: number,
   engines: () => Promise<TestEngines>,
+  { atOnce, minutes }: { atOnce: number; minutes: number },
 ): Promise<Totals> {
   const files = globSync(patterns, { cwd: root, exclude: (path) => String(path).includes("node_modules") })
     .filter((file) => !without?.test(file) && (!filter || file.includes(filter)))
@@ -107,7 +117,7 @@ async function nodeTests(
   const totals = join(scratch, "totals.json");
   const reporter = join(root, "apps/cli/src/testing/totals-reporter.ts");
   const args = [
-    ...["--test", `--test-concurrency=${concurrency}`],
+    ...["--test", `--test-concurrency=${atOnce}`, `--test-timeout=${minutes * 60_000}`],
     ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
     ...[`--test-reporter=${reporter}`, `--test-reporter-destination=${totals}`],
     ...files,
