@@ -91,11 +91,7 @@ async function runStages(names: string[], filter: string | undefined): Promise<n
 
 // Engines from outside, such as those of another run, are used as they are.
 function givenEngines(): Promise<TestEngines> | undefined {
-  const {
-    TEST_DATABASE_URL: databaseUrl,
-    TEST_REDIS_URL: redisUrl,
-    SIGNALBOX_TEST_QUIET_MS: String(minutes * 60_000),
-  } = process.env;
+  const { TEST_DATABASE_URL: databaseUrl, TEST_REDIS_URL: redisUrl } = process.env;
   return databaseUrl && redisUrl
     ? Promise.resolve({ databaseUrl, redisUrl, stop: async () => {} })
     : undefined;
