@@ -227,7 +227,7 @@ async function runSession(
       if (samples.length > 120) samples.splice(1, 1);
       // While nothing happens, it is still written down now and then, so that a sweep would have little to read.
       if (++looks % 15 === 0) unsaved = true;
-      if (looks % 2 === 0) {
+      if (looks % 2 === 1) {
         const lag = await readSlotLag(control, slot);
         status.bytesBehind = lag?.bytes ?? 0;
         status.walStatus = lag?.walStatus ?? "missing";

@@ -298,3 +298,42 @@ test("a day that is published and old is dropped; one that is not published stay
   relay = start();
   await active(relay);
 });
+
+test("a restored database begins new streams, and consumers go on from the old ones to them", async () => {
+  const users = makeUsers(4);
+  const before = await write(users, 20);
+  await until(() => hasAll(before));
+  await relay.close();
+  await db.close();
+  const from = new URL(database.url).pathname.slice(1);
+  const admin = connectDatabase(process.env.TEST_DATABASE_URL!, { name: "test", poolSize: 1 });
+  const to = `${from}_restored`;
+  await admin.sql.unsafe(`create database ${to} template ${from} strategy file_copy`);
+  await database.drop();
+  await admin.close();
+  const restored = new URL(database.url);
+  restored.pathname = `/${to}`;
+  database = { url: restored.href, drop: () => dropDatabase(to) };
+  db = connectDatabase(database.url, { name: "test", poolSize: 4 });
+  relay = start();
+  await active(relay);
+  assert.equal((await redis.lrange(keys.epochs, 0, -1)).length, 2);
+  const later = await write(users, 20);
+  await until(() => hasAll(later));
+  const all = await published();
+  assert.equal(new Set(all).size, all.length);
+  await consuming("restored", async (seen) => {
+    await until(() => later.every((id) => seen.events.some((event) => event.id === id)));
+    for (const user of users) {
+      const wanted = [...before, ...later].filter((_, n) => n % users.length === users.indexOf(user));
+      const found = seen.events.filter(({ key }) => key === user).map(({ id }) => id);
+      assert.deepEqual(found, wanted);
+    }
+  });
+});
+
+async function dropDatabase(name: string): Promise<void> {
+  const admin = connectDatabase(process.env.TEST_DATABASE_URL!, { name: "test", poolSize: 1 });
+  await admin.sql.unsafe(`drop database if exists ${name} with (force)`);
+  await admin.close();
+}

@@ -41,7 +41,7 @@ health.add(
   "datastore",
   async () => {
     const { bytesBehind, walStatus, safeBytes, state } = relay.status();
-    if (state !== "active") return { status: "pass" };
+    if (state !== "active" || walStatus === "unknown") return { status: "pass" };
     const output = `${bytesBehind} bytes behind, ${walStatus}`;
     if (bytesBehind > lagWarningBytes) return { status: "warn", output };
     if (safeBytes === undefined)
