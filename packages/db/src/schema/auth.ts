@@ -1,20 +1,8 @@
 // How people prove who they are: a password, the sessions made from it, and the keys that sign access tokens.
 
 import { sql } from "drizzle-orm";
-import {
-  customType,
-  index,
-  integer,
-  jsonb,
-  pgTable,
-  primaryKey,
-  text,
-  uniqueIndex,
-  uuid,
-} from "drizzle-orm/pg-core";
-import { createdAt, instant } from "./columns.ts";
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => "bytea" });
+import { index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import { bytea, createdAt, instant } from "./columns.ts";
 
 export const credentials = pgTable(
   "credentials",
@@ -23,6 +11,9 @@ export const credentials = pgTable(
     email: text().notNull(),
     emailVerifiedAt: instant("email_verified_at"),
     passwordHash: text("password_hash").notNull(),
+    role: text().notNull().$type<"user" | "moderator">().default("user"),
+    suspendedAt: instant("suspended_at"),
+    suspendedFor: text("suspended_for"),
   },
   (t) => [
     // Unique once verified: registering must never tell that an address is already known.
@@ -58,5 +49,74 @@ export const signingKeys = pgTable("signing_keys", {
   /** Encrypted with the install's master secret. */
   privateJwk: bytea("private_jwk").notNull(),
   createdAt: createdAt(),
+  /** Published before, so that everyone who verifies knows it when the first token comes. */
+  signsFrom: instant("signs_from").notNull().default(sql`now()`),
+  /** Verifies no longer from here on. */
   retiredAt: instant("retired_at"),
+});
+
+/**
+ * Links that were mailed. A link is the row's key under a MAC, so nothing in the row opens anything; the row says where it
+ * went, until when it holds and whether it was used.
+ */
+export const mailedLinks = pgTable(
+  "mailed_links",
+  {
+    userId: uuid("user_id").notNull(),
+    id: uuid().notNull(),
+    purpose: text().notNull().$type<"verify" | "reset">(),
+    email: text().notNull(),
+    expiresAt: instant("expires_at").notNull(),
+    usedAt: instant("used_at"),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.id] })],
+);
+
+export const secondFactors = pgTable("second_factors", {
+  userId: uuid("user_id").primaryKey(),
+  /** Encrypted with the install's master secret. */
+  secret: bytea().notNull(),
+  /** Null: set up, and not yet proven. */
+  confirmedAt: instant("confirmed_at"),
+  /** The last step of time whose code was taken: none before it, nor itself, is taken again. */
+  lastStep: integer("last_step").notNull().default(0),
+  createdAt: createdAt(),
+});
+
+export const recoveryCodes = pgTable(
+  "recovery_codes",
+  { userId: uuid("user_id").notNull(), hash: bytea().notNull(), usedAt: instant("used_at") },
+  (t) => [primaryKey({ columns: [t.userId, t.hash] })],
+);
+
+/** What happened to an account that its owner should be able to read. Written with the change itself; nothing updates a row. */
+export const auditEvents = pgTable(
+  "audit_events",
+  {
+    userId: uuid("user_id").notNull(),
+    id: uuid().notNull(),
+    kind: text().notNull(),
+    /** Who did it: the user, an operator or a moderator, or the platform. */
+    by: text().notNull(),
+    device: text().notNull().default(""),
+    detail: jsonb().notNull().$type<Record<string, string>>().default({}),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.id] }), index("audit_events_by_id").on(t.id)],
+);
+
+/** Programs of others that call for their users: each with a key, where it may call from, and what it may call. */
+export const applications = pgTable("applications", {
+  id: uuid().primaryKey(),
+  name: text().notNull(),
+  /** Of the key, which has 256 random bits and is shown once. */
+  keyHash: bytea("key_hash").notNull().unique(),
+  origins: text().array().notNull(),
+  scopes: text().array().notNull(),
+  rate: integer(),
+  burst: integer(),
+  createdBy: text("created_by").notNull(),
+  createdAt: createdAt(),
+  revokedAt: instant("revoked_at"),
 });

@@ -2,6 +2,8 @@ export * from "./auth.ts";
 export * from "./control.ts";
 export * from "./feed.ts";
 export * from "./idempotency.ts";
+export * from "./mailbox.ts";
+export * from "./moderation.ts";
 export * from "./outbox.ts";
 export * from "./personal.ts";
 export * from "./users.ts";
