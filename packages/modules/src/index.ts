@@ -8,4 +8,4 @@ import * as users from "./users/index.ts";
 export const appRouter = createRouter({ auth: auth.router, users: users.router, feed: feed.router });
 export type AppRouter = typeof appRouter;
 
-export const jobs = [...feed.jobs];
+export const jobs = [...users.jobs, ...feed.jobs];

@@ -5,8 +5,9 @@ import { isCommonPassword } from "./common-passwords.ts";
 
 export const Handle = z
   .string()
-  .transform((text) => text.toLowerCase())
-  .pipe(z.string().regex(/^[a-z0-9_]{3,30}$/, "must be 3 to 30 of the letters a to z, digits and _"));
+  // Before the case is changed: the Kelvin sign among others becomes a plain k.
+  .regex(/^[A-Za-z0-9_]{3,30}$/, "must be 3 to 30 of the letters a to z, digits and _")
+  .transform((text) => text.toLowerCase());
 
 export const Password = z
   .string()

@@ -1,46 +1,74 @@
-// Who follows whom.
+// Who follows whom, and the lists of people that follow from it.
 
 import { AppError } from "@signalbox/core/errors";
 import { tables } from "@signalbox/db";
-import { and, asc, desc, eq, gt, inArray, lt } from "@signalbox/db/query";
+import { and, asc, desc, eq, gt, inArray, lt, or, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type AsUser, type Ctx, emit, transaction } from "../ctx.ts";
-import { openCursor, toPage } from "../page.ts";
-import { userFollowed, userUnfollowed } from "./events.ts";
+import { type AsUser, type Ctx, emit, type InTransaction, transaction } from "../ctx.ts";
+import { openCursor, type Page, toPage } from "../page.ts";
+import { countFollow, type Edge, lockPair, removeFollow } from "./edges.ts";
+import { userFollowed } from "./events.ts";
 import { knownUser, presentPerson } from "./profile.ts";
 import type { ByHandle, PageByHandle, PersonList } from "./schema.ts";
 
-const { follows, users } = tables;
+const { blocks, follows, mutes, users } = tables;
 
 export async function follow(ctx: AsUser, { handle }: z.infer<typeof ByHandle>): Promise<void> {
   const target = await knownUser(ctx, handle);
-  const userId = ctx.actor.id;
-  if (target.id === userId) throw new AppError("invalid", "you can not follow yourself");
+  if (target.id === ctx.actor.id) throw new AppError("invalid", "you can not follow yourself");
+  const edge = { userId: ctx.actor.id, targetId: target.id };
   await transaction(ctx, async (ctx) => {
-    const made = await ctx.db
-      .insert(follows)
-      .values({ userId, targetId: target.id })
-      .onConflictDoNothing()
-      .returning();
+    await lockPair(ctx, edge);
+    await refuseAcrossBlock(ctx, edge, handle);
+    const made = await ctx.db.insert(follows).values(edge).onConflictDoNothing().returning();
     // Following twice is one follow, and one event.
-    if (made.length > 0) await emit(ctx, userFollowed, { userId, targetId: target.id });
+    if (made.length === 0) return;
+    await countFollow(ctx, edge, 1);
+    await emit(ctx, userFollowed, edge);
   });
+}
+
+/** From the table, under the lock: a block that was made a moment ago counts. */
+async function refuseAcrossBlock(
+  ctx: InTransaction,
+  { userId, targetId }: Edge,
+  handle: string,
+): Promise<void> {
+  const found = await ctx.db
+    .select({ by: blocks.userId })
+    .from(blocks)
+    .where(
+      or(
+        and(eq(blocks.userId, userId), eq(blocks.targetId, targetId)),
+        and(eq(blocks.userId, targetId), eq(blocks.targetId, userId)),
+      ),
+    );
+  if (found.some(({ by }) => by === targetId)) throw new AppError("not_found", `there is no user @${handle}`);
+  if (found.length > 0) throw new AppError("conflict", `you block @${handle}; end that first`);
 }
 
 export async function unfollow(ctx: AsUser, { handle }: z.infer<typeof ByHandle>): Promise<void> {
   const target = await knownUser(ctx, handle);
-  const userId = ctx.actor.id;
+  if (target.id === ctx.actor.id) return;
+  const edge = { userId: ctx.actor.id, targetId: target.id };
   await transaction(ctx, async (ctx) => {
-    const gone = await ctx.db
-      .delete(follows)
-      .where(and(eq(follows.userId, userId), eq(follows.targetId, target.id)))
-      .returning();
-    if (gone.length > 0) await emit(ctx, userUnfollowed, { userId, targetId: target.id });
+    await lockPair(ctx, edge);
+    await removeFollow(ctx, edge);
   });
 }
 
 type PeopleInput = z.infer<typeof PageByHandle>;
 type People = z.infer<typeof PersonList>;
+
+/** Lists leave out those who blocked the reader and those whom the reader blocked. */
+const visibleTo = ({ actor }: Ctx) =>
+  actor.kind === "user"
+    ? sql`not exists (
+        select 1 from ${blocks}
+        where (${blocks.userId} = ${users.id} and ${blocks.targetId} = ${actor.id})
+          or (${blocks.userId} = ${actor.id} and ${blocks.targetId} = ${users.id})
+      )`
+    : undefined;
 
 export async function listFollowers(ctx: Ctx, { handle, limit, cursor }: PeopleInput): Promise<People> {
   const { id } = await knownUser(ctx, handle);
@@ -49,7 +77,7 @@ export async function listFollowers(ctx: Ctx, { handle, limit, cursor }: PeopleI
     .select({ key: follows.userId, id: users.id, handle: users.handle, displayName: users.displayName })
     .from(follows)
     .innerJoin(users, eq(users.id, follows.userId))
-    .where(and(eq(follows.targetId, id), before ? lt(follows.userId, before) : undefined))
+    .where(and(eq(follows.targetId, id), before ? lt(follows.userId, before) : undefined, visibleTo(ctx)))
     .orderBy(desc(follows.userId))
     .limit(limit + 1);
   return toPage(rows, limit, (row) => row.key, presentPerson);
@@ -62,11 +90,28 @@ export async function listFollowing(ctx: Ctx, { handle, limit, cursor }: PeopleI
     .select({ key: follows.targetId, id: users.id, handle: users.handle, displayName: users.displayName })
     .from(follows)
     .innerJoin(users, eq(users.id, follows.targetId))
-    .where(and(eq(follows.userId, id), before ? lt(follows.targetId, before) : undefined))
+    .where(and(eq(follows.userId, id), before ? lt(follows.targetId, before) : undefined, visibleTo(ctx)))
     .orderBy(desc(follows.targetId))
     .limit(limit + 1);
   return toPage(rows, limit, (row) => row.key, presentPerson);
 }
+
+/** Whom the caller blocks or mutes: nobody else's list. */
+const ownList =
+  (table: typeof blocks | typeof mutes) =>
+  async (ctx: AsUser, { limit, cursor }: Page): Promise<People> => {
+    const [before] = openCursor(cursor) ?? [];
+    const rows = await ctx.db
+      .select({ key: table.targetId, id: users.id, handle: users.handle, displayName: users.displayName })
+      .from(table)
+      .innerJoin(users, eq(users.id, table.targetId))
+      .where(and(eq(table.userId, ctx.actor.id), before ? lt(table.targetId, before) : undefined))
+      .orderBy(desc(table.targetId))
+      .limit(limit + 1);
+    return toPage(rows, limit, (row) => row.key, presentPerson);
+  };
+export const listBlocked = ownList(blocks);
+export const listMuted = ownList(mutes);
 
 /** Followers in pages, for a fan-out that must be able to go on where it stopped. */
 export async function* followerIds(ctx: Ctx, userId: string, size: number): AsyncGenerator<string[]> {

@@ -1,4 +1,14 @@
-export { userFollowed, userUnfollowed } from "./events.ts";
+export { blockedAmong, mutedAmong } from "./blocks.ts";
+export {
+  userBlocked,
+  userFollowed,
+  userMuted,
+  userUnblocked,
+  userUnfollowed,
+  userUnmuted,
+  userUpdated,
+} from "./events.ts";
 export { followedAmong, followedIds, followerIds } from "./follows.ts";
+export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, knownUser, readPeople } from "./profile.ts";
 export { router } from "./router.ts";

@@ -1,75 +1,129 @@
-// Profiles and the handles that lead to them.
+// Profiles and the handles that lead to them: reading.
 
+import type { Found } from "@signalbox/core/cache/cache";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
-import { eq, inArray } from "@signalbox/db/query";
+import { and, eq, gt, isNull, or } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, type InTransaction, one } from "../ctx.ts";
-import type { ByHandle, Person, Profile } from "./schema.ts";
+import { isBlockedBy } from "./blocks.ts";
+import { handleOwners, profiles, type StoredProfile } from "./cached.ts";
+import { claimHandle } from "./handles.ts";
+import { profileTag } from "./profile-version.ts";
+import type { ByHandle, OwnProfile, Person, Profile } from "./schema.ts";
 
-const { handles, users } = tables;
+const { handles, userCounts, users } = tables;
 type Row = typeof users.$inferSelect;
 
-const present = (row: Row): z.infer<typeof Profile> => ({
-  ...presentPerson(row),
-  bio: row.bio,
-  createdAt: row.createdAt.toISOString(),
-});
-
-export const presentPerson = (row: Pick<Row, "id" | "handle" | "displayName">): Person => ({
+export const presentPerson = (row: Pick<StoredProfile, "id" | "handle" | "displayName">): Person => ({
   id: row.id,
   handle: row.handle,
   displayName: row.displayName,
   avatar: null,
 });
 
-/** For auth, in the transaction of a registration; a taken handle breaks the unique key. */
+const present = (profile: StoredProfile): Profile => ({
+  ...presentPerson(profile),
+  bio: profile.bio,
+  links: profile.links,
+  counts: { followers: profile.followers, following: profile.following },
+  createdAt: profile.createdAt,
+});
+
+export const presentOwn = (profile: StoredProfile): OwnProfile => ({
+  ...present(profile),
+  locale: profile.locale,
+  region: profile.region,
+});
+
+/** For auth, in the transaction of a registration. */
 export async function createProfile(ctx: InTransaction, handle: string): Promise<Row> {
   const id = newId();
-  await ctx.db.insert(handles).values({ handle, userId: id });
+  await claimHandle(ctx, handle, id);
+  await ctx.db.insert(userCounts).values({ userId: id });
   return one(await ctx.db.insert(users).values({ id, handle, displayName: handle }).returning());
 }
 
+/** For auth: from the tables, never from the cache. */
 export async function findAccount(
   ctx: Ctx,
   by: { id: string } | { handle: string },
 ): Promise<Row | undefined> {
   if ("id" in by) return (await ctx.db.select().from(users).where(eq(users.id, by.id)))[0];
+  const leadsThere = or(isNull(handles.heldUntil), gt(handles.heldUntil, ctx.now()));
   const [found] = await ctx.db
     .select({ user: users })
     .from(handles)
     .innerJoin(users, eq(users.id, handles.userId))
-    .where(eq(handles.handle, by.handle));
+    .where(and(eq(handles.handle, by.handle), leadsThere));
   return found?.user;
 }
 
-export async function readProfile(
-  ctx: Ctx,
-  { handle }: z.infer<typeof ByHandle>,
-): Promise<z.infer<typeof Profile>> {
-  return present(await knownUser(ctx, handle));
+export async function readProfile(ctx: Ctx, { handle }: z.infer<typeof ByHandle>): Promise<Profile> {
+  const found = await findProfile(ctx, handle);
+  await refuseBlocked(ctx, found.value, handle);
+  describeAnswer(ctx, found);
+  if (found.value.handle !== handle)
+    ctx.answer.headers["Content-Location"] = `/v1/users/${found.value.handle}`;
+  return present(found.value);
 }
 
-export async function readOwnProfile(ctx: AsUser): Promise<z.infer<typeof Profile>> {
-  const row = await findAccount(ctx, { id: ctx.actor.id });
-  if (!row) throw new AppError("unauthorized", "this account no longer exists");
-  return present(row);
+export async function readOwnProfile(ctx: AsUser): Promise<OwnProfile> {
+  const found = await ctx.cache.entity(profiles).find(ctx.actor.id);
+  if (!found.value) throw new AppError("unauthorized", "this account no longer exists");
+  describeAnswer(ctx, { ...found, value: found.value }, { own: true });
+  return presentOwn(found.value);
+}
+
+type Present = Found<StoredProfile> & { value: StoredProfile };
+
+/** Validators and how long others may keep the answer. Only what a guest was given is for everyone. */
+function describeAnswer(ctx: Ctx, { value, stale, filledAt }: Present, { own = false } = {}): void {
+  const { headers } = ctx.answer;
+  const { cdnSeconds, staleMs, l2Ms } = ctx.cache.entity(profiles).ttl();
+  headers.ETag = profileTag(value);
+  headers.Vary = "Authorization";
+  headers["Cache-Control"] =
+    own || ctx.actor.kind !== "guest"
+      ? "private, no-cache"
+      : stale || cdnSeconds === 0
+        ? "public, no-cache"
+        : `public, max-age=0, s-maxage=${cdnSeconds}, stale-if-error=${Math.round(staleMs / 1_000)}`;
+  // RFC 9211: a hit whose time to live is over.
+  if (stale)
+    headers["Cache-Status"] =
+      `signalbox; hit; ttl=${Math.min(-1, Math.round((filledAt + l2Ms - Date.now()) / 1_000))}`;
+}
+
+const unknown = (handle: string) => new AppError("not_found", `there is no user @${handle}`);
+
+async function findProfile(ctx: Ctx, handle: string): Promise<Present> {
+  const id = await ctx.cache.entity(handleOwners).read(handle);
+  const found = id === undefined ? undefined : await ctx.cache.entity(profiles).find(id);
+  if (found?.value === undefined) throw unknown(handle);
+  return { ...found, value: found.value };
+}
+
+/** Whom a user blocked, to him that user is not there. */
+async function refuseBlocked(ctx: Ctx, { id }: StoredProfile, handle: string): Promise<void> {
+  if (ctx.actor.kind === "user" && (await isBlockedBy(ctx, ctx.actor.id, id))) throw unknown(handle);
 }
 
 /** The user behind a handle in a path, or the refusal that a caller can read. */
-export async function knownUser(ctx: Ctx, handle: string): Promise<Row> {
-  const row = await findAccount(ctx, { handle });
-  if (!row) throw new AppError("not_found", `there is no user @${handle}`);
-  return row;
+export async function knownUser(ctx: Ctx, handle: string): Promise<StoredProfile> {
+  const { value } = await findProfile(ctx, handle);
+  await refuseBlocked(ctx, value, handle);
+  return value;
+}
+
+/** The same, also where that user blocked the caller: for what concerns the caller's own lists only. */
+export async function anyUser(ctx: Ctx, handle: string): Promise<StoredProfile> {
+  return (await findProfile(ctx, handle)).value;
 }
 
 /** For modules that show people beside their own things. */
 export async function readPeople(ctx: Ctx, ids: string[]): Promise<Map<string, Person>> {
-  if (ids.length === 0) return new Map();
-  const rows = await ctx.db
-    .select({ id: users.id, handle: users.handle, displayName: users.displayName })
-    .from(users)
-    .where(inArray(users.id, ids));
-  return new Map(rows.map((row) => [row.id, presentPerson(row)]));
+  const found = await ctx.cache.entity(profiles).readMany(ids);
+  return new Map([...found].map(([id, profile]) => [id, presentPerson(profile)]));
 }

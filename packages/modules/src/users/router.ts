@@ -1,16 +1,33 @@
 import type { TRPCRouterRecord } from "@trpc/server";
 import { z } from "zod";
+import { Page } from "../page.ts";
 import { guestProcedure, userProcedure } from "../trpc.ts";
-import { follow, listFollowers, listFollowing, unfollow } from "./follows.ts";
+import { block, mute, unblock, unmute } from "./blocks.ts";
+import { updateProfile } from "./edit.ts";
+import { follow, listBlocked, listFollowers, listFollowing, listMuted, unfollow } from "./follows.ts";
 import { readOwnProfile, readProfile } from "./profile.ts";
-import { ByHandle, PageByHandle, PersonList, Profile } from "./schema.ts";
+import {
+  ByHandle,
+  OwnProfile,
+  PageByHandle,
+  PersonList,
+  Profile,
+  SearchPeople,
+  UpdateProfile,
+} from "./schema.ts";
+import { searchPeople } from "./search.ts";
 
 export const router = {
   me: {
     read: userProcedure
       .meta({ rest: "GET /me", summary: "Your own profile" })
-      .output(Profile)
+      .output(OwnProfile)
       .query(({ ctx }) => readOwnProfile(ctx)),
+    update: userProcedure
+      .meta({ rest: "PATCH /me", ifMatch: true, summary: "Change your profile" })
+      .input(UpdateProfile)
+      .output(OwnProfile)
+      .mutation(({ ctx, input }) => updateProfile(ctx, input)),
   },
   profile: {
     read: guestProcedure
@@ -30,6 +47,47 @@ export const router = {
       .input(ByHandle)
       .output(z.void())
       .mutation(({ ctx, input }) => unfollow(ctx, input)),
+  },
+  block: {
+    create: userProcedure
+      .meta({ rest: "PUT /users/{handle}/block", status: 204, summary: "Block a user" })
+      .input(ByHandle)
+      .output(z.void())
+      .mutation(({ ctx, input }) => block(ctx, input)),
+    delete: userProcedure
+      .meta({ rest: "DELETE /users/{handle}/block", status: 204, summary: "End a block" })
+      .input(ByHandle)
+      .output(z.void())
+      .mutation(({ ctx, input }) => unblock(ctx, input)),
+    list: userProcedure
+      .meta({ rest: "GET /me/blocks", summary: "Whom you block" })
+      .input(Page)
+      .output(PersonList)
+      .query(({ ctx, input }) => listBlocked(ctx, input)),
+  },
+  mute: {
+    create: userProcedure
+      .meta({ rest: "PUT /users/{handle}/mute", status: 204, summary: "Mute a user" })
+      .input(ByHandle)
+      .output(z.void())
+      .mutation(({ ctx, input }) => mute(ctx, input)),
+    delete: userProcedure
+      .meta({ rest: "DELETE /users/{handle}/mute", status: 204, summary: "End a mute" })
+      .input(ByHandle)
+      .output(z.void())
+      .mutation(({ ctx, input }) => unmute(ctx, input)),
+    list: userProcedure
+      .meta({ rest: "GET /me/mutes", summary: "Whom you mute" })
+      .input(Page)
+      .output(PersonList)
+      .query(({ ctx, input }) => listMuted(ctx, input)),
+  },
+  people: {
+    search: userProcedure
+      .meta({ summary: "People by handle or name" })
+      .input(SearchPeople)
+      .output(PersonList)
+      .query(({ ctx, input }) => searchPeople(ctx, input)),
   },
   followers: {
     list: userProcedure

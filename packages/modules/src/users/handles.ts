@@ -1,0 +1,51 @@
+// Handles: one user each, over all shards. Who gives one up keeps it for a while: links to him go on working, and nobody can
+// take his name the moment he leaves it.
+
+import { AppError } from "@signalbox/core/errors";
+import { tables } from "@signalbox/db";
+import { and, eq, gt, lt, or, sql } from "@signalbox/db/query";
+import type { InTransaction } from "../ctx.ts";
+import { forgetHandles } from "./cached.ts";
+
+const { handles } = tables;
+
+const heldDays = 30;
+/** More than that is collecting names, not changing one's own. */
+const maxHeld = 10;
+
+/** Takes a handle that is free, or the user's own earlier one; of several at once exactly one gets it. */
+export async function claimHandle(ctx: InTransaction, handle: string, userId: string): Promise<void> {
+  const taken = await ctx.db
+    .insert(handles)
+    .values({ handle, userId })
+    .onConflictDoUpdate({
+      target: handles.handle,
+      set: { userId, heldUntil: null },
+      setWhere: or(lt(handles.heldUntil, sql`now()`), eq(handles.userId, userId)),
+    })
+    .returning();
+  if (taken.length === 0) throw new AppError("conflict", `the handle ${handle} is taken`);
+  // It may be known as free, or still lead to whoever had it before.
+  ctx.afterCommit(() => forgetHandles(ctx, [handle]));
+}
+
+export async function changeHandle(
+  ctx: InTransaction,
+  { userId, from, to }: { userId: string; from: string; to: string },
+): Promise<void> {
+  await claimHandle(ctx, to, userId);
+  await ctx.db
+    .update(handles)
+    .set({ heldUntil: sql`now() + ${heldDays} * interval '1 day'` })
+    .where(and(eq(handles.handle, from), eq(handles.userId, userId)));
+  const held = await ctx.db.$count(
+    handles,
+    and(eq(handles.userId, userId), gt(handles.heldUntil, sql`now()`)),
+  );
+  if (held > maxHeld)
+    throw new AppError(
+      "conflict",
+      `you gave up ${maxHeld} handles in ${heldDays} days, and they are kept for you; take one of them, or wait`,
+    );
+  ctx.afterCommit(() => forgetHandles(ctx, [from]));
+}

@@ -1,0 +1,52 @@
+// Finding people by the beginning of their handle or name, and by likeness where it was not quite remembered.
+
+import type { z } from "zod";
+import type { AsUser } from "../ctx.ts";
+import { presentPerson } from "./profile.ts";
+import type { PersonList, SearchPeople } from "./schema.ts";
+
+type Row = { id: string; handle: string; displayName: string };
+
+/** Below that a likeness says nothing, and would touch a good part of all people. */
+const minForLikeness = 3;
+
+export async function searchPeople(
+  ctx: AsUser,
+  { q, limit }: z.infer<typeof SearchPeople>,
+): Promise<z.infer<typeof PersonList>> {
+  const wanted = q.replace(/^@/, "").normalize("NFC").toLowerCase();
+  const rows =
+    [...wanted].length < minForLikeness
+      ? await byStart(ctx, wanted, limit)
+      : await byLikeness(ctx, wanted, limit);
+  // Ranked, so without a next page: who is not among the first is found by a better question.
+  return { items: rows.map(presentPerson), nextCursor: null };
+}
+
+const startPattern = (text: string) => `${text.replace(/[\\%_]/g, "\\$&")}%`;
+
+/** Neither of two people of whom one blocked the other finds the other one. */
+const visible = ({ sql, actor }: AsUser) => sql`
+  not exists (
+    select 1 from blocks
+    where (blocks.user_id = users.id and blocks.target_id = ${actor.id})
+      or (blocks.user_id = ${actor.id} and blocks.target_id = users.id)
+  )`;
+
+const byStart = (ctx: AsUser, wanted: string, limit: number) => ctx.sql<Row[]>`
+  select id, handle, display_name as "displayName" from users
+  where handle like ${startPattern(wanted)} and ${visible(ctx)}
+  order by handle using ~<~ limit ${limit}`;
+
+const byLikeness = (ctx: AsUser, wanted: string, limit: number) => ctx.sql<Row[]>`
+  select id, handle, display_name as "displayName" from users
+  where (
+    handle like ${startPattern(wanted)} or lower(display_name) like ${startPattern(wanted)}
+    or handle % ${wanted} or lower(display_name) % ${wanted}
+  ) and ${visible(ctx)}
+  order by
+    handle = ${wanted} desc,
+    handle like ${startPattern(wanted)} desc,
+    greatest(similarity(handle, ${wanted}), similarity(lower(display_name), ${wanted})) desc,
+    id
+  limit ${limit}`;
