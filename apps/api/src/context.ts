@@ -57,6 +57,7 @@ function bearer(request: FastifyRequest): string | undefined {
 function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
   const { headers } = request;
   const ifMatch = headers["if-match"];
+  const idempotencyKey = headers["idempotency-key"];
   return {
     ...deps,
     actor,
@@ -66,6 +67,7 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
     address: request.ip,
     userAgent: headers["user-agent"] ?? "",
     ...(ifMatch === undefined ? {} : { ifMatch }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey: String(idempotencyKey) }),
     answer: { headers: {} },
   };
 }

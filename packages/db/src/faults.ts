@@ -40,7 +40,10 @@ export function nameDatabaseFault(error: unknown): AppError | undefined {
       retryAfterMs: 1_000,
     });
   if (code === "40001" || code === "40P01")
-    return new AppError("conflict", "someone changed this at the same time; try again", { cause: error });
+    return new AppError("conflict", "someone changed this at the same time; try again", {
+      cause: error,
+      retryAfterMs: 100,
+    });
   if (isDatabaseAway(error))
     return new AppError("unavailable", "the database is away; nothing was changed, try again shortly", {
       cause: error,

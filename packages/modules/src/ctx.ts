@@ -13,6 +13,7 @@ import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
 import type { Stage } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
 import type { Revocations } from "./auth/revocations.ts";
+import { type Claim, markEffect } from "./idempotency.ts";
 
 export type Actor =
   | { kind: "guest" }
@@ -60,6 +61,10 @@ export type Ctx = Deps & {
   event?: { id: string; group: string; at: string };
   /** If-Match as sent, where it was. */
   ifMatch?: string;
+  /** Idempotency-Key as sent, where it was. */
+  idempotencyKey?: string;
+  /** Inside a mutation that was sent with one: what transaction() marks. */
+  claim?: Claim;
   /** Answer headers (ETag, Location) that a verb sets; the REST door writes them. */
   answer: { headers: Record<string, string>; status?: number };
 };
@@ -78,9 +83,12 @@ export async function transaction<C extends Ctx, T>(
   work: (ctx: InTransaction<C>) => Promise<T>,
 ): Promise<T> {
   const steps: (() => Promise<unknown>)[] = [];
-  const done = await ctx.db.transaction((db) =>
-    work({ ...ctx, db, afterCommit: (step) => void steps.push(step) }),
-  );
+  const done = await ctx.db.transaction(async (db) => {
+    const result = await work({ ...ctx, db, afterCommit: (step) => void steps.push(step) });
+    // Last, so that the claim's row is held for a moment only.
+    if (ctx.claim) await markEffect(db, ctx.claim);
+    return result;
+  });
   for (const step of steps)
     await step().catch((error) =>
       ctx.log.error({ error, requestId: ctx.requestId }, "not done after a commit"),

@@ -8,6 +8,7 @@ import { initTRPC, TRPCError } from "@trpc/server";
 import { TRPC_ERROR_CODES_BY_KEY } from "@trpc/server/rpc";
 import { ZodError } from "zod";
 import type { AsOperator, AsUser, Ctx } from "./ctx.ts";
+import { once } from "./idempotency.ts";
 
 export type Meta = {
   /** `METHOD /path` below the version's prefix; `{name}` is taken from the input's field of that name. */
@@ -140,12 +141,33 @@ export function enter<T>(
   return meta?.auth === "operator" ? inside() : ctx.gateway(call, inside);
 }
 
-const door = trpc.middleware(({ ctx, path, meta, next }) =>
+/** A mutation takes effect once for one Idempotency-Key; without the header this costs a look at a field. */
+export function onceByKey<T>(
+  ctx: Ctx,
+  name: string,
+  raw: unknown,
+  run: (ctx: Ctx) => T | Promise<T>,
+): T | Promise<T> {
+  const { idempotencyKey: key } = ctx;
+  return key === undefined ? run(ctx) : once(ctx, { name, key, raw, nameError }, run);
+}
+
+const door = trpc.middleware(({ ctx, path, meta, type, getRawInput, next }) =>
   enter(ctx, path, meta, async (inner) => {
-    const result = await next({ ctx: inner });
-    // tRPC hands failure on as a value; stages see it as the throw that it was.
-    if (!result.ok) throw result.error;
-    return result;
+    let walked: Awaited<ReturnType<typeof next>> | undefined;
+    const walk = async (ctx: Ctx) => {
+      const result = await next({ ctx });
+      // tRPC hands failure on as a value; stages see it as the throw that it was.
+      if (!result.ok) throw result.error;
+      walked = result;
+      return result.data;
+    };
+    const data =
+      type === "mutation" && inner.idempotencyKey !== undefined
+        ? await onceByKey(inner, path, await getRawInput(), walk)
+        : await walk(inner);
+    // An answer that was kept did not come through the chain; tRPC reads no more than this of it.
+    return walked ?? ({ ok: true, data } as NonNullable<typeof walked>);
   }),
 );
 // The casts narrow what `admit` has checked by the time a resolver runs.

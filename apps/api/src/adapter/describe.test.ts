@@ -71,6 +71,7 @@ test("an operation says what it takes and gives", async () => {
     [
       ["id", "path", true],
       ["If-Match", "header", false],
+      ["Idempotency-Key", "header", false],
     ],
   );
   const body = change.requestBody!.content["application/json"].schema;

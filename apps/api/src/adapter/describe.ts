@@ -79,6 +79,13 @@ const header = (name: string, description: string) => ({
   schema: { type: "string" },
 });
 const ifMatch = header("If-Match", "The ETag that you read; a newer version refuses the change with 412");
+const idempotencyKey = {
+  ...header(
+    "Idempotency-Key",
+    "Up to 255 visible ASCII characters, new for each call: sent again with the same body it gets the same answer for 24 hours and takes effect once; 409 while the first one runs, 422 for another body",
+  ),
+  schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[!-~]+$" },
+};
 const ifNoneMatch = header("If-None-Match", "The ETag that you have; 304 where it is still the newest");
 
 const moduleOf = ({ name }: Procedure) => name.split(".", 1)[0] ?? name;
@@ -112,6 +119,7 @@ function describeOperation(
     ...(hasBody ? [] : elsewhere.map((field) => parameter(field, "query"))),
   ];
   if (meta.ifMatch) parameters.push(method === "GET" ? ifNoneMatch : ifMatch);
+  if (procedure.kind === "mutation") parameters.push(idempotencyKey);
 
   const required = elsewhere.filter((field) => fields.required.includes(field));
   return {
@@ -202,7 +210,7 @@ function refusalsOf(
     ...(has.hasPath ? [410] : []),
     ...(meta.ifMatch && changes ? [412] : []),
     ...(changes ? [413, 415] : []),
-    ...(has.hasInput ? [422] : []),
+    ...(has.hasInput || changes ? [422] : []),
     429,
     500,
     503,

@@ -145,7 +145,8 @@ function mountTrpc(
           const procedure = named.get(name);
           return procedure !== undefined && refuseStranger(ctx, procedure) !== undefined;
         });
-      if ("ctx" in answered && !isStranger(answered)) return done(refuseBody(request));
+      if ("ctx" in answered && !isStranger(answered))
+        return done(refuseBody(request) ?? refuseKey(request, path));
       // tRPC still writes one error a call; it must neither read the body nor stumble over its kind.
       request.body = "";
       if (request.method !== "GET") request.raw.headers["content-type"] = "application/json";
@@ -200,6 +201,15 @@ function mountTrpc(
       return official(request, reply, pathOf(request), { ctx: request.ctx! });
     },
   );
+}
+
+/** One key names one call; several calls in one would share it. */
+function refuseKey({ headers }: FastifyRequest, path: string): AppError | undefined {
+  if (headers["idempotency-key"] === undefined || !path.includes(",")) return undefined;
+  const message = "names one call; send this one outside of a batch";
+  return new AppError("invalid", `Idempotency-Key: ${message}`, {
+    errors: [{ field: "Idempotency-Key", message }],
+  });
 }
 
 /** Also asked before tRPC's handler reads the same text again: it would let a poisoned field through. */

@@ -1,7 +1,7 @@
 // A procedure of the router, taken apart once at mount: what the doors (tRPC's fast path, REST, the description) call and read.
 
 import type { Ctx } from "@signalbox/modules/ctx";
-import { enter, invalid, type Meta, middlewareKind } from "@signalbox/modules/trpc";
+import { enter, invalid, type Meta, middlewareKind, onceByKey } from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
 import { z } from "zod";
 import { compileOutput, type Encode } from "./output.ts";
@@ -61,13 +61,15 @@ function compile(name: string, { type, meta, inputs, output, middlewares, resolv
   if (kinds.filter((kind) => kind === "input").length !== inputs.length) return undefined;
 
   const parse = compileInput(inputs);
-  return (ctx: Ctx, raw: unknown, signal: () => AbortSignal) =>
-    enter(ctx, name, meta, (inner) => {
+  return (ctx: Ctx, raw: unknown, signal: () => AbortSignal) => {
+    const run = (inner: Ctx) => {
       const input = parse(raw);
       return input instanceof Promise
         ? input.then((input) => resolver(new ResolverOptions(inner, input, name, type, meta, signal)))
         : resolver(new ResolverOptions(inner, input, name, type, meta, signal));
-    });
+    };
+    return enter(ctx, name, meta, type === "mutation" ? (inner) => onceByKey(inner, name, raw, run) : run);
+  };
 }
 
 /** What tRPC hands to a resolver. Most never ask for the signal, so it is made when one does. */
