@@ -97,6 +97,7 @@ test("the console works by keyboard alone", async ({ page }) => {
   await page.keyboard.press("s");
   await expect(page.getByRole("heading", { name: "Switches" })).toBeVisible();
   await page.keyboard.press("/");
+  await expect(page.getByRole("searchbox")).toBeFocused();
   await page.keyboard.type("feed.home");
   await expect(page.getByRole("button", { name: "Turn off feed.home.read" })).toBeVisible();
   await expect(page.getByRole("button", { name: "Turn off auth.account.register" })).toHaveCount(0);

@@ -196,6 +196,11 @@ async function prepareDatabase(setting: Setting, signal: AbortSignal): Promise<v
 // carries the load and gets more room.
 const smallHeap = ["--max-semi-space-size=4", "--max-old-space-size=384"];
 const largeHeap = ["--max-semi-space-size=16"];
+// The console serves a handful of people: a third less memory is worth more than the compiled code it would rarely use.
+const leanest = [
+  ...["--max-semi-space-size=1", "--max-old-space-size=96", "--optimize-for-size"],
+  ...["--no-opt", "--no-maglev", "--no-sparkplug"],
+];
 
 function platformRole(setting: Setting, name: string, main: string, healthPort?: number): Role {
   const { configuration, options, ports } = setting;
@@ -231,10 +236,11 @@ function consoleRole(setting: Setting): Role {
       const { args, cwd } = consoleLaunch(options.watch, ports.console, options.host);
       return {
         command: process.execPath,
-        args: [...smallHeap, ...args],
+        args: [...(options.watch ? [] : leanest), ...args],
         cwd,
         env: {
           ...environment(setting, chosen),
+          MALLOC_ARENA_MAX: "2",
           PORT: String(ports.console),
           HOSTNAME: options.host,
           SIGNALBOX_OPERATOR_URL: `http://127.0.0.1:${ports.operator}`,

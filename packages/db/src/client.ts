@@ -13,7 +13,8 @@ export function connectDatabase(url: string, options: { name: string; poolSize?:
   const open = (max: number) =>
     postgres(url, {
       max,
-      idle_timeout: 60,
+      // Queries take turns over all connections, so a short time is what lets an idle process shrink to one or two.
+      idle_timeout: 5,
       connect_timeout: 3,
       // A hung server must not hold a request for ever; a slow query is ended by the server itself.
       connection: {

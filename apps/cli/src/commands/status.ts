@@ -2,7 +2,7 @@
 import { type Command, dataDirOption } from "../command.ts";
 import { chosenDataDir } from "../data-dir.ts";
 import { readJson } from "../files.ts";
-import { readRunFile } from "../install.ts";
+import { readRunFile, signInLink } from "../install.ts";
 import { memoryOf } from "../memory.ts";
 import { identify } from "../process-identity.ts";
 import { addressLines, dim, green, red, yellow } from "../screen.ts";
@@ -47,7 +47,10 @@ export const command: Command = {
       console.log(
         "\n  Nothing watches over these. Take them over: ./signalbox up; or end them: ./signalbox down",
       );
-    else if (addresses) console.log(`\n${addressLines(addresses, undefined)}`);
+    else if (addresses) {
+      const link = healthy && addresses.console ? await signInLink(dir, addresses.console) : undefined;
+      console.log(`\n${addressLines(addresses, link)}`);
+    }
     return healthy ? 0 : 1;
   },
 };

@@ -10,3 +10,6 @@ export const groupings = {
 
 export type Span = (typeof spans.values)[number];
 export type Grouping = (typeof groupings.values)[number];
+
+/** A chart of 30 s would hold six points, so it is cut from the course of five minutes. */
+export const courseWindow = (window: Span) => (window === "1h" ? "1h" : "5m");

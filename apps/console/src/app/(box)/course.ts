@@ -1,12 +1,13 @@
-// The course of the headline figures since the console was opened, one sample each 5 s, kept over changes of page.
+// The course of the headline figures, as the platform counted them: spans of 5 s, and minutes for an hour.
 
 "use client";
 
-import type { Golden } from "@signalbox/modules/control/schema";
-import { skipToken, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
-import { headline } from "./headline.ts";
-import { useGoldenPoll } from "./use-golden.ts";
+import type { CoursePoint } from "@signalbox/modules/control/schema";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { useTRPC } from "@/trpc.ts";
+import { courseWindow, type Span } from "./choices.ts";
+import { tightest } from "./headline.ts";
 
 export type Sample = {
   at: number;
@@ -17,42 +18,22 @@ export type Sample = {
   saturation: number | null;
 };
 
-const key = ["course"];
-const maxSamples = 800;
-/** A hole in the samples longer than this is drawn as a hole. */
-const gapSeconds = 16;
-
-/** Once, in the frame of the console. */
-export function useCourseSampler() {
-  const client = useQueryClient();
-  const [ready, setReady] = useState(false);
-  useEffect(() => {
-    // Not before the page, which may stream in after its frame, has taken over the figures that the server gave it.
-    const timer = setTimeout(() => setReady(true), 2_000);
-    return () => clearTimeout(timer);
-  }, []);
-  const { data, isPlaceholderData } = useGoldenPoll("30s", "track", ready);
-  useEffect(() => {
-    if (data && !isPlaceholderData) client.setQueryData<Sample[]>(key, (past = []) => append(past, data));
-  }, [client, data, isPlaceholderData]);
+export function useCourse(window: Span): Sample[] {
+  const trpc = useTRPC();
+  const { data } = useQuery(
+    trpc.signals.course.queryOptions(
+      { window: courseWindow(window) },
+      { refetchInterval: 5_000, placeholderData: keepPreviousData },
+    ),
+  );
+  return useMemo(() => data?.items.map(toSample) ?? [], [data]);
 }
 
-export function useCourse(): Sample[] {
-  return (
-    useQuery<Sample[]>({ queryKey: key, queryFn: skipToken, staleTime: Number.POSITIVE_INFINITY }).data ?? []
-  );
-}
-
-export function append(past: Sample[], golden: Golden): Sample[] {
-  const at = Date.parse(golden.at) / 1000;
-  const last = past.at(-1);
-  if (last && at <= last.at) return past;
-  const { rps, errorRate, p95, p99, saturation } = headline(golden);
-  const hole: Sample[] =
-    last && at - last.at > gapSeconds
-      ? [{ at: last.at + 1, rps: null, errorRate: null, p95: null, p99: null, saturation: null }]
-      : [];
-  return [...past, ...hole, { at, rps, errorRate, p95, p99, saturation: saturation?.share ?? null }].slice(
-    -maxSamples,
-  );
+/** Where no process counted there is a hole, not a zero. */
+function toSample(point: CoursePoint): Sample {
+  const at = Date.parse(point.at) / 1000;
+  if (point.instances.length === 0)
+    return { at, rps: null, errorRate: null, p95: null, p99: null, saturation: null };
+  const { rps, errorRate, p95, p99 } = point;
+  return { at, rps, errorRate, p95, p99, saturation: tightest(point)?.share ?? null };
 }

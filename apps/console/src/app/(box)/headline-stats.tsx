@@ -9,7 +9,6 @@ import { headline, judge, wordOf } from "./headline.ts";
 import styles from "./overview.module.css";
 import { useGoldenPoll } from "./use-golden.ts";
 
-/** A chart of 30 s would hold six points. */
 const chartSeconds: Record<Span, number> = { "30s": 120, "5m": 300, "1h": 3_600 };
 
 const split = (text: string): [string, string | undefined] => {
@@ -20,7 +19,7 @@ const split = (text: string): [string, string | undefined] => {
 export function HeadlineStats({ window }: { window: Span }) {
   const { data } = useGoldenPoll(window, "track");
   const shown = data && headline(data);
-  const course = useCourse();
+  const course = useCourse(window);
   const from = (course.at(-1)?.at ?? 0) - chartSeconds[window];
   const samples = course.filter(({ at }) => at >= from);
   const chart = {

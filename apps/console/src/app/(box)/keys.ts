@@ -20,7 +20,9 @@ export function useKeys({ go, help }: { go: (key: string) => void; help: () => v
       if (event.key === "g") pressedG = performance.now();
       else if (event.key === "?") help();
       else if (event.key === "/") {
-        const filter = document.querySelector<HTMLInputElement>("[data-filter]");
+        // For a moment after a change of page the one before is still there, out of sight.
+        const filters = [...document.querySelectorAll<HTMLInputElement>("[data-filter]")];
+        const filter = filters.findLast((it) => it.checkVisibility());
         if (!filter) return;
         event.preventDefault();
         filter.focus();

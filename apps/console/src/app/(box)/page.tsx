@@ -1,7 +1,7 @@
 import { HydrationBoundary } from "@tanstack/react-query";
 import { operator } from "@/operator.ts";
 import { readChoice } from "@/url-state.ts";
-import { groupings, spans } from "./choices.ts";
+import { courseWindow, groupings, spans } from "./choices.ts";
 import { Overview } from "./overview.tsx";
 
 export default async function OverviewPage({
@@ -15,6 +15,7 @@ export default async function OverviewPage({
   const state = await prefetch(
     trpc.signals.golden.queryOptions({ window, by: readChoice(groupings, params) }),
     trpc.signals.golden.queryOptions({ window, by: "track" }),
+    trpc.signals.course.queryOptions({ window: courseWindow(window) }),
     trpc.services.list.queryOptions({}),
   );
   return (

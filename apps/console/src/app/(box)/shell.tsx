@@ -15,7 +15,6 @@ import { Mark } from "@/mark.tsx";
 import type { Theme } from "@/theme.ts";
 import { useTRPC } from "@/trpc.ts";
 import { AwayNotice } from "./away-notice.tsx";
-import { useCourseSampler } from "./course.ts";
 import { useKeys } from "./keys.ts";
 import styles from "./shell.module.css";
 import { ThemeToggle } from "./theme-toggle.tsx";
@@ -36,7 +35,6 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
   const router = useRouter();
   const [showKeys, setShowKeys] = useState(false);
   const { turnedOff } = useSwitches({ announce: true });
-  useCourseSampler();
 
   useKeys({
     go: useCallback(
