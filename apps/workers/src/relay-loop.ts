@@ -22,7 +22,7 @@ import {
 import { createOutlet, type RowEntry, readDebt } from "./relay-outlet.ts";
 import { ensureSlot, freeSlot, markGapFilled, readSlotLag, slotName } from "./relay-slot.ts";
 
-export type RelayStatus = {
+type RelayStatus = {
   state: "starting" | "standby" | "active" | "stopped";
   redisUp: boolean;
   /** Log written by the database and not yet confirmed. */

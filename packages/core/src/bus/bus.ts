@@ -17,7 +17,7 @@ export type Handler = (event: BusEvent, delivery: Delivery) => Promise<void>;
 /** Thrown by a handler that may not run now: the event waits, nothing counts as failed. */
 export class NotNow extends Error {
   readonly againInMs: number;
-  constructor(reason: string, againInMs = 250) {
+  constructor(reason: string, againInMs = 500) {
     super(reason);
     this.againInMs = againInMs;
   }
