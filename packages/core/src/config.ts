@@ -27,6 +27,7 @@ export const configSchema = z.object({
   SIGNALBOX_DATA_DIR: z.string().min(1).default(".signalbox"),
   SIGNALBOX_SECRET_FILE: z.string().min(1).optional(),
   SIGNALBOX_SECRET: z.string().min(32, "must have at least 32 characters").optional(),
+  SIGNALBOX_MASTER_KEY_FILE: z.string().min(1).optional(),
   SIGNALBOX_OPERATOR_TOKEN_FILE: z.string().min(1).optional(),
   SIGNALBOX_VERSION: z.string().default("0.1.0"),
   SIGNALBOX_COMMIT: z.string().default("unknown"),

@@ -8,6 +8,7 @@ import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
 import type { Registry } from "@signalbox/core/registry";
 import type { Signals } from "@signalbox/core/signals";
+import type { Kms } from "@signalbox/core/vault";
 import type { Db, Sql } from "@signalbox/db";
 import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
 import type { Stage } from "@signalbox/gateway/pipeline";
@@ -41,6 +42,8 @@ export type Deps = {
   revocations: Revocations;
   /** The install's master secret; keys for one purpose each are derived from it. */
   secret: Buffer;
+  /** Keeps the master key of personal data; absent: the install's secret is that key. */
+  kms?: Kms;
   /** This process in the registry, in confirmations and in signals. */
   instance: { id: string; name: string; version: string; track: "stable" | "canary"; zone: string };
   publicUrl: string;

@@ -10,6 +10,7 @@ import { createRegistry, newInstanceId } from "@signalbox/core/registry";
 import type { Shutdown } from "@signalbox/core/shutdown";
 import { createSignals } from "@signalbox/core/signals";
 import { startTelemetry } from "@signalbox/core/telemetry";
+import { localKms } from "@signalbox/core/vault";
 import { connectDatabase } from "@signalbox/db";
 import { createGateway } from "@signalbox/gateway";
 import { createRevocations } from "./auth/index.ts";
@@ -26,6 +27,7 @@ export async function openDeps(
   }: { log: Logger; shutdown: Shutdown; role: string; address?: string | null },
 ): Promise<Deps> {
   const secret = readSecret(config);
+  const masterKeys = readMasterKeys(config);
   const instance = {
     id: newInstanceId(config.SIGNALBOX_NAME),
     name: config.SIGNALBOX_NAME,
@@ -98,6 +100,7 @@ export async function openDeps(
     registry,
     revocations,
     secret,
+    ...(masterKeys ? { kms: localKms([...masterKeys, secret]) } : {}),
     instance,
     publicUrl: config.SIGNALBOX_PUBLIC_URL,
     now: () => new Date(),
@@ -113,6 +116,19 @@ function readSecret(config: Config): Buffer {
       "Neither SIGNALBOX_SECRET_FILE nor SIGNALBOX_SECRET is set; one of them must name the install's master secret.",
     );
   return Buffer.from(readTrimmed(file, "SIGNALBOX_SECRET_FILE"));
+}
+
+/** One key a line, the newest first; the install's secret, which wraps where there is no such file, always unwraps. */
+function readMasterKeys(config: Config): [Buffer, ...Buffer[]] | undefined {
+  const file = config.SIGNALBOX_MASTER_KEY_FILE;
+  if (file === undefined) return undefined;
+  const lines = readTrimmed(file, "SIGNALBOX_MASTER_KEY_FILE").split(/\s+/);
+  if (lines.some((line) => line.length < 32))
+    throw new ConfigError(
+      `SIGNALBOX_MASTER_KEY_FILE names ${file}, where a line holds fewer than 32 characters.`,
+    );
+  const [first = "", ...older] = lines;
+  return [Buffer.from(first), ...older.map((line) => Buffer.from(line))];
 }
 
 export function readOperatorToken(config: Config): string | undefined {

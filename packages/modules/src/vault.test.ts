@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, test } from "node:test";
+import { newId } from "@signalbox/core/ids";
+import { localKms } from "@signalbox/core/vault";
+import { testWorld, type World } from "./testing.ts";
+import { dropKey, openFor, rewrapKeys, sealFor } from "./vault.ts";
+
+let world: World;
+before(async () => {
+  world = await testWorld();
+});
+after(() => world.close());
+
+test("a user's fields open with that user's key, and never again once it is dropped", async () => {
+  const [ann, bob] = [newId(), newId()];
+  const sealed = await sealFor(world.deps, ann, "t.email", "ann@example.test");
+  assert.equal(String(await openFor(world.deps, ann, "t.email", sealed)), "ann@example.test");
+  await sealFor(world.deps, bob, "t.email", "bob@example.test");
+  await assert.rejects(openFor(world.deps, bob, "t.email", sealed));
+  await assert.rejects(openFor(world.deps, ann, "t.phone", sealed));
+  await dropKey(world.deps, ann);
+  assert.equal(await openFor(world.deps, ann, "t.email", sealed), undefined);
+  await sealFor(world.deps, ann, "t.email", "a new life");
+  await assert.rejects(openFor(world.deps, ann, "t.email", sealed));
+});
+
+test("many that seal for a new user at once use one key", async () => {
+  const cat = newId();
+  const sealed = await Promise.all(
+    Array.from({ length: 10 }, (_, n) => sealFor(world.deps, cat, "t.n", `${n}`)),
+  );
+  for (const [n, each] of sealed.entries())
+    assert.equal(String(await openFor(world.deps, cat, "t.n", each)), `${n}`);
+});
+
+test("a new master key takes over: keys are wrapped anew, and the old one can go", async () => {
+  const dan = newId();
+  const sealed = await sealFor(world.deps, dan, "t.email", "dan@example.test");
+  const fresh = randomBytes(32);
+  const both = { ...world.deps, kms: localKms([fresh, world.deps.secret]) };
+  assert.equal(String(await openFor(both, dan, "t.email", sealed)), "dan@example.test");
+  let last = { done: 0, left: -1 };
+  for await (const progress of rewrapKeys(both)) last = progress;
+  assert.ok(last.done >= 1);
+  assert.equal(last.left, 0);
+  const alone = { ...world.deps, kms: localKms([fresh]) };
+  assert.equal(String(await openFor(alone, dan, "t.email", sealed)), "dan@example.test");
+  await assert.rejects(openFor(world.deps, dan, "t.email", sealed), /does not hold/);
+});

@@ -1,0 +1,109 @@
+// Personal fields under a data key of each user's own. Dropping that key makes everything it sealed unreadable at once.
+
+import { randomBytes } from "node:crypto";
+import { type Kms, localKms, open, seal, type Wrapped } from "@signalbox/core/vault";
+import { tables } from "@signalbox/db";
+import { and, asc, eq, ne } from "@signalbox/db/query";
+import type { Ctx, Deps, InTransaction } from "./ctx.ts";
+
+const { userKeys } = tables;
+type Vault = Pick<Ctx | InTransaction, "db" | "secret" | "kms">;
+
+const byDefault = new WeakMap<Buffer, Kms>();
+
+/** Without a master key of its own an install wraps with its secret. */
+function kmsOf({ secret, kms }: Pick<Deps, "secret" | "kms">): Kms {
+  if (kms) return kms;
+  const known = byDefault.get(secret) ?? localKms([secret]);
+  byDefault.set(secret, known);
+  return known;
+}
+
+/** `field` is where it is kept, `table.column`: moved elsewhere, or to another user, it does not open. */
+export async function sealFor(
+  ctx: Vault,
+  userId: string,
+  field: string,
+  plain: string | Buffer,
+): Promise<Buffer> {
+  return seal(await keyOf(ctx, userId), `${userId}:${field}`, plain);
+}
+
+/** Undefined where the user's key is dropped. */
+export async function openFor(
+  ctx: Vault,
+  userId: string,
+  field: string,
+  sealed: Buffer,
+): Promise<Buffer | undefined> {
+  const [opened] = await openAllFor(ctx, userId, field, [sealed]);
+  return opened;
+}
+
+export async function openAllFor(
+  ctx: Vault,
+  userId: string,
+  field: string,
+  sealed: Buffer[],
+): Promise<(Buffer | undefined)[]> {
+  const row = await readKey(ctx, userId);
+  if (!row) return sealed.map(() => undefined);
+  const key = await kmsOf(ctx).unwrap(row, userId);
+  // An empty column says nothing, sealed or not.
+  return sealed.map((each) => (each.length === 0 ? undefined : open(key, `${userId}:${field}`, each)));
+}
+
+export async function dropKey({ db }: Vault, userId: string): Promise<void> {
+  await db.delete(userKeys).where(eq(userKeys.userId, userId));
+}
+
+async function readKey({ db }: Vault, userId: string): Promise<Wrapped | undefined> {
+  const [row] = await db
+    .select({ masterVersion: userKeys.masterVersion, wrapped: userKeys.wrapped })
+    .from(userKeys)
+    .where(eq(userKeys.userId, userId));
+  return row;
+}
+
+/** Of two that make a user's key in one moment, both use the one that was written first. */
+async function keyOf(ctx: Vault, userId: string): Promise<Buffer> {
+  const kms = kmsOf(ctx);
+  const found = await readKey(ctx, userId);
+  if (found) return kms.unwrap(found, userId);
+  const made = randomBytes(32);
+  const written = await ctx.db
+    .insert(userKeys)
+    .values({ userId, ...(await kms.wrap(made, userId)) })
+    .onConflictDoNothing()
+    .returning({ userId: userKeys.userId });
+  if (written.length > 0) return made;
+  const other = await readKey(ctx, userId);
+  if (!other) throw new Error("this user's key was dropped in the same moment");
+  return kms.unwrap(other, userId);
+}
+
+const batch = 200;
+
+/**
+ * After a new master key was put before the old one: wraps every data key anew, so that the old one can go. What is sealed stays
+ * as it is. May be stopped and begun again; yields how many are done and left.
+ */
+export async function* rewrapKeys(deps: Deps): AsyncGenerator<{ done: number; left: number }> {
+  const kms = kmsOf(deps);
+  const { db } = deps;
+  const old = ne(userKeys.masterVersion, kms.current);
+  for (let done = 0; ; ) {
+    const rows = await db.select().from(userKeys).where(old).orderBy(asc(userKeys.userId)).limit(batch);
+    for (const { userId, masterVersion, wrapped } of rows) {
+      const dataKey = await kms.unwrap({ masterVersion, wrapped }, userId);
+      // A key that was dropped meanwhile stays dropped.
+      await db
+        .update(userKeys)
+        .set(await kms.wrap(dataKey, userId))
+        .where(and(eq(userKeys.userId, userId), eq(userKeys.masterVersion, masterVersion)));
+    }
+    done += rows.length;
+    yield { done, left: await db.$count(userKeys, old) };
+    if (rows.length < batch) return;
+  }
+}
