@@ -509,7 +509,8 @@ export function createEntity<Source, Value>(
         tookMs: Date.now() - beganAt,
       });
       if (link.usable && Date.now() - beganAt < cutMs / 2) {
-        await link.seed(keysOf(id), seal(tag(), json, stored), keepMs(stored)).catch(() => {});
+        const at = tag();
+        await link.seed(keysOf(id), at, seal(at, json, stored), keepMs(stored)).catch(() => {});
       } else if (shared.drops === drops && !memory.get(id)) {
         keep(id, stored, { live: true }, { atMostMs: timing.aloneMs });
       }

@@ -225,8 +225,8 @@ export function createLink({ redis, log, news }: { redis: Redis; log: Logger; ne
       );
     },
 
-    seed: ({ value, lease, cut }: ValueKeys, text: string, keepMs: number) =>
-      ask((commands) => scripts.seed(commands, [value, lease, cut], [text, keepMs])),
+    seed: ({ value, lease, cut }: ValueKeys, tag: string, text: string, keepMs: number) =>
+      ask((commands) => scripts.seed(commands, [value, lease, cut], [text, keepMs, tag, Date.now()])),
 
     /** Never fails: what Redis can not be told now it is told before it is read from again. */
     async cut(name: string, id: string): Promise<void> {

@@ -3,13 +3,14 @@
 
 import { luaScript } from "../bus/script.ts";
 
+/** Of the text of a value: this release reads it, and it has not ended. */
+const isFresh = (tag: string, now: string) =>
+  `string.sub(text, 1, #${tag}) == ${tag} and tonumber(string.match(text, '^[^:]*:(%d+)')) > tonumber(${now})`;
+
 /** value, lease | token, lease ms, tag, now, even if fresh -> [text or "", got the lease] */
 export const acquire = luaScript(`
 local text = redis.call('GET', KEYS[1])
-if text and ARGV[5] == '0' and string.sub(text, 1, #ARGV[3]) == ARGV[3]
-  and tonumber(string.match(text, '^[^:]*:(%d+)')) > tonumber(ARGV[4]) then
-  return {text, 0}
-end
+if text and ARGV[5] == '0' and ${isFresh("ARGV[3]", "ARGV[4]")} then return {text, 0} end
 local got = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
 return {text or '', got and 1 or 0}`);
 
@@ -38,10 +39,13 @@ end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return taken and 1 or 0`);
 
-/** value, lease, cut | text, keep ms: a value that was read beside another one, without a lease of its own -> taken */
+/** value, lease, cut | text, keep ms, tag, now: a value read beside another one, without a lease of its own -> taken */
 export const seed = luaScript(`
 if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return 0 end
-return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0`);
+local text = redis.call('GET', KEYS[1])
+if text and ${isFresh("ARGV[3]", "ARGV[4]")} then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`);
 
 /** value, lease, cut | channel, news, cut ms. A Redis without memory refuses the mark, and must do the rest all the same. */
 export const cut = luaScript(`

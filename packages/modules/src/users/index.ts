@@ -1,4 +1,3 @@
-export { blockedAmong, mutedAmong } from "./blocks.ts";
 export {
   userBlocked,
   userFollowed,
@@ -11,4 +10,5 @@ export {
 export { followedAmong, followedIds, followerIds } from "./follows.ts";
 export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, knownUser, readPeople } from "./profile.ts";
+export { blockedAmong, mutedAmong } from "./relations.ts";
 export { router } from "./router.ts";

@@ -7,10 +7,10 @@ import { tables } from "@signalbox/db";
 import { and, eq, gt, isNull, or } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, type InTransaction, one } from "../ctx.ts";
-import { isBlockedBy } from "./blocks.ts";
 import { handleOwners, profiles, type StoredProfile } from "./cached.ts";
 import { claimHandle } from "./handles.ts";
 import { profileTag } from "./profile-version.ts";
+import { isBlockedBy } from "./relations.ts";
 import type { ByHandle, OwnProfile, Person, Profile } from "./schema.ts";
 
 const { handles, userCounts, users } = tables;

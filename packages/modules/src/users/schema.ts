@@ -70,7 +70,12 @@ export const UpdateProfile = z.object({
 });
 
 export const SearchPeople = z.object({
-  q: z.string().trim().min(1, "must not be empty").max(50, "must have at most 50 characters"),
+  q: z
+    .string()
+    .trim()
+    .min(1, "must not be empty")
+    .max(50, "must have at most 50 characters")
+    .refine((given) => given.isWellFormed() && !control.test(given), "must be plain text"),
   limit: z.coerce.number().int().min(1).max(100).default(20),
 });
 
