@@ -35,7 +35,7 @@ const columns = [
 const sortable = ["key", ...columns.map(([column]) => column)] as const;
 type Column = (typeof sortable)[number];
 
-export const firstSort: Sort<Column> = { by: "rps", direction: "desc" };
+const firstSort: Sort<Column> = { by: "rps", direction: "desc" };
 
 const names: Record<Grouping, string> = {
   endpoint: "Endpoint",
