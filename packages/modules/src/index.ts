@@ -2,10 +2,16 @@
 
 import * as auth from "./auth/index.ts";
 import * as feed from "./feed/index.ts";
+import * as personal from "./personal/index.ts";
 import { createRouter } from "./trpc.ts";
 import * as users from "./users/index.ts";
 
-export const appRouter = createRouter({ auth: auth.router, users: users.router, feed: feed.router });
+export const appRouter = createRouter({
+  auth: auth.router,
+  users: users.router,
+  feed: feed.router,
+  personal: personal.router,
+});
 export type AppRouter = typeof appRouter;
 
 export const jobs = [...users.jobs, ...feed.jobs];

@@ -23,6 +23,8 @@ export type Meta = {
   summary?: string;
   /** Takes If-Match: the description then says so, and that 412 can come back. */
   ifMatch?: true;
+  /** A DELETE that takes its input in the body: what must not stand in an address. */
+  body?: true;
 };
 
 const trpc = initTRPC

@@ -100,7 +100,7 @@ function describeOperation(
   const fields = readFields(inputs) ?? { properties: {}, required: [] };
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, field]) => field!);
   const elsewhere = Object.keys(fields.properties).filter((field) => !inPath.includes(field));
-  const hasBody = method !== "GET" && method !== "DELETE" ? elsewhere.length > 0 : false;
+  const hasBody = method !== "GET" && (method !== "DELETE" || meta.body) ? elsewhere.length > 0 : false;
   const take = (field: string) =>
     hoist(fields.properties[field] ?? { type: "string" }, `${name}.${field}`, schemas);
 

@@ -1,10 +1,11 @@
 // The operators' API, mounted on a port of its own and never among the public procedures.
 
+import { operatorPersonal } from "../personal/operator.ts";
 import { createRouter } from "../trpc.ts";
 import { router } from "./router.ts";
 
 export { type ControlPlane, openPlane } from "./plane.ts";
 export { streamGolden } from "./sight.ts";
 
-export const operatorRouter = createRouter(router);
+export const operatorRouter = createRouter({ ...router, ...operatorPersonal });
 export type OperatorRouter = typeof operatorRouter;

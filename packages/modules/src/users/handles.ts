@@ -2,12 +2,13 @@
 // take his name the moment he leaves it.
 
 import { AppError } from "@signalbox/core/errors";
+import { blindIndex } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
 import { and, eq, gt, lt, or, sql } from "@signalbox/db/query";
 import type { InTransaction } from "../ctx.ts";
 import { forgetHandles } from "./cached.ts";
 
-const { handles } = tables;
+const { handles, heldHandles } = tables;
 
 const heldDays = 30;
 /** More than that is collecting names, not changing one's own. */
@@ -15,6 +16,9 @@ const maxHeld = 10;
 
 /** Takes a handle that is free, or the user's own earlier one; of several at once exactly one gets it. */
 export async function claimHandle(ctx: InTransaction, handle: string, userId: string): Promise<void> {
+  const ofErased = and(eq(heldHandles.handle, indexOf(ctx, handle)), gt(heldHandles.until, sql`now()`));
+  if ((await ctx.db.$count(heldHandles, ofErased)) > 0)
+    throw new AppError("conflict", `the handle ${handle} is taken`);
   const taken = await ctx.db
     .insert(handles)
     .values({ handle, userId })
@@ -28,6 +32,18 @@ export async function claimHandle(ctx: InTransaction, handle: string, userId: st
   // It may be known as free, or still lead to whoever had it before.
   ctx.afterCommit(() => forgetHandles(ctx, [handle]));
 }
+
+/** After an erasure: nobody takes the name the next day, and no row tells which name it is. */
+export async function holdHandles(ctx: InTransaction, names: string[]): Promise<void> {
+  if (names.length === 0) return;
+  const until = sql`now() + ${heldDays} * interval '1 day'`;
+  await ctx.db
+    .insert(heldHandles)
+    .values(names.map((name) => ({ handle: indexOf(ctx, name), until })))
+    .onConflictDoUpdate({ target: heldHandles.handle, set: { until } });
+}
+
+const indexOf = ({ secret }: InTransaction, handle: string) => blindIndex(secret, "handle", handle);
 
 export async function changeHandle(
   ctx: InTransaction,

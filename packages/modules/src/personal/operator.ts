@@ -1,0 +1,86 @@
+// What operators can do about personal data. Each act is in the log, under the id of its request: a log that nobody can edit
+// must not name whom it erased.
+
+import { AppError } from "@signalbox/core/errors";
+import type { TRPCRouterRecord } from "@trpc/server";
+import type { z } from "zod";
+import { planeOf } from "../control/plane.ts";
+import { whyOf } from "../control/why.ts";
+import type { AsOperator } from "../ctx.ts";
+import { operatorProcedure } from "../trpc.ts";
+import { rewrapKeys } from "../vault.ts";
+import { beginErasure, beginExport, findUser, readRequest } from "./requests.ts";
+import { ByRequest, ByUser, ForUser, PersonalRequest, Rewrapped, Traces } from "./schema.ts";
+import { findTraces } from "./traces.ts";
+
+type For = z.infer<typeof ForUser>;
+
+async function order(ctx: AsOperator, input: For, kind: "erasure" | "export") {
+  const user = await findUser(ctx, input.user);
+  if (!user) throw new AppError("not_found", `there is no user ${input.user}`);
+  const request = await (kind === "erasure" ? beginErasure : beginExport)(ctx, user.id);
+  await note(ctx, `personal.${kind}`, request.id, input.reason);
+  return request;
+}
+
+async function note(ctx: AsOperator, kind: string, key: string, reason: string): Promise<void> {
+  const decide = () => ({ before: null, after: null });
+  await planeOf(ctx).controlLog.append({ ...whyOf(ctx, { reason }), kind, key, decide });
+}
+
+async function search(ctx: AsOperator, { user }: z.infer<typeof ByUser>) {
+  const found = await findUser(ctx, user);
+  const email = user.includes("@") && !user.startsWith("@") ? user : undefined;
+  const isId = /^[0-9a-f-]{36}$/i.test(user);
+  if (!found && !isId)
+    throw new AppError("not_found", `there is no user ${user}; of whoever is erased, give the id`);
+  return findTraces(ctx, { id: found?.id ?? user, handle: found?.handle, email });
+}
+
+export const operatorPersonal = {
+  personal: {
+    erase: operatorProcedure
+      .meta({ rest: "POST /users/{user}/erase", status: 202, role: "admin", summary: "Erase a user" })
+      .input(ForUser)
+      .output(PersonalRequest)
+      .mutation(({ ctx, input }) => order(ctx, input, "erasure")),
+    export: operatorProcedure
+      .meta({
+        rest: "POST /users/{user}/export",
+        status: 202,
+        role: "admin",
+        summary: "Export a user's data",
+      })
+      .input(ForUser)
+      .output(PersonalRequest)
+      .mutation(({ ctx, input }) => order(ctx, input, "export")),
+    read: operatorProcedure
+      .meta({
+        rest: "GET /personal-requests/{id}",
+        role: "admin",
+        summary: "How far an export or erasure is",
+      })
+      .input(ByRequest)
+      .output(PersonalRequest)
+      .query(({ ctx, input }) => readRequest(ctx, input)),
+    search: operatorProcedure
+      .meta({ rest: "GET /users/{user}/traces", role: "admin", summary: "Where anything of a user is kept" })
+      .input(ByUser)
+      .output(Traces)
+      .query(({ ctx, input }) => search(ctx, input)),
+    rewrap: operatorProcedure
+      .meta({
+        rest: "POST /user-keys/rewrap",
+        role: "admin",
+        summary: "After a new master key was put first: wrap every user's key with it",
+      })
+      .input(ForUser.pick({ reason: true }))
+      .output(Rewrapped)
+      .mutation(async ({ ctx, input }) => {
+        await note(ctx, "personal.rewrap", "user-keys", input.reason);
+        let last = { done: 0, left: 0 };
+        for await (const progress of rewrapKeys(ctx)) last = progress;
+        return last;
+      }),
+  },
+} satisfies TRPCRouterRecord;

@@ -1,0 +1,21 @@
+// How long each kind of data is kept. What goes by age is taken away here; what goes with its user, by the erasure.
+
+import type { Ctx } from "../ctx.ts";
+import { holdings } from "./holdings.ts";
+
+/** The whole list, for people: module, kind, how long. */
+export const retention = () =>
+  holdings.flatMap(({ name, kept }) =>
+    Object.entries(kept).map(([kind, keptFor]) => ({ name, kind, keptFor })),
+  );
+
+/** What is older than it may be goes now; answers what went. */
+export async function expireOld(ctx: Pick<Ctx, "sql">): Promise<Record<string, number>> {
+  const gone: Record<string, number> = {};
+  for (const { name, expire = [] } of holdings)
+    for (const step of expire) {
+      const count = await step.run(ctx);
+      if (count > 0) gone[`${name}.${step.name}`] = count;
+    }
+  return gone;
+}

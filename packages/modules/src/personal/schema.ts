@@ -1,0 +1,29 @@
+// What is asked and answered about people's own data. Pure, so that forms may import it.
+
+import { z } from "zod";
+
+export const Leave = z.object({ password: z.string().min(1).max(512) });
+export const ByRequest = z.object({ id: z.uuid() });
+
+export const PersonalRequest = z.object({
+  id: z.string(),
+  kind: z.enum(["export", "erasure"]),
+  state: z.enum(["waiting", "running", "done", "failed"]),
+  steps: z.array(z.object({ name: z.string(), count: z.number().int() })).describe("what is done so far"),
+  total: z.number().int().describe("how many steps there are"),
+  error: z.string().nullable(),
+  archive: z.string().nullable().describe("where the archive is fetched, once it is there"),
+  createdAt: z.string(),
+  finishedAt: z.string().nullable(),
+  expiresAt: z.string().nullable().describe("until when the archive is kept"),
+});
+
+/** An id, a handle or an e-mail address. */
+export const ByUser = z.object({ user: z.string().min(1).max(254) });
+export const ForUser = ByUser.extend({ reason: z.string().min(1).max(500) });
+export const Traces = z.object({
+  items: z.array(z.object({ place: z.string(), count: z.number().int() })),
+  places: z.number().int().describe("how many columns and keys were searched"),
+  total: z.number().int(),
+});
+export const Rewrapped = z.object({ done: z.number().int(), left: z.number().int() });
