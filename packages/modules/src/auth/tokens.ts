@@ -2,18 +2,31 @@
 
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
-import { jwtVerify, SignJWT } from "jose";
+import { decodeProtectedHeader, jwtVerify, SignJWT } from "jose";
 import type { Actor, Deps } from "../ctx.ts";
-import { type SigningKeys, signingKeys } from "./keys.ts";
+import { accessSeconds, learnKeys, type SigningKeys, signingKeys } from "./keys.ts";
 
-export const accessSeconds = 15 * 60;
 export const refreshMs = 7 * 24 * 3_600_000;
+/** However busy a session is, its owner signs in anew after this. */
+export const sessionMs = 90 * 24 * 3_600_000;
 const audience = "signalbox";
 
-export async function signAccess(deps: Deps, userId: string, sessionId: string): Promise<string> {
+/** Nothing that we sign is nearly as long. */
+const maxTokenLength = 2_048;
+/** By how much the clocks of two instances may differ. */
+const clockSkewSeconds = 5;
+
+export type Role = "user" | "moderator";
+
+export async function signAccess(
+  deps: Pick<Deps, "db" | "secret" | "publicUrl" | "now">,
+  userId: string,
+  sessionId: string,
+  role: Role = "user",
+): Promise<string> {
   const { current } = await signingKeys(deps);
   const nowSeconds = Math.floor(deps.now().getTime() / 1000);
-  return new SignJWT({ sid: sessionId })
+  return new SignJWT({ sid: sessionId, ...(role === "user" ? {} : { role }) })
     .setProtectedHeader({ alg: "EdDSA", kid: current.kid, typ: "at+jwt" })
     .setSubject(userId)
     .setIssuer(deps.publicUrl)
@@ -23,7 +36,7 @@ export async function signAccess(deps: Deps, userId: string, sessionId: string):
     .sign(current.key);
 }
 
-type Verified = { actor: Extract<Actor, { kind: "user" }>; expiresAtMs: number };
+type Verified = { actor: Extract<Actor, { kind: "user" }>; expiresAtMs: number; kid: string };
 
 const cacheSize = 50_000;
 
@@ -35,11 +48,13 @@ export function createAccessVerifier(
 
   return async function verifyAccess(token: string): Promise<Verified["actor"]> {
     const nowMs = deps.now().getTime();
+    if (token.length > maxTokenLength) throw notValid();
     const cached = known.get(token);
+    const keys = await signingKeys(deps);
     const verified =
-      cached && cached.expiresAtMs > nowMs
+      cached && cached.expiresAtMs > nowMs && keys.verifiers.has(cached.kid)
         ? cached
-        : await verify(await signingKeys(deps), token, deps.publicUrl, new Date(nowMs));
+        : await verify(await keysFor(deps, keys, token), token, deps.publicUrl, new Date(nowMs));
     if (deps.revocations.has(verified.actor.sessionId))
       throw new AppError("unauthorized", "this session was ended; sign in again");
     if (verified === cached) return cached.actor;
@@ -49,9 +64,24 @@ export function createAccessVerifier(
   };
 }
 
+/** A key that another instance made a moment ago is read when its first token comes. */
+async function keysFor(
+  deps: Pick<Deps, "db" | "secret" | "now">,
+  keys: SigningKeys,
+  token: string,
+): Promise<SigningKeys> {
+  let kid: unknown;
+  try {
+    ({ kid } = decodeProtectedHeader(token));
+  } catch (cause) {
+    throw notValid(cause);
+  }
+  return typeof kid === "string" && keys.verifiers.has(kid) ? keys : learnKeys(deps);
+}
+
 async function verify(keys: SigningKeys, token: string, issuer: string, now: Date): Promise<Verified> {
   try {
-    const { payload } = await jwtVerify(
+    const { payload, protectedHeader } = await jwtVerify(
       token,
       ({ kid }) => {
         const key = keys.verifiers.get(kid ?? "");
@@ -64,21 +94,27 @@ async function verify(keys: SigningKeys, token: string, issuer: string, now: Dat
         issuer,
         audience,
         currentDate: now,
-        requiredClaims: ["sub", "sid", "exp"],
+        clockTolerance: clockSkewSeconds,
+        // Also refuses what says that it was signed in the future.
+        maxTokenAge: accessSeconds,
+        requiredClaims: ["sub", "sid", "iat", "exp"],
       },
     );
-    const { sub, sid, exp } = payload;
+    const { sub, sid, exp, role } = payload;
     if (typeof sub !== "string" || typeof sid !== "string" || typeof exp !== "number")
       throw new Error("a claim is missing");
-    return { actor: { kind: "user", id: sub, sessionId: sid }, expiresAtMs: exp * 1000 };
+    const moderator = role === "moderator" ? { role } as const : {};
+    const actor = { kind: "user", id: sub, sessionId: sid, ...moderator } as const;
+    return { actor, expiresAtMs: exp * 1000, kid: protectedHeader.kid! };
   } catch (cause) {
-    throw new AppError(
-      "unauthorized",
-      "the access token is not valid or has ended; refresh it or sign in again",
-      { cause },
-    );
+    throw notValid(cause);
   }
 }
+
+const notValid = (cause?: unknown) =>
+  new AppError("unauthorized", "the access token is not valid or has ended; refresh it or sign in again", {
+    cause,
+  });
 
 export type RefreshClaim = { userId: string; sessionId: string; counter: number };
 
@@ -97,8 +133,10 @@ export function sealRefresh(secret: Buffer, { userId, sessionId, counter }: Refr
 /** Undefined for anything this install did not make, without asking the database. */
 export function openRefresh(secret: Buffer, token: string): RefreshClaim | undefined {
   if (!token.startsWith(prefix)) return undefined;
-  const bytes = Buffer.from(token.slice(prefix.length), "base64url");
-  if (bytes.length !== 36 + macBytes) return undefined;
+  const text = token.slice(prefix.length);
+  const bytes = Buffer.from(text, "base64url");
+  // One claim, one token: the decoder would also take other last letters and stray signs.
+  if (bytes.length !== 36 + macBytes || bytes.toString("base64url") !== text) return undefined;
   const body = bytes.subarray(0, 36);
   if (!timingSafeEqual(mac(secret, body), bytes.subarray(36))) return undefined;
   return { userId: toUuid(body, 0), sessionId: toUuid(body, 16), counter: body.readUInt32BE(32) };
@@ -115,7 +153,7 @@ function mac(secret: Buffer, body: Buffer): Buffer {
   return createHmac("sha256", key).update(body).digest().subarray(0, macBytes);
 }
 
-function toUuid(bytes: Buffer, at: number): string {
+export function toUuid(bytes: Buffer, at: number): string {
   const text = bytes.toString("hex", at, at + 16);
   return `${text.slice(0, 8)}-${text.slice(8, 12)}-${text.slice(12, 16)}-${text.slice(16, 20)}-${text.slice(20)}`;
 }
