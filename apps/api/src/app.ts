@@ -9,6 +9,7 @@ import Fastify, { type FastifyInstance } from "fastify";
 import { mountProcedures } from "./adapter/mount.ts";
 import { prepareServer, serverOptions } from "./adapter/server.ts";
 import { createOperatorCtx, createPublicCtx } from "./context.ts";
+import { archiveRoutes } from "./routes/archives.ts";
 import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { signalRoutes } from "./routes/signals.ts";
@@ -16,16 +17,18 @@ import { signalRoutes } from "./routes/signals.ts";
 export function createGatewayApp(deps: Deps, health: Health): FastifyInstance {
   const app = Fastify(serverOptions());
   const doors = { restPrefix: "/v1", trpcPrefix: "/trpc" };
+  const createCtx = createPublicCtx(deps);
   prepareServer(app, { log: deps.log, doors });
   mountProcedures(app, {
     router: appRouter,
-    createCtx: createPublicCtx(deps),
+    createCtx,
     log: deps.log,
     ...doors,
     title: "Signalbox",
     version: deps.instance.version,
     publicUrl: deps.publicUrl,
   });
+  archiveRoutes(app, { path: "/v1/me/export/:id/archive", auth: "user", createCtx });
   keyRoutes(app, deps);
   healthRoutes(app, health);
   return app;
@@ -50,6 +53,7 @@ export function createOperatorApp(
     title: "Signalbox for operators",
     version: deps.instance.version,
   });
+  archiveRoutes(app, { path: "/operator/v1/personal-requests/:id/archive", auth: "operator", createCtx });
   signalRoutes(app, deps, createCtx);
   healthRoutes(app, health);
   operatorHealthRoutes(app, { deps, health, metrics, createCtx });

@@ -13,6 +13,8 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
     text: "check the machine and every dependency, and name the mend",
     load: () => import("./commands/doctor.ts"),
   },
+  export: { text: "write everything of a user to an archive", load: () => import("./commands/export.ts") },
+  erase: { text: "erase a user, and prove it", load: () => import("./commands/erase.ts") },
   test: { text: "run the tests", load: () => import("./commands/test.ts") },
   check: { text: "format, lint, types, dead code", load: () => import("./commands/check.ts") },
   bench: { text: "run a benchmark", load: () => import("./commands/bench.ts") },

@@ -10,6 +10,7 @@ import { jobs } from "@signalbox/modules";
 import { openDeps } from "@signalbox/modules/deps";
 import { consumeJobs } from "./consumers.ts";
 import { gauges, serveHealth } from "./health-server.ts";
+import { startPersonalWork } from "./personal-work.ts";
 import { startUpkeep } from "./upkeep.ts";
 
 try {
@@ -38,6 +39,7 @@ async function main() {
   });
   const groups = consumeJobs(bus, deps, jobs);
   const upkeep = startUpkeep({ sql: deps.sql, redis: deps.redis, log });
+  const personalWork = startPersonalWork(deps);
 
   const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
   health.add(
@@ -71,6 +73,7 @@ async function main() {
 
   shutdown.add("health port", () => server.close());
   shutdown.add("upkeep", () => upkeep.close());
+  shutdown.add("exports and erasures", () => personalWork.close());
   // Less than the shutdown's own limit, so that leases are given back in any case.
   shutdown.add("consumers", () => bus.close(6_500));
   shutdown.add("readiness", () => health.drain());

@@ -140,3 +140,21 @@ export async function checkPassword(ctx: Ctx, userId: string, password: string):
     errors: [{ field: "password", message: "is not the password of this account" }],
   });
 }
+
+export async function emailOf(ctx: Ctx, userId: string): Promise<string | undefined> {
+  const [row] = await ctx.db
+    .select({ email: credentials.email })
+    .from(credentials)
+    .where(eq(credentials.userId, userId));
+  return row?.email;
+}
+
+export async function userIdByEmail(ctx: Ctx, email: string): Promise<string | undefined> {
+  const rows = await ctx.db
+    .select({ userId: credentials.userId })
+    .from(credentials)
+    .where(eq(credentials.email, email))
+    .limit(2);
+  // Of several accounts that claim one address an operator must say which.
+  return rows.length === 1 ? rows[0]?.userId : undefined;
+}

@@ -4,13 +4,14 @@
 import { AppError } from "@signalbox/core/errors";
 import type { TRPCRouterRecord } from "@trpc/server";
 import type { z } from "zod";
+import { emailOf } from "../auth/personal.ts";
 import { planeOf } from "../control/plane.ts";
 import { whyOf } from "../control/why.ts";
 import type { AsOperator } from "../ctx.ts";
 import { operatorProcedure } from "../trpc.ts";
 import { rewrapKeys } from "../vault.ts";
-import { beginErasure, beginExport, findUser, readRequest } from "./requests.ts";
-import { ByRequest, ByUser, ForUser, PersonalRequest, Rewrapped, Traces } from "./schema.ts";
+import { beginErasure, beginExport, findUser, idForm, readRequest } from "./requests.ts";
+import { ByRequest, ForUser, PersonalRequest, Rewrapped, SearchUser, Traces } from "./schema.ts";
 import { findTraces } from "./traces.ts";
 
 type For = z.infer<typeof ForUser>;
@@ -28,13 +29,16 @@ async function note(ctx: AsOperator, kind: string, key: string, reason: string):
   await planeOf(ctx).controlLog.append({ ...whyOf(ctx, { reason }), kind, key, decide });
 }
 
-async function search(ctx: AsOperator, { user }: z.infer<typeof ByUser>) {
+async function search(ctx: AsOperator, input: z.infer<typeof SearchUser>) {
+  const { user } = input;
   const found = await findUser(ctx, user);
-  const email = user.includes("@") && !user.startsWith("@") ? user : undefined;
-  const isId = /^[0-9a-f-]{36}$/i.test(user);
-  if (!found && !isId)
+  if (!found && !idForm.test(user))
     throw new AppError("not_found", `there is no user ${user}; of whoever is erased, give the id`);
-  return findTraces(ctx, { id: found?.id ?? user, handle: found?.handle, email });
+  const id = found?.id ?? user;
+  const handle = input.handle ?? found?.handle;
+  const email = input.email ?? (await emailOf(ctx, id));
+  const traces = await findTraces(ctx, { id, handle, email });
+  return { userId: id, handle: handle ?? null, email: email ?? null, ...traces };
 }
 
 export const operatorPersonal = {
@@ -65,7 +69,7 @@ export const operatorPersonal = {
       .query(({ ctx, input }) => readRequest(ctx, input)),
     search: operatorProcedure
       .meta({ rest: "GET /users/{user}/traces", role: "admin", summary: "Where anything of a user is kept" })
-      .input(ByUser)
+      .input(SearchUser)
       .output(Traces)
       .query(({ ctx, input }) => search(ctx, input)),
     rewrap: operatorProcedure

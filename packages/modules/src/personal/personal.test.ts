@@ -194,7 +194,7 @@ test("an export is one archive of everything, for its owner alone, sealed until 
   assert.equal((await fay.caller.personal.export.create()).id, asked.id);
   await runNextRequest(job);
   const ready = await fay.caller.personal.export.read({ id: asked.id });
-  assert.deepEqual([ready.state, ready.archive], ["done", `/me/export/${asked.id}/archive`]);
+  assert.deepEqual([ready.state, ready.archive], ["done", `/v1/me/export/${asked.id}/archive`]);
   await assert.rejects(gil.caller.personal.export.read({ id: asked.id }), /no request/);
   await assert.rejects(readArchive(ctxOf(world.deps, gil.actor), asked.id), /no request/);
 

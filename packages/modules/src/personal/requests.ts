@@ -5,8 +5,8 @@ import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, gt, inArray, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { checkPassword } from "../auth/personal.ts";
-import { type AsUser, type Ctx, emit, type InTransaction, one, transaction } from "../ctx.ts";
+import { checkPassword, userIdByEmail } from "../auth/personal.ts";
+import { type Actor, type AsUser, type Ctx, emit, type InTransaction, one, transaction } from "../ctx.ts";
 import { findAccount } from "../users/index.ts";
 import { userDeleted } from "./events.ts";
 import { holdings } from "./holdings.ts";
@@ -35,7 +35,7 @@ export async function beginErasure(ctx: Ctx, userId: string): Promise<Answer> {
       .delete(personalRequests)
       .where(and(eq(personalRequests.userId, userId), eq(personalRequests.kind, "export")));
     await emit(ctx, userDeleted, { userId });
-    return present(await insert(ctx, userId, "erasure"));
+    return present(ctx, await insert(ctx, userId, "erasure"));
   });
 }
 
@@ -63,7 +63,7 @@ export async function beginExport(ctx: Ctx, userId: string): Promise<Answer> {
       )
       .orderBy(desc(personalRequests.createdAt))
       .limit(1);
-    return present(recent ?? (await insert(ctx, userId, "export")));
+    return present(ctx, recent ?? (await insert(ctx, userId, "export")));
   });
 }
 
@@ -74,7 +74,7 @@ async function insert(ctx: InTransaction, userId: string, kind: Row["kind"]): Pr
 
 /** Somebody else's request is not there for a user. */
 export async function readRequest(ctx: Ctx, { id }: z.infer<typeof ByRequest>): Promise<Answer> {
-  return present(await knownRequest(ctx, id));
+  return present(ctx, await knownRequest(ctx, id));
 }
 
 export async function knownRequest(ctx: Ctx, id: string): Promise<Row> {
@@ -85,13 +85,20 @@ export async function knownRequest(ctx: Ctx, id: string): Promise<Row> {
   return row;
 }
 
+export const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** By what an operator has at hand. */
 export async function findUser(ctx: Ctx, user: string): Promise<{ id: string; handle: string } | undefined> {
-  const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(user);
-  return findAccount(ctx, isId ? { id: user } : { handle: user.replace(/^@/, "").toLowerCase() });
+  const handle = user.replace(/^@/, "").toLowerCase();
+  const id = idForm.test(user) ? user : handle.includes("@") ? await userIdByEmail(ctx, handle) : undefined;
+  if (id !== undefined) return findAccount(ctx, { id });
+  return handle.includes("@") ? undefined : findAccount(ctx, { handle });
 }
 
-function present(row: Row): Answer {
+const archivePath = (actor: Actor, id: string) =>
+  actor.kind === "operator" ? `/operator/v1/personal-requests/${id}/archive` : `/v1/me/export/${id}/archive`;
+
+function present({ actor }: Pick<Ctx, "actor">, row: Row): Answer {
   const { id, kind, state, steps, total, error, createdAt, finishedAt, expiresAt } = row;
   return {
     id,
@@ -100,7 +107,7 @@ function present(row: Row): Answer {
     steps,
     total,
     error,
-    archive: kind === "export" && state === "done" ? `/me/export/${id}/archive` : null,
+    archive: kind === "export" && state === "done" ? archivePath(actor, id) : null,
     createdAt: createdAt.toISOString(),
     finishedAt: finishedAt?.toISOString() ?? null,
     expiresAt: expiresAt?.toISOString() ?? null,

@@ -21,7 +21,15 @@ export const PersonalRequest = z.object({
 /** An id, a handle or an e-mail address. */
 export const ByUser = z.object({ user: z.string().min(1).max(254) });
 export const ForUser = ByUser.extend({ reason: z.string().min(1).max(500) });
+/** Of whoever is erased nothing is left to look these up by. */
+export const SearchUser = ByUser.extend({
+  handle: z.string().max(30).optional(),
+  email: z.string().max(254).optional(),
+});
 export const Traces = z.object({
+  userId: z.string(),
+  handle: z.string().nullable(),
+  email: z.string().nullable(),
   items: z.array(z.object({ place: z.string(), count: z.number().int() })),
   places: z.number().int().describe("how many columns and keys were searched"),
   total: z.number().int(),

@@ -1,0 +1,45 @@
+// Calls to the operator API of a running install, with the token that its data folder keeps.
+import type { DataDir } from "./data-dir.ts";
+import { readSecret } from "./data-dir.ts";
+import { Fault } from "./fault.ts";
+import { readRunFile } from "./install.ts";
+
+export type OperatorApi = {
+  call<T>(method: "GET" | "POST", path: string, body?: object): Promise<T>;
+  fetch(path: string): Promise<Response>;
+};
+
+export function operatorApi(dir: DataDir): OperatorApi {
+  const run = readRunFile(dir);
+  if (!run)
+    throw new Fault(
+      `No install runs in ${dir.path}.`,
+      "Start it first: ./signalbox up, or name its --data-dir.",
+    );
+  const authorization = `Bearer ${readSecret(run.operatorToken)}`;
+
+  async function send(method: string, path: string, body?: object): Promise<Response> {
+    const response = await fetch(run!.operator + path, {
+      method,
+      headers: { authorization, ...(body ? { "content-type": "application/json" } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    }).catch(() => {
+      throw new Fault(
+        `The operator API at ${run!.operator} does not answer.`,
+        "See what runs: ./signalbox status",
+      );
+    });
+    if (response.ok) return response;
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string; requestId?: string };
+    throw new Fault(
+      `The install refused: ${problem.detail ?? `status ${response.status}`}.`,
+      problem.requestId ? `Request ${problem.requestId} in ./signalbox logs api tells more.` : "",
+    );
+  }
+
+  return {
+    call: async <T>(method: "GET" | "POST", path: string, body?: object) =>
+      (await (await send(method, path, body)).json()) as T,
+    fetch: (path) => send("GET", path),
+  };
+}

@@ -1,0 +1,60 @@
+// Exports and erasures that were asked for, one at a time, and what goes by age. It asks the database, not the bus: an erasure
+// is owed also while Redis is away, and goes on here after a process that did it has died.
+
+import { newId } from "@signalbox/core/ids";
+import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
+import type { Ctx, Deps } from "@signalbox/modules/ctx";
+import { expireOld, runNextRequest } from "@signalbox/modules/personal";
+
+const askEveryMs = 1_000;
+const expireEveryMs = 600_000;
+
+export function startPersonalWork(deps: Deps): { close(): Promise<void> } {
+  let closed = false;
+  const run = async () => {
+    while (!closed && (await runNextRequest(jobCtx(deps), () => closed)));
+  };
+  const expire = async () => {
+    const gone = await expireOld(deps);
+    if (Object.keys(gone).length > 0) deps.log.info({ gone }, "what was kept long enough is gone");
+  };
+  const running = [
+    repeat("exports and erasures", askEveryMs, run),
+    repeat("retention", expireEveryMs, expire),
+  ];
+
+  function repeat(name: string, everyMs: number, work: () => Promise<void>) {
+    let timer: NodeJS.Timeout;
+    let current = Promise.resolve();
+    const next = () => {
+      current = work()
+        .catch((error) => deps.log.warn({ error, task: name }, "failed; it is tried again soon"))
+        .then(() => {
+          if (!closed) timer = setTimeout(next, everyMs * (0.9 + Math.random() * 0.2));
+        });
+    };
+    timer = setTimeout(next, Math.random() * askEveryMs);
+    return () => {
+      clearTimeout(timer);
+      return current;
+    };
+  }
+
+  return {
+    async close() {
+      closed = true;
+      await Promise.all(running.map((stop) => stop()));
+    },
+  };
+}
+
+const jobCtx = (deps: Deps): Ctx => ({
+  ...deps,
+  actor: { kind: "job", name: "personal.request.run" },
+  requestId: newId(),
+  traceparent: formatTraceparent(childOf(undefined)),
+  variant: "stable",
+  address: "",
+  userAgent: "",
+  answer: { headers: {} },
+});
