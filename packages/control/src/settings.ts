@@ -66,6 +66,8 @@ export const defaultLimits = {
   "auth.session.refresh": { rate: 50, burst: 400, by: "address" },
   /** Failed sign-ins of one account. */
   "auth.session.create": { rate: 10, burst: 10, perSeconds: 900, by: "account" },
+  /** Mails that anyone may have sent to one address. */
+  "auth.mail": { rate: 5, burst: 5, perSeconds: 3_600, by: "account" },
 } as const satisfies Record<string, z.input<typeof limitSetting>>;
 
 export const canarySetting = z.object({

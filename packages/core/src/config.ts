@@ -34,6 +34,10 @@ export const configSchema = z.object({
   SIGNALBOX_TRACK: z.enum(["stable", "canary"]).default("stable"),
   SIGNALBOX_ZONE: z.string().default("local"),
   SIGNALBOX_POOL_SIZE: z.coerce.number().int().min(1).max(200).default(10),
+  SMTP_URL: url("smtp://user:secret@mail.example.com:587", /^smtps?:\/\//).optional(),
+  SIGNALBOX_MAIL_FROM: z.string().min(3).max(254).default("Signalbox <signalbox@localhost>"),
+  SIGNALBOX_ARGON2_KIB: z.coerce.number().int().min(7_168).max(1_048_576).default(19_456),
+  SIGNALBOX_ARGON2_PASSES: z.coerce.number().int().min(1).max(10).default(2),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
   OTEL_EXPORTER_OTLP_ENDPOINT: url("http://127.0.0.1:4318", /^https?:\/\//).optional(),
 });

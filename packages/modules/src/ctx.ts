@@ -5,20 +5,23 @@ import type { Cache } from "@signalbox/core/cache/cache";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { Logger } from "@signalbox/core/log";
+import type { Mailer } from "@signalbox/core/mail";
 import type { Redis } from "@signalbox/core/redis";
 import type { Registry } from "@signalbox/core/registry";
 import type { Signals } from "@signalbox/core/signals";
 import type { Kms } from "@signalbox/core/vault";
 import type { Db, Sql } from "@signalbox/db";
 import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
+import type { Limiter } from "@signalbox/gateway/limiter";
 import type { Stage } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
+import type { PasswordCost } from "./auth/passwords.ts";
 import type { Revocations } from "./auth/revocations.ts";
 import { type Claim, markEffect } from "./idempotency.ts";
 
 export type Actor =
   | { kind: "guest" }
-  | { kind: "user"; id: string; sessionId: string }
+  | { kind: "user"; id: string; sessionId: string; role?: "moderator" }
   | { kind: "operator"; id: string; name: string; role: "viewer" | "operator" | "admin" }
   | { kind: "job"; name: string };
 
@@ -35,6 +38,10 @@ export type Deps = {
   log: Logger;
   live: Live;
   gateway: Stage;
+  /** The gateway's own, for verbs that count by something only they know. */
+  limiter: Limiter;
+  mailer: Mailer;
+  passwordCost: PasswordCost;
   signals: Signals;
   /** Who else is alive. */
   registry: Registry;

@@ -5,6 +5,7 @@ import { createLive } from "@signalbox/control/live";
 import { createCache } from "@signalbox/core/cache/cache";
 import { type Config, ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
+import { createMailer } from "@signalbox/core/mail";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry, newInstanceId } from "@signalbox/core/registry";
 import type { Shutdown } from "@signalbox/core/shutdown";
@@ -15,6 +16,7 @@ import { connectDatabase } from "@signalbox/db";
 import { createGateway } from "@signalbox/gateway";
 import { createRevocations } from "./auth/index.ts";
 import type { Deps } from "./ctx.ts";
+import { keepMail } from "./mail/index.ts";
 
 /** `role` is what the process does in the registry; `address` where its traffic goes, if any does. */
 export async function openDeps(
@@ -84,6 +86,13 @@ export async function openDeps(
   });
   shutdown.add("gateway", () => gateway.close());
 
+  const mailer = createMailer({
+    smtpUrl: config.SMTP_URL,
+    from: config.SIGNALBOX_MAIL_FROM,
+    keep: (mail) => keepMail({ db, sql }, mail),
+  });
+  shutdown.add("mailer", () => mailer.close());
+
   const revocations = createRevocations({ sql, redis, log });
   shutdown.add("revocations", () => revocations.close());
   await revocations.start();
@@ -96,6 +105,13 @@ export async function openDeps(
     log,
     live,
     gateway,
+    limiter: gateway.limiter,
+    mailer,
+    passwordCost: {
+      memoryCost: config.SIGNALBOX_ARGON2_KIB,
+      timeCost: config.SIGNALBOX_ARGON2_PASSES,
+      parallelism: 1,
+    },
     signals,
     registry,
     revocations,

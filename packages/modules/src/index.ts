@@ -14,4 +14,4 @@ export const appRouter = createRouter({
 });
 export type AppRouter = typeof appRouter;
 
-export const jobs = [...users.jobs, ...feed.jobs];
+export const jobs = [...auth.jobs, ...users.jobs, ...feed.jobs];

@@ -6,6 +6,7 @@ import type { SettingsInput } from "@signalbox/control/settings";
 import { createCache } from "@signalbox/core/cache/cache";
 import { newId } from "@signalbox/core/ids";
 import { createLogger } from "@signalbox/core/log";
+import { createMailer } from "@signalbox/core/mail";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
 import { createSignals } from "@signalbox/core/signals";
@@ -13,9 +14,11 @@ import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import { connectDatabase, tables } from "@signalbox/db";
 import { asc, gt } from "@signalbox/db/query";
 import { createTestDatabase } from "@signalbox/db/testing";
-import { createRevocations } from "./auth/index.ts";
+import { createLimiter } from "@signalbox/gateway/limiter";
+import { createRevocations, defaultPasswordCost } from "./auth/index.ts";
 import type { Actor, Ctx, Deps } from "./ctx.ts";
 import { appRouter, jobs } from "./index.ts";
+import { keepMail } from "./mail/index.ts";
 
 type Caller = ReturnType<typeof appRouter.createCaller>;
 
@@ -43,6 +46,7 @@ export async function testWorld(
   const live = options.deps?.live ?? fixedLive(options.settings);
   const cache = createCache({ redis, log, source: { db, sql }, settings: () => live.current().cache });
   await cache.start();
+  const limiter = createLimiter({ redis, prefix: newId() });
   const deps: Deps = {
     db,
     sql,
@@ -51,6 +55,13 @@ export async function testWorld(
     log,
     live,
     gateway: (_call, next) => next(),
+    limiter,
+    mailer: createMailer({
+      smtpUrl: undefined,
+      from: "signalbox@localhost",
+      keep: (mail) => keepMail({ db, sql }, mail),
+    }),
+    passwordCost: defaultPasswordCost,
     revocations: createRevocations({ sql, redis, log }),
     secret: randomBytes(32),
     instance,
@@ -113,6 +124,7 @@ export async function testWorld(
     },
     settle,
     async close() {
+      await limiter.close();
       await cache.close();
       redis.disconnect();
       await close();

@@ -8,3 +8,27 @@ export const userCreated = defineEvent(
   1,
   z.object({ userId: z.string(), handle: z.string() }),
 );
+
+/** `userId` leads nowhere where nobody has the address: asking looks the same for everyone. */
+export const resetAsked = defineEvent(
+  "password.reset_asked",
+  1,
+  z.object({ userId: z.string(), id: z.string() }),
+);
+
+/** `id`: of the link that is to be mailed. */
+export const verificationAsked = defineEvent(
+  "email.verification_asked",
+  1,
+  z.object({ userId: z.string(), id: z.string() }),
+);
+
+/** A password, an address or a second factor is another now: its owner is told. */
+export const credentialsChanged = defineEvent(
+  "credentials.changed",
+  1,
+  z.object({
+    userId: z.string(),
+    what: z.enum(["password", "email", "second factor added", "second factor removed"]),
+  }),
+);

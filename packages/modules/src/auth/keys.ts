@@ -1,20 +1,16 @@
 // The keys that sign access tokens: kept in Postgres under the install's secret, so that every instance signs and verifies alike.
 
-import {
-  createCipheriv,
-  createDecipheriv,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-} from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { locks } from "@signalbox/db/locks";
-import { desc, isNull, sql } from "@signalbox/db/query";
+import { asc, eq, isNull, sql } from "@signalbox/db/query";
 import type { Deps } from "../ctx.ts";
+import { open, seal } from "./sealed.ts";
+
+/** How long an access token lives. */
+export const accessSeconds = 15 * 60;
 
 type Jwk = { kty: "OKP"; crv: "Ed25519"; x: string; d?: string };
 export type SigningKeys = {
@@ -23,76 +19,177 @@ export type SigningKeys = {
   published: { keys: (Jwk & { kid: string; alg: "EdDSA"; use: "sig" })[] };
 };
 
-// By database, because several installs can live in one process (tests do).
-const loaded = new WeakMap<Deps["db"], Promise<SigningKeys>>();
+/** Between making a key and signing with it: every instance and everyone who reads our keys has it by then. */
+export const leadMs = 10 * 60_000;
+/** How old the keys in memory may be, and how often a token with an unknown key may make us look. */
+const freshMs = 5_000;
+const lookMs = 1_000;
+const skewMs = 60_000;
 
-/** The install's keys, read once a process and made when there are none. */
-export function signingKeys({ db, secret }: Pick<Deps, "db" | "secret">): Promise<SigningKeys> {
-  let keys = loaded.get(db);
-  if (!keys) {
-    keys = loadOrMake(db, secret);
-    loaded.set(db, keys);
-    keys.catch(() => loaded.delete(db));
+type Row = typeof tables.signingKeys.$inferSelect;
+type Held = { rows: Row[]; at: number; lookedAt: number; loading: Promise<Row[]> | undefined; made?: Made };
+type Made = { keys: SigningKeys; until: number; rows: Row[] };
+type KeyDeps = Pick<Deps, "db" | "secret" | "now">;
+
+// By database, because several installs can live in one process (tests do).
+const heldBy = new WeakMap<Deps["db"], Held>();
+
+/** The install's keys as they are now, made when there are none. Read anew in the background, so that a caller seldom waits. */
+export async function signingKeys(deps: KeyDeps): Promise<SigningKeys> {
+  const nowMs = deps.now().getTime();
+  let held = heldBy.get(deps.db);
+  if (!held) {
+    held = { rows: [], at: 0, lookedAt: 0, loading: undefined };
+    heldBy.set(deps.db, held);
   }
+  if (held.rows.length === 0) await load(deps, held);
+  else if (Math.abs(nowMs - held.at) > freshMs) load(deps, held).catch(() => {});
+  return keysAt(held, deps.secret, nowMs);
+}
+
+/** After a key that nobody here knows: the keys of this moment, asked for at most once a second. */
+export async function learnKeys(deps: KeyDeps): Promise<SigningKeys> {
+  const held = heldBy.get(deps.db);
+  if (held && Date.now() - held.lookedAt > lookMs) {
+    held.lookedAt = Date.now();
+    await load(deps, held).catch(() => {});
+  }
+  return signingKeys(deps);
+}
+
+function load(deps: KeyDeps, held: Held): Promise<Row[]> {
+  held.loading ??= loadOrMake(deps.db, deps.secret)
+    .then((rows) => {
+      held.rows = rows;
+      held.at = deps.now().getTime();
+      held.made = undefined;
+      return rows;
+    })
+    .finally(() => {
+      held.loading = undefined;
+    });
+  return held.loading;
+}
+
+/** When a key's last token has ended, given the one that followed it. */
+const endOf = (next: Row | undefined): number =>
+  next ? next.signsFrom.getTime() + accessSeconds * 1_000 + skewMs : Number.POSITIVE_INFINITY;
+
+function keysAt(held: Held, secret: Buffer, nowMs: number): SigningKeys {
+  if (held.made && held.made.rows === held.rows && nowMs < held.made.until) return held.made.keys;
+  const { rows } = held;
+  const living = rows.filter((_row, at) => endOf(rows[at + 1]) > nowMs);
+  const current = rows.findLast(({ signsFrom }) => signsFrom.getTime() <= nowMs) ?? rows[0];
+  if (!current) throw new Error("the signing key that was just written can not be read");
+  const keys: SigningKeys = {
+    current: {
+      kid: current.kid,
+      key: createPrivateKey({
+        format: "jwk",
+        key: JSON.parse(open(current.privateJwk, secret, "signing-keys").toString()),
+      }),
+    },
+    verifiers: new Map(
+      living.map((row) => [row.kid, createPublicKey({ format: "jwk", key: row.publicJwk as Jwk })]),
+    ),
+    published: {
+      keys: living.map((row) => ({
+        ...(row.publicJwk as Jwk),
+        kid: row.kid,
+        alg: "EdDSA" as const,
+        use: "sig" as const,
+      })),
+    },
+  };
+  const turns = rows.flatMap((row, at) => [row.signsFrom.getTime(), endOf(rows[at + 1])]);
+  held.made = { keys, rows, until: Math.min(...turns.filter((turn) => turn > nowMs)) };
   return keys;
 }
 
-async function loadOrMake(db: Deps["db"], secret: Buffer): Promise<SigningKeys> {
-  const rows = await db.transaction(async (tx) => {
-    const read = () =>
-      tx
-        .select()
-        .from(tables.signingKeys)
-        .where(isNull(tables.signingKeys.retiredAt))
-        .orderBy(desc(tables.signingKeys.createdAt));
+const readRows = (db: Pick<Deps["db"], "select">): Promise<Row[]> =>
+  db
+    .select()
+    .from(tables.signingKeys)
+    .where(isNull(tables.signingKeys.retiredAt))
+    .orderBy(asc(tables.signingKeys.signsFrom), asc(tables.signingKeys.createdAt));
+
+function newKey(secret: Buffer, signsFrom: Date) {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  return {
+    kid: newId(),
+    publicJwk: publicKey.export({ format: "jwk" }),
+    privateJwk: seal(
+      Buffer.from(JSON.stringify(privateKey.export({ format: "jwk" }))),
+      secret,
+      "signing-keys",
+    ),
+    signsFrom,
+  };
+}
+
+async function loadOrMake(db: Deps["db"], secret: Buffer): Promise<Row[]> {
+  const rows = await readRows(db);
+  if (rows.length > 0) return rows;
+  return db.transaction(async (tx) => {
     // Two instances that start on an empty database must agree on one key.
     await tx.execute(sql`select pg_advisory_xact_lock(${locks.signingKeys})`);
-    const found = await read();
+    const found = await readRows(tx);
     if (found.length > 0) return found;
-    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-    await tx.insert(tables.signingKeys).values({
-      kid: newId(),
-      publicJwk: publicKey.export({ format: "jwk" }),
-      privateJwk: seal(Buffer.from(JSON.stringify(privateKey.export({ format: "jwk" }))), secret),
-    });
-    return read();
+    await tx.insert(tables.signingKeys).values(newKey(secret, new Date()));
+    return readRows(tx);
   });
-  const [newest] = rows;
-  if (!newest) throw new Error("the signing key that was just written can not be read");
-  const verifiers = new Map(
-    rows.map((row) => [row.kid, createPublicKey({ format: "jwk", key: row.publicJwk as Jwk })]),
-  );
-  const key = createPrivateKey({
-    format: "jwk",
-    key: JSON.parse(open(newest.privateJwk, secret).toString()),
+}
+
+/**
+ * The next key: published now and used after `leadMs`, while the old one verifies until its last token has ended. With
+ * `immediately` (a key was stolen) the old ones are refused at once: everyone refreshes, and nobody has to sign in.
+ */
+export async function rotateKeys(
+  deps: KeyDeps,
+  { immediately }: { immediately: boolean },
+): Promise<{ kid: string; signsFrom: Date; before: string }> {
+  const now = deps.now();
+  const { current } = await signingKeys(deps);
+  const made = newKey(deps.secret, immediately ? now : new Date(now.getTime() + leadMs));
+  await deps.db.transaction(async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(${locks.signingKeys})`);
+    const rows = await readRows(tx);
+    const waiting = rows.find(({ signsFrom }) => signsFrom > now);
+    if (waiting && !immediately)
+      throw new AppError(
+        "conflict",
+        `the key ${waiting.kid} is published and signs from ${waiting.signsFrom.toISOString()}; wait for it`,
+      );
+    const over = rows.filter((_row, at) => immediately || endOf(rows[at + 1]) <= now.getTime());
+    // What no longer verifies can be dropped, its private half first of all.
+    for (const { kid } of over)
+      await tx
+        .update(tables.signingKeys)
+        .set({ retiredAt: now, privateJwk: Buffer.alloc(0) })
+        .where(eq(tables.signingKeys.kid, kid));
+    await tx.insert(tables.signingKeys).values(made);
   });
-  const published = rows.map((row) => ({
-    ...(row.publicJwk as Jwk),
+  const held = heldBy.get(deps.db);
+  if (held) await load(deps, held);
+  return { kid: made.kid, signsFrom: made.signsFrom, before: current.kid };
+}
+
+export async function listKeys({ db, now }: KeyDeps) {
+  const rows = await db.select().from(tables.signingKeys).orderBy(asc(tables.signingKeys.signsFrom));
+  const nowMs = now().getTime();
+  const open = rows.filter(({ retiredAt }) => !retiredAt);
+  const current = open.findLast(({ signsFrom }) => signsFrom.getTime() <= nowMs) ?? open[0];
+  return rows.map((row) => ({
     kid: row.kid,
-    alg: "EdDSA" as const,
-    use: "sig" as const,
+    state:
+      row.retiredAt || endOf(open[open.indexOf(row) + 1]) <= nowMs
+        ? ("retired" as const)
+        : row === current
+          ? ("signing" as const)
+          : row.signsFrom.getTime() > nowMs
+            ? ("next" as const)
+            : ("verifying" as const),
+    signsFrom: row.signsFrom.toISOString(),
+    createdAt: row.createdAt.toISOString(),
   }));
-  return { current: { kid: newest.kid, key }, verifiers, published: { keys: published } };
-}
-
-const sealingKey = (secret: Buffer) => Buffer.from(hkdfSync("sha256", secret, "", "signing-keys", 32));
-
-function seal(plain: Buffer, secret: Buffer): Buffer {
-  const iv = randomBytes(12);
-  const cipher = createCipheriv("aes-256-gcm", sealingKey(secret), iv);
-  const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
-  return Buffer.concat([iv, cipher.getAuthTag(), sealed]);
-}
-
-function open(sealed: Buffer, secret: Buffer): Buffer {
-  const decipher = createDecipheriv("aes-256-gcm", sealingKey(secret), sealed.subarray(0, 12));
-  decipher.setAuthTag(sealed.subarray(12, 28));
-  try {
-    return Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]);
-  } catch (cause) {
-    throw new Error(
-      "the signing keys in the database were made with another master secret; restore the secret file that belongs to this database",
-      { cause },
-    );
-  }
 }

@@ -4,7 +4,7 @@
 import type { Logger } from "@signalbox/core/log";
 import { patient, type Redis } from "@signalbox/core/redis";
 import type { Sql } from "@signalbox/db";
-import { accessSeconds } from "./tokens.ts";
+import { accessSeconds } from "./keys.ts";
 
 const channel = "auth:revoked";
 const pollMs = 5_000;

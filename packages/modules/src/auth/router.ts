@@ -2,8 +2,27 @@ import type { TRPCRouterRecord } from "@trpc/server";
 import { z } from "zod";
 import { Page } from "../page.ts";
 import { guestProcedure, userProcedure } from "../trpc.ts";
+import { listOwnActivity } from "./activity.ts";
 import { login, refresh, register } from "./auth.ts";
-import { BySession, Login, Refresh, Register, SessionList, SignedIn } from "./schema.ts";
+import { askForReset, askForVerification, changePassword, resetPassword, verifyEmail } from "./password.ts";
+import {
+  ActivityList,
+  ByCode,
+  ByEmail,
+  ByPassword,
+  BySession,
+  ByToken,
+  ChangePassword,
+  ConfirmedFactor,
+  Login,
+  NewFactor,
+  Refresh,
+  Register,
+  ResetPassword,
+  SessionList,
+  SignedIn,
+} from "./schema.ts";
+import { confirmFactor, removeFactor, setUpFactor } from "./second-factor.ts";
 import { endSession, listSessions, logout, logoutEverywhere } from "./sessions.ts";
 
 export const router = {
@@ -13,6 +32,81 @@ export const router = {
       .input(Register)
       .output(SignedIn)
       .mutation(({ ctx, input }) => register(ctx, input)),
+  },
+  password: {
+    forgot: guestProcedure
+      .meta({
+        rest: "POST /auth/password/forgot",
+        status: 202,
+        summary: "Ask for a link to choose a new password; the answer is the same for every address",
+      })
+      .input(ByEmail)
+      .output(z.void())
+      .mutation(({ ctx, input }) => askForReset(ctx, input)),
+    reset: guestProcedure
+      .meta({
+        rest: "POST /auth/password/reset",
+        status: 204,
+        summary: "Choose a new password with a mailed token; ends every session",
+      })
+      .input(ResetPassword)
+      .output(z.void())
+      .mutation(({ ctx, input }) => resetPassword(ctx, input)),
+    change: userProcedure
+      .meta({
+        rest: "POST /auth/password",
+        status: 204,
+        summary: "Change your password; ends your other sessions",
+      })
+      .input(ChangePassword)
+      .output(z.void())
+      .mutation(({ ctx, input }) => changePassword(ctx, input)),
+  },
+  email: {
+    verify: guestProcedure
+      .meta({ rest: "POST /auth/email/verify", status: 204, summary: "Prove an address with a mailed token" })
+      .input(ByToken)
+      .output(z.void())
+      .mutation(({ ctx, input }) => verifyEmail(ctx, input)),
+    resend: userProcedure
+      .meta({
+        rest: "POST /auth/email/resend",
+        status: 202,
+        summary: "Mail another token to prove your address",
+      })
+      .output(z.void())
+      .mutation(({ ctx }) => askForVerification(ctx)),
+  },
+  secondFactor: {
+    setUp: userProcedure
+      .meta({ rest: "POST /auth/second-factor", status: 201, summary: "Begin with an authenticator app" })
+      .input(ByPassword)
+      .output(NewFactor)
+      .mutation(({ ctx, input }) => setUpFactor(ctx, input)),
+    confirm: userProcedure
+      .meta({
+        rest: "POST /auth/second-factor/confirm",
+        summary: "Show a code of the app: from now on signing in needs one; answers the recovery codes, once",
+      })
+      .input(ByCode)
+      .output(ConfirmedFactor)
+      .mutation(({ ctx, input }) => confirmFactor(ctx, input)),
+    remove: userProcedure
+      .meta({
+        rest: "POST /auth/second-factor/remove",
+        status: 204,
+        summary: "Sign in without a second factor again",
+      })
+      .input(ByPassword)
+      .output(z.void())
+      .mutation(({ ctx, input }) => removeFactor(ctx, input)),
+  },
+  activity: {
+    list: userProcedure
+      .meta({ rest: "GET /auth/activity", summary: "What happened to your account, newest first" })
+      .input(Page)
+      .output(ActivityList)
+      .query(({ ctx, input }) => listOwnActivity(ctx, input)),
   },
   session: {
     create: guestProcedure

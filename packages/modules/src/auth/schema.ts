@@ -11,11 +11,16 @@ export const Handle = z
 
 export const Password = z
   .string()
-  .min(10, "must have at least 10 characters")
-  .max(512, "must have at most 512 characters")
-  .refine(
-    (text) => !isCommonPassword(text),
-    "is on the list of common passwords; choose one that nobody would guess",
+  .transform((text) => text.normalize("NFKC"))
+  .pipe(
+    z
+      .string()
+      .min(10, "must have at least 10 characters")
+      .max(512, "must have at most 512 characters")
+      .refine(
+        (text) => !isCommonPassword(text),
+        "is on the list of common passwords; choose one that nobody would guess",
+      ),
   );
 
 export const Email = z
@@ -25,8 +30,36 @@ export const Email = z
   .transform((text) => text.toLowerCase());
 
 export const Register = z.object({ handle: Handle, email: Email, password: Password });
-export const Login = z.object({ login: z.string().min(1).max(254), password: z.string().min(1).max(512) });
+const Claimed = z.string().min(1).max(512);
+export const Login = z.object({
+  login: z.string().min(1).max(254),
+  password: Claimed,
+  code: z.string().min(6).max(40).optional().describe("of the second factor, or a recovery code"),
+});
 export const Refresh = z.object({ refreshToken: z.string().min(1).max(512) });
+
+export const ByEmail = z.object({ email: Email });
+export const ByToken = z.object({ token: z.string().min(1).max(512) });
+export const ResetPassword = z.object({ token: z.string().min(1).max(512), password: Password });
+export const ChangePassword = z.object({ current: Claimed, password: Password });
+export const ByPassword = z.object({ password: Claimed });
+export const ByCode = z.object({ code: z.string().min(6).max(40) });
+export const NewFactor = z.object({
+  secret: z.string(),
+  uri: z.string().describe("for an authenticator app, as text or as a QR code"),
+});
+export const ConfirmedFactor = z.object({ recoveryCodes: z.array(z.string()) });
+
+export const Activity = z.object({
+  id: z.string(),
+  userId: z.string(),
+  kind: z.string(),
+  by: z.string(),
+  device: z.string(),
+  detail: z.record(z.string(), z.string()),
+  at: z.string(),
+});
+export const ActivityList = z.object({ items: z.array(Activity), nextCursor: z.string().nullable() });
 
 export const Account = z.object({ id: z.string(), handle: z.string(), displayName: z.string() });
 export const SignedIn = z.object({

@@ -3,10 +3,11 @@
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
-import { and, desc, eq, gt, isNull, lt } from "@signalbox/db/query";
+import { and, desc, eq, gt, isNull, lt, ne, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import type { AsUser, Ctx, InTransaction } from "../ctx.ts";
+import { type AsUser, type Ctx, type InTransaction, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
+import { note } from "./activity.ts";
 import type { BySession, Refresh, SessionList } from "./schema.ts";
 import { openRefresh, refreshMs } from "./tokens.ts";
 
@@ -14,8 +15,17 @@ const { sessions } = tables;
 
 export async function openSession(ctx: Ctx | InTransaction, userId: string): Promise<string> {
   const id = newId();
-  const expiresAt = new Date(ctx.now().getTime() + refreshMs);
-  await ctx.db.insert(sessions).values({ userId, id, expiresAt, device: ctx.userAgent.slice(0, 200) });
+  const expiresAt = new Date(ctx.now().getTime() + refreshMs).toISOString();
+  const device = ctx.userAgent.slice(0, 200);
+  // One statement for both, because every sign-in pays for it.
+  await ctx.db.execute(sql`
+    with opened as (
+      insert into sessions (user_id, id, expires_at, device)
+      values (${userId}, ${id}, ${expiresAt}::timestamptz, ${device}) returning user_id)
+    insert into audit_events (user_id, id, kind, by, device, detail)
+    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${device}::text,
+      jsonb_build_object('sessionId', ${id}::text)
+    from opened`);
   return id;
 }
 
@@ -56,11 +66,11 @@ export async function listSessions(
 export async function logout(ctx: Ctx, input: z.infer<typeof Refresh>): Promise<void> {
   const claim = openRefresh(ctx.secret, input.refreshToken);
   if (!claim) throw new AppError("unauthorized", "this is not a refresh token of this install");
-  await endSessions(ctx, claim.userId, claim.sessionId);
+  await endSessions(ctx, claim.userId, { only: claim.sessionId });
 }
 
 export async function endSession(ctx: AsUser, { id }: z.infer<typeof BySession>): Promise<void> {
-  const ended = await endSessions(ctx, ctx.actor.id, id);
+  const ended = await endSessions(ctx, ctx.actor.id, { only: id });
   if (ended === 0) throw new AppError("not_found", "you have no running session under this id");
 }
 
@@ -68,12 +78,37 @@ export async function logoutEverywhere(ctx: AsUser): Promise<void> {
   await endSessions(ctx, ctx.actor.id);
 }
 
-/** One statement, then every instance is told. */
-export async function endSessions(ctx: Ctx, userId: string, sessionId?: string): Promise<number> {
-  const rows = await ctx.sql<{ id: string }[]>`
-    update sessions set revoked_at = now()
-    where user_id = ${userId} and revoked_at is null ${sessionId ? ctx.sql`and id = ${sessionId}` : ctx.sql``}
-    returning id`;
-  await ctx.revocations.announce(rows.map(({ id }) => id));
-  return rows.length;
+type Which = { only?: string; except?: string };
+
+/** In one statement; once it is committed, every instance is told. */
+export async function revokeSessions(
+  ctx: InTransaction,
+  userId: string,
+  { only, except }: Which = {},
+  kind: "session.ended" | "session.reused" = "session.ended",
+): Promise<number> {
+  const rows = await ctx.db
+    .update(sessions)
+    .set({ revokedAt: sql`now()` })
+    .where(
+      and(
+        eq(sessions.userId, userId),
+        isNull(sessions.revokedAt),
+        only ? eq(sessions.id, only) : undefined,
+        except ? ne(sessions.id, except) : undefined,
+      ),
+    )
+    .returning({ id: sessions.id });
+  const ids = rows.map(({ id }) => id);
+  if (ids.length > 0)
+    await note(ctx, userId, kind, only ? { sessionId: only } : { sessions: String(ids.length) });
+  ctx.afterCommit(() => ctx.revocations.announce(ids));
+  return ids.length;
 }
+
+export const endSessions = (
+  ctx: Ctx,
+  userId: string,
+  which?: Which,
+  kind?: "session.ended" | "session.reused",
+) => transaction(ctx, (ctx) => revokeSessions(ctx, userId, which, kind));

@@ -6,6 +6,7 @@ import { decodeProtectedHeader, jwtVerify, SignJWT } from "jose";
 import type { Actor, Deps } from "../ctx.ts";
 import { accessSeconds, learnKeys, type SigningKeys, signingKeys } from "./keys.ts";
 
+export { accessSeconds };
 export const refreshMs = 7 * 24 * 3_600_000;
 /** However busy a session is, its owner signs in anew after this. */
 export const sessionMs = 90 * 24 * 3_600_000;
@@ -103,7 +104,7 @@ async function verify(keys: SigningKeys, token: string, issuer: string, now: Dat
     const { sub, sid, exp, role } = payload;
     if (typeof sub !== "string" || typeof sid !== "string" || typeof exp !== "number")
       throw new Error("a claim is missing");
-    const moderator = role === "moderator" ? { role } as const : {};
+    const moderator = role === "moderator" ? ({ role } as const) : {};
     const actor = { kind: "user", id: sub, sessionId: sid, ...moderator } as const;
     return { actor, expiresAtMs: exp * 1000, kid: protectedHeader.kid! };
   } catch (cause) {

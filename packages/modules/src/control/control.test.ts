@@ -59,6 +59,9 @@ async function start(
     log,
     live,
     gateway,
+    limiter: gateway.limiter,
+    mailer: { send: async () => {}, close() {} },
+    passwordCost: { memoryCost: 19_456, timeCost: 2, parallelism: 1 },
     signals,
     registry,
     // Not asked by any of these procedures.

@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { hash } from "@node-rs/argon2";
+import { connectRedis } from "@signalbox/core/redis";
+import { tables } from "@signalbox/db";
+import { desc, eq } from "@signalbox/db/query";
+import { createLimiter } from "@signalbox/gateway/limiter";
+import { testWorld, type World } from "../testing.ts";
+import { defaultPasswordCost } from "./index.ts";
+import { networkOf, pauseAfter } from "./throttle.ts";
+import { createAccessVerifier } from "./tokens.ts";
+import { codeAt, stepAt, stepOf } from "./totp.ts";
+
+let world: World;
+before(async () => {
+  world = await testWorld();
+});
+after(() => world.close());
+
+const phrase = "a phrase long enough";
+const refused = (code: string, words?: RegExp) => (error: { cause?: { code?: string; message?: string } }) =>
+  error.cause?.code === code && (!words || words.test(error.cause.message ?? ""));
+const register = (handle: string, email = `${handle}@example.test`) =>
+  world.guest().auth.account.register({ handle, email, password: phrase });
+const signIn = (login: string, password = phrase, code?: string) =>
+  world.guest().auth.session.create({ login, password, ...(code ? { code } : {}) });
+/** As the session that an answer opened. */
+async function holder({ accessToken }: { accessToken: string }) {
+  return world.as(await createAccessVerifier(world.deps)(accessToken));
+}
+async function mailsTo(to: string) {
+  await world.settle();
+  return world.deps.db
+    .select()
+    .from(tables.mailbox)
+    .where(eq(tables.mailbox.recipient, to))
+    .orderBy(desc(tables.mailbox.id));
+}
+async function tokenFor(to: string): Promise<string> {
+  const [mail] = await mailsTo(to);
+  return /sbm_[\w-]+/.exec(mail!.text)![0];
+}
+
+test("after ten failures an account is refused with the time to wait, the right password and unknown accounts too", async () => {
+  await register("amy_slow");
+  for (const login of ["amy_slow", "nobody_slow"]) {
+    for (let n = 0; n < 10; n += 1) await assert.rejects(signIn(login, "wrong"), refused("unauthorized"));
+    await assert.rejects(
+      signIn(login),
+      (error: { cause: { code: string; retryAfterMs: number } }) =>
+        error.cause.code === "rate_limited" &&
+        error.cause.retryAfterMs > 1_000 &&
+        error.cause.retryAfterMs <= 90_000,
+    );
+  }
+  await register("amy_other");
+  await signIn("amy_other");
+});
+
+test("right passwords do not count, in whatever number", async () => {
+  await register("bea_often");
+  for (let n = 0; n < 15; n += 1) await signIn("bea_often");
+});
+
+test("forty guesses at once are no more than ten one after another", async () => {
+  await register("cyd_burst");
+  const tries = await Promise.allSettled(Array.from({ length: 40 }, () => signIn("cyd_burst", "wrong")));
+  const codes = tries.map((one) => (one.status === "rejected" ? one.reason.cause.code : "in"));
+  assert.equal(codes.filter((code) => code === "unauthorized").length, 10);
+  assert.equal(codes.filter((code) => code === "rate_limited").length, 30);
+});
+
+test("with Redis away the count of failures holds in the process", async () => {
+  const away = connectRedis("redis://127.0.0.1:1", { lazyConnect: true });
+  const limiter = createLimiter({ redis: away });
+  const alone = await testWorld({ deps: { redis: away, limiter } });
+  try {
+    for (let n = 0; n < 10; n += 1)
+      await assert.rejects(
+        alone.guest().auth.session.create({ login: "nobody", password: "wrong" }),
+        refused("unauthorized"),
+      );
+    await assert.rejects(
+      alone.guest().auth.session.create({ login: "nobody", password: "wrong" }),
+      refused("rate_limited"),
+    );
+  } finally {
+    await limiter.close();
+    away.disconnect();
+    await alone.close();
+  }
+});
+
+test("an address that fails all the time waits longer and longer, and a whole /64 is one address", () => {
+  assert.deepEqual([100, 101, 102, 103, 150].map(pauseAfter), [0, 1_000, 2_000, 4_000, 300_000]);
+  assert.equal(networkOf("2001:db8:0:1::5"), networkOf("2001:0db8:0:1:ffff::9"));
+  assert.notEqual(networkOf("2001:db8:0:1::5"), networkOf("2001:db8:0:2::5"));
+  assert.equal(networkOf("::ffff:192.0.2.1"), "192.0.2.1");
+});
+
+test("an address is proven by a mailed token, once; the second to prove it is refused", async () => {
+  await register("dee_mail", "same@example.test");
+  const first = await tokenFor("same@example.test");
+  await register("eli_mail", "same@example.test");
+  const second = await tokenFor("same@example.test");
+  assert.notEqual(first, second);
+  await world.guest().auth.email.verify({ token: first });
+  await assert.rejects(world.guest().auth.email.verify({ token: first }), refused("invalid"));
+  await assert.rejects(world.guest().auth.email.verify({ token: second }), refused("conflict"));
+  assert.equal((await signIn("same@example.test")).user.handle, "dee_mail");
+  for (const token of ["sbm_", "sbm_AAAA", `${first.slice(0, -2)}xx`, "nothing"])
+    await assert.rejects(world.guest().auth.email.verify({ token }), refused("invalid"));
+});
+
+test("a token to prove an address can be asked for again, and does not reset a password", async () => {
+  const person = await holder(await register("fin_mail"));
+  await mailsTo("fin_mail@example.test");
+  await person.auth.email.resend();
+  const mails = await mailsTo("fin_mail@example.test");
+  assert.equal(mails.length, 2);
+  const token = await tokenFor("fin_mail@example.test");
+  await assert.rejects(
+    world.guest().auth.password.reset({ token, password: "another phrase" }),
+    refused("invalid"),
+  );
+  await world.guest().auth.email.verify({ token });
+});
+
+test("a forgotten password is reset by a mailed token, once, and every session ends", async () => {
+  const before = await register("gus_reset");
+  const guest = world.guest();
+  assert.equal(await guest.auth.password.forgot({ email: "gus_reset@example.test" }), undefined);
+  assert.equal(await guest.auth.password.forgot({ email: "nobody@example.test" }), undefined);
+  const token = await tokenFor("gus_reset@example.test");
+  assert.equal((await mailsTo("nobody@example.test")).length, 0);
+  await guest.auth.password.reset({ token, password: "a new phrase of gus" });
+  await assert.rejects(guest.auth.password.reset({ token, password: "a third phrase" }), refused("invalid"));
+  await assert.rejects(
+    guest.auth.session.refresh({ refreshToken: before.refreshToken }),
+    refused("unauthorized"),
+  );
+  await assert.rejects(signIn("gus_reset"), refused("unauthorized"));
+  await signIn("gus_reset", "a new phrase of gus");
+  const [notice] = await mailsTo("gus_reset@example.test");
+  assert.match(notice!.subject, /changed/);
+  const kept = await world.deps.db.select().from(tables.mailedLinks);
+  assert.ok(!JSON.stringify(kept).includes(token.slice(4, 40)));
+});
+
+test("a reset token is too old after half an hour", async () => {
+  await register("hal_late");
+  await world.guest().auth.password.forgot({ email: "hal_late@example.test" });
+  const token = await tokenFor("hal_late@example.test");
+  await world.deps.sql`update mailed_links set expires_at = now() - interval '1 second'`;
+  await assert.rejects(
+    world.guest().auth.password.reset({ token, password: "another phrase" }),
+    refused("invalid"),
+  );
+});
+
+test("mails to one address are few, and asking tells nothing about whether it is known", async () => {
+  await register("ida_flood");
+  const answers: string[] = [];
+  for (const email of ["ida_flood@example.test", "unknown_flood@example.test"])
+    for (let n = 0; n < 7; n += 1)
+      answers.push(
+        await world
+          .guest()
+          .auth.password.forgot({ email })
+          .then(
+            () => "taken",
+            (error) => error.cause.code,
+          ),
+      );
+  assert.deepEqual(answers.slice(0, 7), answers.slice(7));
+  assert.deepEqual(answers.slice(4, 7), ["taken", "rate_limited", "rate_limited"]);
+});
+
+test("changing a password needs the present one and ends the other sessions", async () => {
+  const other = await register("jay_change");
+  const mine = await signIn("jay_change");
+  const me = await holder(mine);
+  await assert.rejects(
+    me.auth.password.change({ current: "wrong", password: "the next phrase" }),
+    refused("forbidden"),
+  );
+  await assert.rejects(
+    me.auth.password.change({ current: phrase, password: "password123" }),
+    refused("invalid"),
+  );
+  await me.auth.password.change({ current: phrase, password: "the next phrase" });
+  await assert.rejects(
+    world.guest().auth.session.refresh({ refreshToken: other.refreshToken }),
+    refused("unauthorized"),
+  );
+  await world.guest().auth.session.refresh({ refreshToken: mine.refreshToken });
+  await signIn("jay_change", "the next phrase");
+  const { items } = await me.auth.activity.list({});
+  assert.ok(items.some(({ kind }) => kind === "password.changed"));
+  assert.ok(items.some(({ kind }) => kind === "session.created"));
+});
+
+test("the codes of RFC 6238", () => {
+  const secret = Buffer.from("12345678901234567890");
+  for (const [seconds, code] of [
+    [59, "94287082"],
+    [1111111109, "07081804"],
+    [1111111111, "14050471"],
+    [1234567890, "89005924"],
+    [2000000000, "69279037"],
+    [20000000000, "65353130"],
+  ] as const) {
+    const at = new Date(seconds * 1_000);
+    assert.equal(codeAt(secret, stepAt(at), 8), code);
+    assert.equal(stepOf(secret, code.slice(2), at), stepAt(at));
+    assert.equal(stepOf(secret, code.slice(2), new Date(at.getTime() + 120_000)), undefined);
+  }
+});
+
+test("a second factor: set up, confirmed, asked for, not taken twice, recovered, removed", async () => {
+  const mine = await register("kim_factor");
+  const me = await holder(mine);
+  await assert.rejects(me.auth.secondFactor.setUp({ password: "wrong" }), refused("forbidden"));
+  const { secret, uri } = await me.auth.secondFactor.setUp({ password: phrase });
+  assert.match(uri, new RegExp(`secret=${secret}&`));
+  const key = fromBase32(secret);
+  const codeIn = (steps: number) => codeAt(key, stepAt(new Date()) + steps);
+  await signIn("kim_factor");
+  await assert.rejects(me.auth.secondFactor.confirm({ code: "000000" }), refused("invalid"));
+  const { recoveryCodes } = await me.auth.secondFactor.confirm({ code: codeIn(0) });
+  assert.equal(new Set(recoveryCodes).size, 10);
+
+  await assert.rejects(signIn("kim_factor"), refused("unauthorized", /code is needed/));
+  await assert.rejects(signIn("kim_factor", "wrong"), refused("unauthorized", /login and password/));
+  await assert.rejects(signIn("kim_factor", phrase, codeIn(0)), refused("unauthorized", /used before/));
+  const next = codeIn(1);
+  await signIn("kim_factor", phrase, next);
+  await assert.rejects(signIn("kim_factor", phrase, next), refused("unauthorized"));
+
+  await signIn("kim_factor", phrase, recoveryCodes[0]);
+  await assert.rejects(signIn("kim_factor", phrase, recoveryCodes[0]), refused("unauthorized"));
+  await signIn("kim_factor", phrase, recoveryCodes[1]!.toLowerCase().replaceAll("-", ""));
+
+  await assert.rejects(me.auth.secondFactor.setUp({ password: phrase }), refused("conflict"));
+  await me.auth.secondFactor.remove({ password: phrase });
+  await signIn("kim_factor");
+  const [row] = await world.deps.sql`select count(*)::int as n from recovery_codes`;
+  assert.equal(row!.n, 0);
+});
+
+test("a reset password does not open an account that has a second factor", async () => {
+  const me = await holder(await register("lea_factor"));
+  const { secret } = await me.auth.secondFactor.setUp({ password: phrase });
+  await me.auth.secondFactor.confirm({ code: codeAt(fromBase32(secret), stepAt(new Date())) });
+  await world.guest().auth.password.forgot({ email: "lea_factor@example.test" });
+  const token = await tokenFor("lea_factor@example.test");
+  await world.guest().auth.password.reset({ token, password: "a new phrase of lea" });
+  await assert.rejects(
+    signIn("lea_factor", "a new phrase of lea"),
+    refused("unauthorized", /code is needed/),
+  );
+});
+
+test("a hash made at another cost is made anew when its owner signs in", async () => {
+  const { user } = await register("max_cost");
+  const cheap = await hash(phrase, { memoryCost: 8_192, timeCost: 1, parallelism: 1 });
+  await world.deps.sql`update credentials set password_hash = ${cheap} where user_id = ${user.id}`;
+  await signIn("max_cost");
+  const [row] = await world.deps.sql`select password_hash from credentials where user_id = ${user.id}`;
+  assert.ok(row!.password_hash.startsWith(`$argon2id$v=19$m=${defaultPasswordCost.memoryCost},t=2,p=1$`));
+  await signIn("max_cost");
+});
+
+test("a password is the same in whatever form a keyboard writes it", async () => {
+  const password = "caf\u00e9 am Fenster";
+  await world.guest().auth.account.register({ handle: "nia_form", email: "nia@example.test", password });
+  await signIn("nia_form", "cafe\u0301 am Fenster");
+});
+
+function fromBase32(text: string): Buffer {
+  const bits = [...text]
+    .map((char) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(char).toString(2).padStart(5, "0"))
+    .join("");
+  return Buffer.from(bits.match(/.{8}/g)!.map((byte) => Number.parseInt(byte, 2)));
+}

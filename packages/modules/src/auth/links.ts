@@ -1,0 +1,86 @@
+// Links in mails: the key of a row under a MAC, so that nothing which is kept opens anything. Each works once, and for a while.
+
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { deriveKey } from "@signalbox/control/keys";
+import { AppError } from "@signalbox/core/errors";
+import { tables } from "@signalbox/db";
+import { and, eq, gt, isNull, lt } from "@signalbox/db/query";
+import type { Ctx, InTransaction } from "../ctx.ts";
+import { toUuid } from "./tokens.ts";
+
+const { mailedLinks } = tables;
+export type Purpose = "verify" | "reset";
+type Key = { userId: string; id: string };
+
+export const linkMs: Record<Purpose, number> = { verify: 24 * 3_600_000, reset: 30 * 60_000 };
+const prefix = "sbm_";
+
+export function sealLink(secret: Buffer, purpose: Purpose, { userId, id }: Key): string {
+  const body = Buffer.from((userId + id).replaceAll("-", ""), "hex");
+  return prefix + Buffer.concat([body, mac(secret, purpose, body)]).toString("base64url");
+}
+
+function openLink(secret: Buffer, purpose: Purpose, token: string): Key | undefined {
+  if (!token.startsWith(prefix)) return undefined;
+  const bytes = Buffer.from(token.slice(prefix.length), "base64url");
+  if (bytes.length !== 64) return undefined;
+  const body = bytes.subarray(0, 32);
+  if (!timingSafeEqual(mac(secret, purpose, body), bytes.subarray(32))) return undefined;
+  return { userId: toUuid(body, 0), id: toUuid(body, 16) };
+}
+
+const mac = (secret: Buffer, purpose: Purpose, body: Buffer) =>
+  createHmac("sha256", deriveKey(secret, `mailed-link ${purpose}`))
+    .update(body)
+    .digest();
+
+/** The same id gives the same link: a job that runs twice sends the same one twice. */
+export async function makeLink(ctx: Ctx, purpose: Purpose, key: Key, email: string): Promise<string> {
+  const now = ctx.now();
+  await ctx.db
+    .insert(mailedLinks)
+    .values({ ...key, purpose, email, expiresAt: new Date(now.getTime() + linkMs[purpose]) })
+    .onConflictDoNothing();
+  await ctx.db
+    .delete(mailedLinks)
+    .where(
+      and(
+        eq(mailedLinks.userId, key.userId),
+        lt(mailedLinks.expiresAt, new Date(now.getTime() - 86_400_000)),
+      ),
+    );
+  return sealLink(ctx.secret, purpose, key);
+}
+
+/** Uses a link up, with every other of its purpose, or refuses; why is nobody's business. */
+export async function takeLink(ctx: InTransaction, purpose: Purpose, token: string) {
+  const key = openLink(ctx.secret, purpose, token);
+  const [row] = key
+    ? await ctx.db
+        .update(mailedLinks)
+        .set({ usedAt: ctx.now() })
+        .where(
+          and(
+            eq(mailedLinks.userId, key.userId),
+            eq(mailedLinks.id, key.id),
+            eq(mailedLinks.purpose, purpose),
+            isNull(mailedLinks.usedAt),
+            gt(mailedLinks.expiresAt, ctx.now()),
+          ),
+        )
+        .returning()
+    : [];
+  if (!row) throw badLink();
+  await ctx.db
+    .update(mailedLinks)
+    .set({ usedAt: ctx.now() })
+    .where(
+      and(eq(mailedLinks.userId, row.userId), eq(mailedLinks.purpose, purpose), isNull(mailedLinks.usedAt)),
+    );
+  return row;
+}
+
+function badLink(): AppError {
+  const message = "is not valid, was used before, or is too old; ask for a new one";
+  return new AppError("invalid", `token: ${message}`, { errors: [{ field: "token", message }] });
+}

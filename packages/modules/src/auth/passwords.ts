@@ -1,0 +1,62 @@
+// Hashing: what it costs, how many at once, and when a kept hash is made anew.
+
+import { availableParallelism } from "node:os";
+import { hash, verify } from "@node-rs/argon2";
+import { AppError } from "@signalbox/core/errors";
+
+/** argon2id as OWASP advises, unless the configuration says otherwise. */
+export type PasswordCost = { memoryCost: number; timeCost: number; parallelism: number };
+export const defaultPasswordCost: PasswordCost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+// The library hashes on Node's thread pool. More at once than there are cores makes none of them faster, and all else slower.
+const atOnce = Math.max(1, availableParallelism());
+const maxWaiting = 512;
+let running = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (running >= atOnce) {
+    if (waiting.length >= maxWaiting)
+      throw new AppError("overloaded", "too many people sign in at this moment; try again shortly", {
+        retryAfterMs: 2_000,
+      });
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  } else running += 1;
+  try {
+    return await work();
+  } finally {
+    // The place is handed on, so that nobody slips in between.
+    const next = waiting.shift();
+    if (next) next();
+    else running -= 1;
+  }
+}
+
+/** Keyboards write the same letter in several ways; one of them is hashed. */
+const normal = (password: string) => password.normalize("NFKC");
+
+export const hashPassword = (cost: PasswordCost, password: string): Promise<string> =>
+  inTurn(() => hash(normal(password), cost));
+
+const decoys = new WeakMap<PasswordCost, Promise<string>>();
+
+/** Without a hash to compare with, it takes the same time and says no. */
+export async function verifyPassword(
+  cost: PasswordCost,
+  kept: string | undefined,
+  password: string,
+): Promise<boolean> {
+  let decoy = decoys.get(cost);
+  if (!decoy) {
+    decoy = hashPassword(cost, "the password of nobody");
+    decoys.set(cost, decoy);
+  }
+  const against = kept ?? (await decoy);
+  const right = await inTurn(() => verify(against, normal(password)));
+  return right && kept !== undefined;
+}
+
+/** Whether a hash was made at another cost than the one in force. */
+export function isOutdated({ memoryCost, timeCost, parallelism }: PasswordCost, kept: string): boolean {
+  return !kept.startsWith(`$argon2id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$`);
+}

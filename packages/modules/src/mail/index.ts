@@ -1,0 +1,2 @@
+export { keepMail, listMailbox } from "./mailbox.ts";
+export { MailboxList } from "./schema.ts";

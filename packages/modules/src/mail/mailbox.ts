@@ -1,0 +1,41 @@
+// Where mails go on an install without a mail server: a short list that operators read.
+
+import { newId } from "@signalbox/core/ids";
+import type { Mail } from "@signalbox/core/mail";
+import { tables } from "@signalbox/db";
+import { desc, lt } from "@signalbox/db/query";
+import type { AsOperator, Deps } from "../ctx.ts";
+import { openCursor, toPage } from "../page.ts";
+
+const { mailbox } = tables;
+const kept = 500;
+
+export async function keepMail({ db, sql }: Pick<Deps, "db" | "sql">, { to, subject, text }: Mail) {
+  await db.insert(mailbox).values({ id: newId(), recipient: to, subject, text });
+  await sql`delete from mailbox where id < (select id from mailbox order by id desc offset ${kept} limit 1)`;
+}
+
+export async function listMailbox(
+  ctx: AsOperator,
+  { limit = kept, cursor }: { limit?: number; cursor?: string },
+) {
+  const [before] = openCursor(cursor) ?? [];
+  const rows = await ctx.db
+    .select()
+    .from(mailbox)
+    .where(before ? lt(mailbox.id, before) : undefined)
+    .orderBy(desc(mailbox.id))
+    .limit(limit + 1);
+  return toPage(
+    rows,
+    limit,
+    ({ id }) => id,
+    ({ id, recipient, subject, text, createdAt }) => ({
+      id,
+      to: recipient,
+      subject,
+      text,
+      sentAt: createdAt.toISOString(),
+    }),
+  );
+}
