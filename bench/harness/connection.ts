@@ -3,7 +3,7 @@
 import { connect } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
-export type HttpAnswer = { status: number; body: string };
+type HttpAnswer = { status: number; body: string };
 
 export type Connection = { ask(request: string): Promise<HttpAnswer>; close(): void };
 

@@ -418,7 +418,7 @@ describe("with Redis away", () => {
   before(async () => {
     own = await startOwnRedis();
   });
-  after(() => own.kill());
+  after(() => own.end());
 
   test("of a storm of misses each key reaches the source once, and a few at a time", async () => {
     const source = fakeSource();

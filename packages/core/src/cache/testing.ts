@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,6 +85,8 @@ export type OwnRedis = {
   resume(): void;
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** Kills it and takes its data away. */
+  end(): Promise<void>;
 };
 
 /** A server that a test may take away. It keeps its data on disk, as a real one would. */
@@ -102,16 +104,21 @@ export async function startOwnRedis(): Promise<OwnRedis> {
     await probe.ping();
     probe.disconnect();
   };
+  const kill = async () => {
+    server.kill("SIGCONT");
+    server.kill("SIGKILL");
+    await once(server, "exit");
+  };
   await start();
   return {
     url: `redis://127.0.0.1:${port}`,
     start,
     pause: () => void server.kill("SIGSTOP"),
     resume: () => void server.kill("SIGCONT"),
-    async kill() {
-      server.kill("SIGCONT");
-      server.kill("SIGKILL");
-      await once(server, "exit");
+    kill,
+    async end() {
+      await kill();
+      await rm(dir, { recursive: true, force: true });
     },
   };
 }
