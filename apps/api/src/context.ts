@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyOperatorSession } from "@signalbox/control/operator-session";
 import { AppError } from "@signalbox/core/errors";
 import { acceptRequestId, childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
-import { createAccessVerifier } from "@signalbox/modules/auth";
+import { createAccessVerifier, createApplicationReader } from "@signalbox/modules/auth";
 import type { Actor, Ctx, Deps } from "@signalbox/modules/ctx";
 import type { FastifyRequest } from "fastify";
 
@@ -14,9 +14,13 @@ const bearerForm = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
 /** For the gateway's port: end users by access token. */
 export function createPublicCtx(deps: Deps): (request: FastifyRequest) => Promise<Ctx> {
   const verifyAccess = createAccessVerifier(deps);
+  const readApplication = createApplicationReader(deps);
   return async (request) => {
     const token = bearer(request);
-    return toCtx(deps, request, token === undefined ? guest : await verifyAccess(token));
+    const ctx = toCtx(deps, request, token === undefined ? guest : await verifyAccess(token));
+    const key = request.headers["x-api-key"];
+    if (key === undefined) return ctx;
+    return { ...ctx, application: await readApplication(String(key), request.headers.origin) };
   };
 }
 

@@ -15,6 +15,7 @@ import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
 import type { Limiter } from "@signalbox/gateway/limiter";
 import type { Stage } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
+import type { Application } from "./auth/applications.ts";
 import type { PasswordCost } from "./auth/passwords.ts";
 import type { Revocations } from "./auth/revocations.ts";
 import { type Claim, markEffect } from "./idempotency.ts";
@@ -67,6 +68,8 @@ export type Ctx = Deps & {
   address: string;
   /** The caller's own words on what it runs on. */
   userAgent: string;
+  /** The program that calls for its user, where it showed its key. */
+  application?: Pick<Application, "id" | "scopes">;
   /** In a job: what it runs for, and as whom; isFirstTime() in @signalbox/db/consumed takes it as its mark. */
   event?: { id: string; group: string; at: string };
   /** If-Match as sent, where it was. */

@@ -2,6 +2,7 @@
 
 import * as auth from "./auth/index.ts";
 import * as feed from "./feed/index.ts";
+import * as moderation from "./moderation/index.ts";
 import * as personal from "./personal/index.ts";
 import { createRouter } from "./trpc.ts";
 import * as users from "./users/index.ts";
@@ -11,6 +12,7 @@ export const appRouter = createRouter({
   users: users.router,
   feed: feed.router,
   personal: personal.router,
+  moderation: moderation.router,
 });
 export type AppRouter = typeof appRouter;
 

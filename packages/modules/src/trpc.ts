@@ -7,6 +7,7 @@ import type { Call } from "@signalbox/gateway/pipeline";
 import { initTRPC, TRPCError } from "@trpc/server";
 import { TRPC_ERROR_CODES_BY_KEY } from "@trpc/server/rpc";
 import { ZodError } from "zod";
+import { isAllowed } from "./auth/applications.ts";
 import type { AsOperator, AsUser, Ctx } from "./ctx.ts";
 import { once } from "./idempotency.ts";
 
@@ -105,6 +106,12 @@ export function admit(ctx: Ctx, meta: Meta | undefined): void {
     throw new AppError("forbidden", `this needs the role ${least}`);
 }
 
+/** An application calls what its scopes name, whoever it calls for. */
+function admitApplication({ application }: Ctx, name: string): void {
+  if (application && !isAllowed(application, name))
+    throw new AppError("forbidden", `this application may not call ${name}`);
+}
+
 export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
   const { actor } = ctx;
   const id = actor.kind === "user" || actor.kind === "operator" ? actor.id : ctx.address;
@@ -132,6 +139,7 @@ export function enter<T>(
   run: (ctx: Ctx) => T | Promise<T>,
 ): Promise<T> {
   admit(ctx, meta);
+  admitApplication(ctx, name);
   const call = toCall(ctx, name, meta);
   const inside = async () => {
     try {

@@ -1,8 +1,26 @@
+export {
+  type AccountState,
+  changeRole,
+  listAccountStates,
+  readAccountState,
+  restoreAccount,
+  suspendAccount,
+  userIdByEmail,
+} from "./accounts.ts";
+export { byOf, listActivity } from "./activity.ts";
+export {
+  createApplication,
+  createApplicationReader,
+  isAllowed,
+  listApplications,
+  revokeApplication,
+} from "./applications.ts";
 export { userCreated } from "./events.ts";
 export { jobs } from "./jobs.ts";
-export { signingKeys } from "./keys.ts";
+export { listKeys, rotateKeys, signingKeys } from "./keys.ts";
 export { confirmPassword } from "./password.ts";
 export { defaultPasswordCost } from "./passwords.ts";
 export { createRevocations, type Revocations } from "./revocations.ts";
 export { router } from "./router.ts";
+export { endSessions } from "./sessions.ts";
 export { createAccessVerifier } from "./tokens.ts";

@@ -1,0 +1,269 @@
+// What operators do about accounts, reports, applications and signing keys. Each act is in the log.
+
+import { AppError } from "@signalbox/core/errors";
+import type { TRPCRouterRecord } from "@trpc/server";
+import { z } from "zod";
+import {
+  type AccountState,
+  changeRole,
+  createApplication,
+  endSessions,
+  listAccountStates,
+  listActivity,
+  listApplications,
+  listKeys,
+  readAccountState,
+  restoreAccount,
+  revokeApplication,
+  rotateKeys,
+  suspendAccount,
+  userIdByEmail,
+} from "../auth/index.ts";
+import { ActivityList } from "../auth/schema.ts";
+import { planeOf } from "../control/plane.ts";
+import { OperatorPage } from "../control/schema.ts";
+import { whyOf } from "../control/why.ts";
+import type { AsOperator } from "../ctx.ts";
+import { listMailbox, MailboxList } from "../mail/index.ts";
+import { operatorProcedure } from "../trpc.ts";
+import { findAccount, readPeople } from "../users/index.ts";
+import { listReports, resolveReport } from "./reports.ts";
+import {
+  ActivityQuery,
+  ApplicationList,
+  ByUser,
+  CreateApplication,
+  ForUser,
+  KeyList,
+  KeysRotated,
+  NewApplication,
+  OperatorReportQuery,
+  Report,
+  ReportList,
+  Resolve,
+  RevokeApplication,
+  RotateKeys,
+  SetRole,
+  UserItem,
+  UserList,
+  UserQuery,
+} from "./schema.ts";
+
+async function record(
+  ctx: AsOperator,
+  kind: string,
+  key: string,
+  reason: string,
+  { before = null, after = null }: { before?: unknown; after?: unknown } = {},
+): Promise<void> {
+  await planeOf(ctx).controlLog.append({
+    ...whyOf(ctx, { reason }),
+    kind,
+    key,
+    decide: () => ({ before, after }),
+  });
+}
+
+const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+async function findId(ctx: AsOperator, user: string): Promise<string | undefined> {
+  if (idForm.test(user)) return user.toLowerCase();
+  const text = user.replace(/^@/, "").toLowerCase();
+  return text.includes("@") ? userIdByEmail(ctx, text) : (await findAccount(ctx, { handle: text }))?.id;
+}
+
+async function idOf(ctx: AsOperator, user: string): Promise<string> {
+  const id = await findId(ctx, user);
+  if (id === undefined) throw new AppError("not_found", `there is no user ${user}`);
+  await readAccountState(ctx, id);
+  return id;
+}
+
+async function named(ctx: AsOperator, states: AccountState[]): Promise<z.infer<typeof UserItem>[]> {
+  const people = await readPeople(
+    ctx,
+    states.map(({ id }) => id),
+  );
+  return states.map((state) => ({
+    ...state,
+    handle: people.get(state.id)?.handle ?? null,
+    displayName: people.get(state.id)?.displayName ?? null,
+  }));
+}
+
+async function listUsers(ctx: AsOperator, { q, limit = 1_000, cursor }: z.infer<typeof UserQuery>) {
+  if (q !== undefined && q !== "") {
+    const id = await findId(ctx, q);
+    const states = id === undefined ? [] : [await readAccountState(ctx, id).catch(() => undefined)];
+    return {
+      items: await named(
+        ctx,
+        states.filter((state) => state !== undefined),
+      ),
+      nextCursor: null,
+    };
+  }
+  const page = await listAccountStates(ctx, { limit, cursor });
+  return { ...page, items: await named(ctx, page.items) };
+}
+
+/** Does it, keeps it in the log with what was before, and answers how the account stands now. */
+async function act(
+  ctx: AsOperator,
+  kind: string,
+  { user, reason }: { user: string; reason: string },
+  work: (id: string) => Promise<unknown>,
+) {
+  const id = await idOf(ctx, user);
+  const { role, suspendedAt } = await readAccountState(ctx, id);
+  await work(id);
+  const state = await readAccountState(ctx, id);
+  await record(ctx, kind, id, reason, {
+    before: { role, suspendedAt },
+    after: { role: state.role, suspendedAt: state.suspendedAt },
+  });
+  return (await named(ctx, [state]))[0]!;
+}
+
+export const operatorAccounts = {
+  users: {
+    list: operatorProcedure
+      .meta({ rest: "GET /users", summary: "Accounts, newest first, or the one that `q` names" })
+      .input(UserQuery)
+      .output(UserList)
+      .query(({ ctx, input }) => listUsers(ctx, input)),
+    read: operatorProcedure
+      .meta({ rest: "GET /users/{user}", summary: "One account" })
+      .input(ByUser)
+      .output(UserItem)
+      .query(async ({ ctx, input }) => {
+        const state = await readAccountState(ctx, await idOf(ctx, input.user));
+        return (await named(ctx, [state]))[0]!;
+      }),
+    suspend: operatorProcedure
+      .meta({
+        rest: "POST /users/{user}/suspend",
+        role: "operator",
+        summary: "Suspend an account, and end its sessions",
+      })
+      .input(ForUser)
+      .output(UserItem)
+      .mutation(({ ctx, input }) =>
+        act(ctx, "user.suspended", input, (id) => suspendAccount(ctx, id, input.reason)),
+      ),
+    restore: operatorProcedure
+      .meta({ rest: "POST /users/{user}/restore", role: "operator", summary: "Lift a suspension" })
+      .input(ForUser)
+      .output(UserItem)
+      .mutation(({ ctx, input }) => act(ctx, "user.restored", input, (id) => restoreAccount(ctx, id))),
+    role: operatorProcedure
+      .meta({
+        rest: "PUT /users/{user}/role",
+        role: "admin",
+        summary: "Make someone a moderator, or a user again",
+      })
+      .input(SetRole)
+      .output(UserItem)
+      .mutation(({ ctx, input }) =>
+        act(ctx, "user.role_changed", input, (id) => changeRole(ctx, id, input.role)),
+      ),
+    endSessions: operatorProcedure
+      .meta({ rest: "POST /users/{user}/logout", role: "operator", summary: "End every session of a user" })
+      .input(ForUser)
+      .output(UserItem)
+      .mutation(({ ctx, input }) => act(ctx, "user.sessions_ended", input, (id) => endSessions(ctx, id))),
+  },
+  activity: {
+    list: operatorProcedure
+      .meta({ rest: "GET /activity", summary: "What happened to accounts, newest first" })
+      .input(ActivityQuery)
+      .output(ActivityList)
+      .query(async ({ ctx, input: { user, ...page } }) =>
+        listActivity(ctx, { ...page, ...(user === undefined ? {} : { userId: await idOf(ctx, user) }) }),
+      ),
+  },
+  reports: {
+    list: operatorProcedure
+      .meta({ rest: "GET /reports", summary: "What users reported, oldest first" })
+      .input(OperatorReportQuery)
+      .output(ReportList)
+      .query(({ ctx, input }) => listReports(ctx, input)),
+    resolve: operatorProcedure
+      .meta({ rest: "POST /reports/{id}/resolve", role: "operator", summary: "Decide about a report" })
+      .input(Resolve)
+      .output(Report)
+      .mutation(async ({ ctx, input }) => {
+        const report = await resolveReport(ctx, input);
+        await record(ctx, "report.resolved", input.id, input.reason, {
+          after: { resolution: input.resolution },
+        });
+        return report;
+      }),
+  },
+  applications: {
+    list: operatorProcedure
+      .meta({ rest: "GET /applications", summary: "Programs that call for their users" })
+      .input(OperatorPage)
+      .output(ApplicationList)
+      .query(({ ctx }) => listApplications(ctx)),
+    create: operatorProcedure
+      .meta({
+        rest: "POST /applications",
+        status: 201,
+        role: "admin",
+        summary: "Make a key; it is shown this once",
+      })
+      .input(CreateApplication)
+      .output(NewApplication)
+      .mutation(async ({ ctx, input: { reason, ...input } }) => {
+        const made = await createApplication(ctx, input);
+        await record(ctx, "application.created", made.id, reason, { after: input });
+        return made;
+      }),
+    revoke: operatorProcedure
+      .meta({
+        rest: "POST /applications/{id}/revoke",
+        status: 204,
+        role: "admin",
+        summary: "Refuse a key from now on",
+      })
+      .input(RevokeApplication)
+      .output(z.void())
+      .mutation(async ({ ctx, input }) => {
+        await revokeApplication(ctx, input.id);
+        await record(ctx, "application.revoked", input.id, input.reason);
+      }),
+  },
+  keys: {
+    list: operatorProcedure
+      .meta({ rest: "GET /keys", summary: "The keys that sign access tokens" })
+      .input(OperatorPage)
+      .output(KeyList)
+      .query(async ({ ctx }) => ({ items: await listKeys(ctx), nextCursor: null })),
+    rotate: operatorProcedure
+      .meta({
+        rest: "POST /keys/rotate",
+        role: "admin",
+        summary: "Publish the next signing key; nobody is signed out",
+      })
+      .input(RotateKeys)
+      .output(KeysRotated)
+      .mutation(async ({ ctx, input }) => {
+        const { kid, signsFrom, before } = await rotateKeys(ctx, input);
+        const after = { kid, signsFrom: signsFrom.toISOString(), immediately: input.immediately };
+        await record(ctx, "auth.keys.rotated", kid, input.reason, { before: { kid: before }, after });
+        return { kid, signsFrom: after.signsFrom };
+      }),
+  },
+  mailbox: {
+    list: operatorProcedure
+      .meta({
+        rest: "GET /mailbox",
+        role: "operator",
+        summary: "Mails of an install without a mail server, newest first",
+      })
+      .input(OperatorPage)
+      .output(MailboxList)
+      .query(({ ctx, input }) => listMailbox(ctx, input)),
+  },
+} satisfies TRPCRouterRecord;

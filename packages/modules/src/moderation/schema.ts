@@ -1,0 +1,106 @@
+// What moderation takes and gives.
+
+import { z } from "zod";
+import { Handle } from "../auth/schema.ts";
+import { Page, pageOf } from "../page.ts";
+
+const reason = z.string().trim().min(1).max(500);
+
+export const CreateReport = z.object({
+  subject: z.object({ kind: z.enum(["user", "post"]), id: z.uuid() }),
+  reason,
+});
+export const Report = z.object({
+  id: z.string(),
+  reporterId: z.string(),
+  subject: z.object({ kind: z.enum(["user", "post"]), id: z.string() }),
+  reason: z.string(),
+  createdAt: z.string(),
+  resolvedAt: z.string().nullable(),
+  resolution: z.enum(["upheld", "dismissed"]).nullable(),
+  resolvedFor: z.string().nullable(),
+  resolvedBy: z.string().nullable(),
+});
+export const ReportMade = z.object({ id: z.string() });
+const state = z.enum(["open", "resolved", "all"]).default("open");
+export const ReportQuery = Page.extend({ state });
+export const OperatorReportQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  cursor: z.string().max(200).optional(),
+  state,
+});
+export const ReportList = pageOf(Report);
+export const Resolve = z.object({ id: z.uuid(), resolution: z.enum(["upheld", "dismissed"]), reason });
+export const SuspendByHandle = z.object({ handle: Handle, reason });
+export const RestoreByHandle = z.object({ handle: Handle, reason });
+
+const user = z.string().min(1).max(254).describe("an id, a handle or an e-mail address");
+export const ForUser = z.object({ user, reason });
+export const ByUser = z.object({ user });
+export const SetRole = z.object({ user, role: z.enum(["user", "moderator"]), reason });
+export const UserQuery = z.object({
+  q: z.string().max(254).optional().describe("an id, a handle or an e-mail address"),
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  cursor: z.string().max(200).optional(),
+});
+export const UserItem = z.object({
+  id: z.string(),
+  handle: z.string().nullable(),
+  displayName: z.string().nullable(),
+  role: z.enum(["user", "moderator"]),
+  suspendedAt: z.string().nullable(),
+  suspendedFor: z.string().nullable(),
+});
+export const UserList = pageOf(UserItem);
+export const ActivityQuery = z.object({
+  user: user.optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  cursor: z.string().max(200).optional(),
+});
+export const KeyItem = z.object({
+  kid: z.string(),
+  state: z.enum(["next", "signing", "verifying", "retired"]),
+  signsFrom: z.string(),
+  createdAt: z.string(),
+});
+export const KeyList = pageOf(KeyItem);
+export const RotateKeys = z.object({
+  reason,
+  immediately: z
+    .boolean()
+    .default(false)
+    .describe("a key was stolen: tokens of the old ones are refused at once, and everyone refreshes"),
+});
+export const KeysRotated = z.object({ kid: z.string(), signsFrom: z.string() });
+
+const scope = z
+  .string()
+  .regex(/^(\*|[a-zA-Z]\w*(\.\w+){0,2})$/, "must be a procedure's name, a prefix of it, or *");
+const origin = z
+  .string()
+  .refine(
+    (text) => text === "*" || (URL.canParse(text) && new URL(text).origin === text),
+    "must look like https://app.example.com, or *",
+  );
+export const CreateApplication = z.object({
+  name: z.string().trim().min(1).max(100),
+  origins: z.array(origin).max(50).default([]),
+  scopes: z.array(scope).min(1).max(100),
+  rate: z.number().int().min(1).max(100_000).optional().describe("calls a second"),
+  burst: z.number().int().min(1).max(1_000_000).optional(),
+  reason,
+});
+export const Application = z.object({
+  id: z.string(),
+  name: z.string(),
+  origins: z.array(z.string()),
+  scopes: z.array(z.string()),
+  rate: z.number().nullable(),
+  burst: z.number().nullable(),
+  createdBy: z.string(),
+  createdAt: z.string(),
+  revokedAt: z.string().nullable(),
+});
+export const NewApplication = Application.extend({ key: z.string().describe("shown this once") });
+export const ApplicationList = pageOf(Application);
+export const RevokeApplication = z.object({ id: z.uuid(), reason });
