@@ -105,6 +105,31 @@ test("a feed is whole although its list was filled out of order and trimmed many
   assert.deepEqual(seen, ids.reverse());
 });
 
+test("muting and blocking hide at the very next read, and a page is full all the same", async () => {
+  const [rae, sam, tom] = [
+    await world.user("rae_quiet"),
+    await world.user("sam_quiet"),
+    await world.user("tom_quiet"),
+  ];
+  for (const handle of ["rae_quiet", "sam_quiet"]) await tom.users.follow.create({ handle });
+  await world.settle();
+  await tom.feed.home.read({});
+  const kept: string[] = [];
+  for (let n = 0; n < 12; n += 1) {
+    kept.unshift((await rae.feed.post.create({ text: `rae ${n}` })).text);
+    await sam.feed.post.create({ text: `sam ${n}` });
+  }
+  const last = (await sam.feed.post.list({ handle: "sam_quiet", limit: 1 })).items[0]!;
+  await world.settle();
+  await tom.users.mute.create({ handle: "sam_quiet" });
+  assert.deepEqual(texts(await tom.feed.home.read({ limit: 10 })), kept.slice(0, 10));
+  await tom.users.mute.delete({ handle: "sam_quiet" });
+  assert.equal((await tom.feed.home.read({ limit: 1 })).items[0]!.text, "sam 11");
+  await sam.users.block.create({ handle: "tom_quiet" });
+  assert.deepEqual(texts(await tom.feed.home.read({ limit: 100 })), kept);
+  await assert.rejects(tom.feed.post.read({ id: last.id }), refused("not_found"));
+});
+
 test("a deleted post is gone from every read", async () => {
   const [joe, kim] = [await world.user("joe_del"), await world.user("kim_del")];
   await kim.users.follow.create({ handle: "joe_del" });

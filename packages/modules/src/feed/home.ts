@@ -3,30 +3,18 @@
 import { isDatabaseAway } from "@signalbox/db";
 import type { AsUser } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
-import { followedAmong } from "../users/index.ts";
+import { blockedAmong, followedAmong, mutedAmong } from "../users/index.ts";
 import { type Post, postsBefore, postsByIds, presentPosts } from "./posts.ts";
 import type { FeedPage } from "./schema.ts";
 import { feedAuthors, readTimeline, type Skeleton } from "./timeline.ts";
 
 export async function readHome(ctx: AsUser, { limit, cursor }: Page): Promise<FeedPage> {
-  const before = openCursor(cursor)?.[0];
-  const skeleton = await skeletonOf(ctx);
   const wanted = limit + 1;
   const kept: Post[] = [];
-  let reached = before;
-
-  const ids = skeleton.ids.filter((id) => before === undefined || id < before);
-  for (let from = 0; from < ids.length && kept.length < wanted; from += wanted) {
-    const part = ids.slice(from, from + wanted);
-    kept.push(...(await visible(ctx, await postsByIds(ctx, part))));
-    reached = part.at(-1);
+  for await (const rows of candidates(ctx, openCursor(cursor)?.[0], wanted)) {
+    kept.push(...(await visible(ctx, rows)));
+    if (kept.length >= wanted) break;
   }
-  // Below the floor of the list the truth itself goes on, without a seam.
-  if (kept.length < wanted && skeleton.more) {
-    const authors = await feedAuthors(ctx, ctx.actor.id);
-    kept.push(...(await postsBefore(ctx, authors, reached, wanted - kept.length)));
-  }
-
   const { items, nextCursor } = toPage(
     kept.slice(0, wanted),
     limit,
@@ -34,6 +22,26 @@ export async function readHome(ctx: AsUser, { limit, cursor }: Page): Promise<Fe
     (post) => post,
   );
   return { items: await presentPosts(ctx, items), nextCursor };
+}
+
+/** Posts of the feed from a place on, a page at a time: from the list, and below its floor from the truth itself, without a seam. */
+async function* candidates(ctx: AsUser, before: string | undefined, size: number): AsyncGenerator<Post[]> {
+  const skeleton = await skeletonOf(ctx);
+  let reached = before;
+  const ids = skeleton.ids.filter((id) => before === undefined || id < before);
+  for (let from = 0; from < ids.length; from += size) {
+    const part = ids.slice(from, from + size);
+    yield postsByIds(ctx, part);
+    reached = part.at(-1);
+  }
+  if (!skeleton.more) return;
+  const authors = await feedAuthors(ctx, ctx.actor.id);
+  for (;;) {
+    const rows = await postsBefore(ctx, authors, reached, size);
+    yield rows;
+    if (rows.length < size) return;
+    reached = rows.at(-1)!.id;
+  }
 }
 
 /** Without Redis the feed is read from Postgres page by page: slower, never wrong. */
@@ -50,9 +58,15 @@ async function skeletonOf(ctx: AsUser): Promise<Skeleton> {
   }
 }
 
-/** A list may still hold what was there before an unfollow; the rule hides it from the very next read. */
+/** A list may still hold what was there before an unfollow, a block or a mute; the rules hide it from the very next read. */
 async function visible(ctx: AsUser, rows: Post[]): Promise<Post[]> {
-  const others = [...new Set(rows.map((row) => row.userId))].filter((id) => id !== ctx.actor.id);
-  const followed = await followedAmong(ctx, ctx.actor.id, others);
-  return rows.filter((row) => row.userId === ctx.actor.id || followed.has(row.userId));
+  const me = ctx.actor.id;
+  const others = [...new Set(rows.map((row) => row.userId))].filter((id) => id !== me);
+  const [followed, blocked, muted] = await Promise.all([
+    followedAmong(ctx, me, others),
+    blockedAmong(ctx, me, others),
+    mutedAmong(ctx, me, others),
+  ]);
+  const shown = (id: string) => id === me || (followed.has(id) && !blocked.has(id) && !muted.has(id));
+  return rows.filter((row) => shown(row.userId));
 }

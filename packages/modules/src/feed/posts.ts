@@ -7,7 +7,7 @@ import { and, desc, eq, inArray, lt } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, emit, one, transaction } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
-import { knownUser, readPeople } from "../users/index.ts";
+import { blockedAmong, knownUser, readPeople } from "../users/index.ts";
 import { postCreated, postDeleted } from "./events.ts";
 import type { ById, CreatePost, FeedItem, FeedPage, PostsOf } from "./schema.ts";
 import { pushToTimelines } from "./timeline.ts";
@@ -32,7 +32,11 @@ export async function createPost(ctx: AsUser, input: z.infer<typeof CreatePost>)
 }
 
 export async function readPost(ctx: Ctx, { id }: z.infer<typeof ById>): Promise<FeedItem> {
-  return one(await presentPosts(ctx, [await knownPost(ctx, id)]));
+  const post = await knownPost(ctx, id);
+  // To whom its author is hidden, it does not exist.
+  if (ctx.actor.kind === "user" && (await blockedAmong(ctx, ctx.actor.id, [post.userId])).size > 0)
+    throw noPost();
+  return one(await presentPosts(ctx, [post]), noPost);
 }
 
 export async function deletePost(ctx: AsUser, { id }: z.infer<typeof ById>): Promise<void> {
@@ -62,9 +66,11 @@ export async function listPostsOf(
   return { items: await presentPosts(ctx, items), nextCursor };
 }
 
+const noPost = () => new AppError("not_found", "there is no post under this id");
+
 async function knownPost(ctx: Ctx, id: string): Promise<Post> {
   const [post] = await ctx.db.select().from(posts).where(eq(posts.id, id)).limit(1);
-  if (!post) throw new AppError("not_found", "there is no post under this id");
+  if (!post) throw noPost();
   return post;
 }
 
