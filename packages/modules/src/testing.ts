@@ -11,14 +11,14 @@ import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
 import { createSignals } from "@signalbox/core/signals";
 import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
-import { connectDatabase, tables } from "@signalbox/db";
-import { asc, gt } from "@signalbox/db/query";
+import { connectDatabase } from "@signalbox/db";
 import { createTestDatabase } from "@signalbox/db/testing";
 import { createLimiter } from "@signalbox/gateway/limiter";
 import { createRevocations, defaultPasswordCost } from "./auth/index.ts";
 import type { Actor, Ctx, Deps } from "./ctx.ts";
 import { appRouter, jobs } from "./index.ts";
 import { keepMail } from "./mail/index.ts";
+import { drainOutbox } from "./run-jobs.ts";
 
 type Caller = ReturnType<typeof appRouter.createCaller>;
 
@@ -84,28 +84,6 @@ export async function testWorld(
 
   const as = (actor: Actor): Caller => appRouter.createCaller(ctxOf(deps, actor));
   const people = new Map<string, Promise<Caller>>();
-  let delivered = 0n;
-
-  async function settle() {
-    for (;;) {
-      const { outbox } = tables;
-      const rows = await db
-        .select()
-        .from(outbox)
-        .where(gt(outbox.position, delivered))
-        .orderBy(asc(outbox.position));
-      if (rows.length === 0) return;
-      for (const row of rows) {
-        for (const job of jobs.filter(({ event }) => event.name === row.topic)) {
-          await job.run(
-            ctxOf(deps, { kind: "job", name: job.name }),
-            job.event.schema.parse(row.payload) as never,
-          );
-        }
-        delivered = row.position;
-      }
-    }
-  }
 
   return {
     deps,
@@ -122,7 +100,7 @@ export async function testWorld(
       }
       return person;
     },
-    settle,
+    settle: () => drainOutbox(deps, jobs),
     async close() {
       await limiter.close();
       await cache.close();
