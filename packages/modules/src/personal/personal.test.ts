@@ -60,7 +60,11 @@ async function useEverything(ann: Person, bob: Person) {
     key: bob.id,
     payload: { targetId: ann.id },
   });
-  await redis.xadd("bus:{p1}:epoch", "*", "e", event);
+  // As the bus keeps them: handled by one group, which goes on to the next.
+  await redis.rpush("bus:{epochs}", "e1");
+  const entry = await redis.xadd("bus:{p1}:e1", "*", "e", event);
+  const cursor = { epoch: "e1", head: entry, pending: [], safeAt: 0 };
+  await redis.hset("bus:{p1}:cursors", "feed", JSON.stringify(cursor));
 }
 
 const search = ({ id, handle, email }: Person) => findTraces(world.deps, { id, handle, email });

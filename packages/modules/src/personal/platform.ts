@@ -1,6 +1,7 @@
 // What the platform itself holds of a person, whatever the modules do: events on their way, keys of calls, sealed parts.
 
 import { busKeys, defaultPartitions } from "@signalbox/core/bus/keys";
+import { compareIds } from "@signalbox/core/bus/stream-id";
 import { tables } from "@signalbox/db";
 import { eq } from "@signalbox/db/query";
 import type { Ctx } from "../ctx.ts";
@@ -81,31 +82,26 @@ async function eraseEvents({ sql }: Ctx, userId: string): Promise<number> {
 /** Only what every group has handled; the rest is found by the search at the end, and then this runs again. */
 async function eraseFromStreams({ redis }: Ctx, userId: string): Promise<number> {
   const keys = busKeys();
-  const prefix = redis.options.keyPrefix ?? "";
+  const epochs = await redis.lrange(keys.epochs, 0, -1);
   let gone = 0;
   for (let partition = 0; partition < defaultPartitions; partition++) {
-    const handled = Object.values(await redis.hgetall(keys.cursors(partition))).map(parseId);
-    for await (const found of keysOf(redis, keys.stream(partition, "*"))) {
-      for (const whole of found) {
-        const key = whole.slice(prefix.length);
-        if ((await redis.type(key)) !== "stream") continue;
-        for await (const { id, text } of entriesOf(redis, key)) {
-          const at = parseId(id);
-          if (text.includes(userId) && handled.every((cursor) => compare(cursor, at) >= 0))
-            gone += await redis.xdel(key, id);
-        }
-      }
+    const cursors = Object.values(await redis.hgetall(keys.cursors(partition))).map(
+      (text) => JSON.parse(text) as { epoch: string; head: string; pending: string[] },
+    );
+    for (const [at, epoch] of epochs.entries()) {
+      const isHandled = (id: string) =>
+        cursors.every((cursor) =>
+          cursor.epoch === epoch
+            ? compareIds(id, cursor.head) <= 0 && !cursor.pending.includes(id)
+            : epochs.indexOf(cursor.epoch) > at,
+        );
+      const stream = keys.stream(partition, epoch);
+      for await (const { id, text } of entriesOf(redis, stream))
+        if (text.includes(userId) && isHandled(id)) gone += await redis.xdel(stream, id);
     }
   }
   return gone;
 }
-
-type Id = [bigint, bigint];
-const parseId = (text: string): Id => {
-  const [, ms = "0", n = "0"] = /(\d+)-(\d+)$/.exec(text) ?? [];
-  return [BigInt(ms), BigInt(n)];
-};
-const compare = (a: Id, b: Id) => (a[0] === b[0] ? Number(a[1] - b[1]) : a[0] < b[0] ? -1 : 1);
 
 /** Whatever bears the id in its name is a copy or a counter of his: limits, cached values, lists. */
 async function eraseKeys({ redis }: Ctx, userId: string): Promise<number> {

@@ -1,6 +1,7 @@
 // Does what was asked for: one request at a time and process, one step after the other. A request belongs to who holds its
 // lease; whoever dies in the middle is followed by another, which goes on after the last step that was written down.
 
+import { setTimeout } from "node:timers/promises";
 import { isDatabaseAway, tables } from "@signalbox/db";
 import { eq } from "@signalbox/db/query";
 import type { Ctx } from "../ctx.ts";
@@ -15,6 +16,7 @@ const leaseSeconds = 60;
 const maxExportAttempts = 5;
 /** What was under way when the account went may still write; then the steps run once more. */
 const maxRounds = 3;
+const roundPauseMs = 500;
 const archiveDays = 7;
 
 /** False: there was nothing to do. `stop` is asked between two steps. */
@@ -64,6 +66,8 @@ async function erase(ctx: Ctx, request: Request, userId: string, stop: () => boo
       throw new Error(
         `after ${round} rounds there is still: ${left.items.map(({ place, count }) => `${place} (${count})`).join(", ")}`,
       );
+    // Consumers of the bus are behind by moments; what they have not handled yet can not be taken from its streams.
+    await setTimeout(roundPauseMs * round);
     steps = [];
     await keepSteps(ctx, request, steps);
   }
