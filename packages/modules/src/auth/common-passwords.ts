@@ -1,5 +1,7 @@
 // Passwords that attackers try first, of those long enough to pass the length rule.
 
+import { dictionary } from "@zxcvbn-ts/language-common";
+
 const common = new Set(
   `1234567890 12345678910 123456789a 0123456789 0987654321 9876543210 1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx3edc q1w2e3r4t5 q1w2e3r4t5y6
   qwertyuiop qwertyuiop1 qwertyuiop123 qwerty1234 qwerty12345 qwerty123456 asdfghjkl1 asdfghjkl123 zxcvbnm123 zaq12wsxcde3 qazwsxedcrfv
@@ -19,9 +21,19 @@ const common = new Set(
   ),
 );
 
+// Those that leaked most often, most of them too short by themselves: what people do is put a year or a mark behind one.
+// From @zxcvbn-ts/language-common, MIT.
+const leaked = new Set(dictionary["passwords-common"]);
+/** Words of this platform, which an attacker of it tries first. */
+const ofThisPlatform = new Set(["signalbox"]);
+
 export function isCommonPassword(password: string): boolean {
   const lower = password.toLowerCase();
-  return common.has(lower) || isRepetition(lower) || isRun(lower);
+  if (common.has(lower) || leaked.has(lower) || isRepetition(lower) || isRun(lower)) return true;
+  const stem = lower.replace(/^[\W\d_]+|[\W\d_]+$/g, "");
+  return (
+    stem.length >= 4 && lower.length - stem.length <= 6 && (leaked.has(stem) || ofThisPlatform.has(stem))
+  );
 }
 
 /** `aaaaaaaaaa`, `abcabcabcabc`: long, but one short thing said again. */
