@@ -34,7 +34,7 @@ async function main() {
   const bus = createRedisBus({
     url: config.REDIS_URL,
     log,
-    store: createBusStore(deps.sql),
+    store: createBusStore(deps.sql, deps.watch),
     worker: deps.instance.id,
   });
   const groups = consumeJobs(bus, deps, jobs);

@@ -6,7 +6,7 @@ import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 import { expireOld, runNextRequest } from "@signalbox/modules/personal";
 
-const askEveryMs = 1_000;
+const askEveryMs = 2_500;
 const expireEveryMs = 600_000;
 
 export function startPersonalWork(deps: Deps): { close(): Promise<void> } {

@@ -3,7 +3,8 @@
 import type { BusEvent, BusStore, NewLetter, Progress } from "@signalbox/core/bus/bus";
 import type { Sql } from "./client.ts";
 
-export function createBusStore(sql: Sql): BusStore {
+/** `watch` asks again and again for letters that shall be replayed. */
+export function createBusStore(sql: Sql, watch: Sql = sql): BusStore {
   return {
     async open(group, partition) {
       await sql`
@@ -29,7 +30,7 @@ export function createBusStore(sql: Sql): BusStore {
     },
 
     async replayRequests() {
-      return sql<{ group: string; partition: number; key: string }[]>`
+      return watch<{ group: string; partition: number; key: string }[]>`
         select distinct consumer_group as group, partition, key from dead_letters
         where replay_requested_at is not null`;
     },

@@ -7,7 +7,13 @@ import * as schema from "./schema/index.ts";
 
 export type Db = PostgresJsDatabase<typeof schema>;
 export type Sql = postgres.Sql;
-export type Database = { db: Db; sql: Sql; close(): Promise<void> };
+export type Database = {
+  db: Db;
+  sql: Sql;
+  /** One connection for what a process asks again and again, so that its pools can go to sleep when nobody calls. */
+  watch: Sql;
+  close(): Promise<void>;
+};
 
 export function connectDatabase(url: string, options: { name: string; poolSize?: number }): Database {
   const open = (max: number) =>
@@ -28,9 +34,12 @@ export function connectDatabase(url: string, options: { name: string; poolSize?:
   const poolSize = options.poolSize ?? 10;
   const forDrizzle = open(poolSize);
   const sql = open(poolSize);
+  const watch = open(1);
   return {
     db: drizzle(forDrizzle, { schema }),
     sql,
-    close: async () => void (await Promise.all([forDrizzle.end({ timeout: 5 }), sql.end({ timeout: 5 })])),
+    watch,
+    close: async () =>
+      void (await Promise.all([forDrizzle, sql, watch].map((client) => client.end({ timeout: 5 })))),
   };
 }

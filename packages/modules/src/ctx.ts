@@ -34,6 +34,8 @@ export type Deps = {
   db: Db;
   /** Plain postgres.js, for the statements of a hot path. */
   sql: Sql;
+  /** For what a process asks again and again; one connection. */
+  watch: Sql;
   redis: Redis;
   cache: Cache<Source>;
   log: Logger;

@@ -46,7 +46,7 @@ export async function openDeps(
   });
   shutdown.add("telemetry", () => telemetry.close());
 
-  const { db, sql, close } = connectDatabase(config.DATABASE_URL, {
+  const { db, sql, watch, close } = connectDatabase(config.DATABASE_URL, {
     name: `signalbox ${config.SIGNALBOX_NAME}`,
     poolSize: config.SIGNALBOX_POOL_SIZE,
   });
@@ -55,7 +55,7 @@ export async function openDeps(
   const redis = connectRedis(config.REDIS_URL, { onError: (error) => log.debug({ error }, "redis is away") });
   shutdown.add("redis", () => redis.disconnect());
 
-  const live = createLive({ log, sql, redis, secret, dataDir: config.SIGNALBOX_DATA_DIR, instance });
+  const live = createLive({ log, sql: watch, redis, secret, dataDir: config.SIGNALBOX_DATA_DIR, instance });
   shutdown.add("live settings", () => live.close());
   await live.start();
 
@@ -93,13 +93,14 @@ export async function openDeps(
   });
   shutdown.add("mailer", () => mailer.close());
 
-  const revocations = createRevocations({ sql, redis, log });
+  const revocations = createRevocations({ sql: watch, redis, log });
   shutdown.add("revocations", () => revocations.close());
   await revocations.start();
 
   return {
     db,
     sql,
+    watch,
     redis,
     cache,
     log,

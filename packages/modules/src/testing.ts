@@ -37,7 +37,7 @@ export async function testWorld(
   options: { settings?: SettingsInput; deps?: Partial<Deps> } = {},
 ): Promise<World> {
   const database = await createTestDatabase();
-  const { db, sql, close } = connectDatabase(database.url, { name: "test", poolSize: 3 });
+  const { db, sql, watch, close } = connectDatabase(database.url, { name: "test", poolSize: 3 });
   if (!process.env.TEST_REDIS_URL)
     throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
   const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
@@ -50,6 +50,7 @@ export async function testWorld(
   const deps: Deps = {
     db,
     sql,
+    watch,
     redis,
     cache,
     log,

@@ -8,7 +8,9 @@ export const credentials = pgTable(
   "credentials",
   {
     userId: uuid("user_id").primaryKey(),
-    email: text().notNull(),
+    /** Under the user's own key; looked up by a keyed index of it. */
+    emailSealed: bytea("email_sealed").notNull().default(sql`'\\x'`),
+    emailIndex: bytea("email_index").notNull().default(sql`'\\x'`),
     emailVerifiedAt: instant("email_verified_at"),
     passwordHash: text("password_hash").notNull(),
     role: text().notNull().$type<"user" | "moderator">().default("user"),
@@ -17,8 +19,10 @@ export const credentials = pgTable(
   },
   (t) => [
     // Unique once verified: registering must never tell that an address is already known.
-    uniqueIndex("credentials_verified_email").on(t.email).where(sql`${t.emailVerifiedAt} is not null`),
-    index("credentials_email").on(t.email),
+    uniqueIndex("credentials_verified_email_index")
+      .on(t.emailIndex)
+      .where(sql`${t.emailVerifiedAt} is not null`),
+    index("credentials_email_index").on(t.emailIndex),
   ],
 );
 

@@ -54,6 +54,7 @@ async function start(
   const deps: Deps = {
     db,
     sql,
+    watch: sql,
     redis,
     cache: createCache({ redis, log, source: { db, sql } }),
     log,
