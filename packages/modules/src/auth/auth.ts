@@ -7,7 +7,7 @@ import type { z } from "zod";
 import { type Ctx, emit, transaction } from "../ctx.ts";
 import { createProfile, findAccount } from "../users/index.ts";
 import { note } from "./activity.ts";
-import { findByEmail } from "./email.ts";
+import { findByEmail, sealEmail } from "./email.ts";
 import { userCreated } from "./events.ts";
 import { accessSeconds } from "./keys.ts";
 import { hashPassword, isOutdated, verifyPassword } from "./passwords.ts";
@@ -32,7 +32,8 @@ export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promi
         ? new AppError("conflict", `the handle ${input.handle} is taken`, { cause: error })
         : error;
     });
-    await ctx.db.insert(credentials).values({ userId: user.id, email: input.email, passwordHash });
+    const email = await sealEmail(ctx, user.id, input.email);
+    await ctx.db.insert(credentials).values({ userId: user.id, ...email, passwordHash });
     await note(ctx, user.id, "account.created");
     await emit(ctx, userCreated, { userId: user.id, handle: user.handle });
     return { user, sessionId: await openSession(ctx, user.id) };

@@ -6,6 +6,7 @@ import { tables } from "@signalbox/db";
 import { and, eq, isNull, sql } from "@signalbox/db/query";
 import type { Ctx } from "../ctx.ts";
 import { type Holding, untilNone } from "../holding.ts";
+import { findByEmail, readEmail } from "./email.ts";
 import { accessSeconds } from "./tokens.ts";
 
 const { auditEvents, credentials, mailbox, reports, secondFactors, sessions } = tables;
@@ -22,12 +23,10 @@ export const holding: Holding = {
     "account events": "one year",
     reports: "one year after they were decided",
   },
-  async *export({ db }, userId) {
-    for (const { passwordHash: _, ...record } of await db
-      .select()
-      .from(credentials)
-      .where(eq(credentials.userId, userId)))
-      yield { kind: "account", record };
+  async *export(ctx, userId) {
+    const { db } = ctx;
+    const email = await readEmail(ctx, userId);
+    if (email) yield { kind: "account", record: { userId, ...email } };
     const own = {
       device: sessions.device,
       createdAt: sessions.createdAt,
@@ -56,11 +55,10 @@ export const holding: Holding = {
       .set({ revokedAt: sql`now()` })
       .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)))
       .returning({ id: sessions.id });
-    const [gone] = await ctx.db
-      .delete(credentials)
-      .where(eq(credentials.userId, userId))
-      .returning({ email: credentials.email });
-    if (gone) await ctx.db.delete(mailbox).where(eq(mailbox.recipient, gone.email));
+    // Before the key is dropped, which opens it.
+    const known = await readEmail(ctx, userId);
+    await ctx.db.delete(credentials).where(eq(credentials.userId, userId));
+    if (known) await ctx.db.delete(mailbox).where(eq(mailbox.recipient, known.email));
     ctx.afterCommit(() => ctx.revocations.announce(ended.map(({ id }) => id)));
   },
   erase: [
@@ -141,20 +139,7 @@ export async function checkPassword(ctx: Ctx, userId: string, password: string):
   });
 }
 
-export async function emailOf(ctx: Ctx, userId: string): Promise<string | undefined> {
-  const [row] = await ctx.db
-    .select({ email: credentials.email })
-    .from(credentials)
-    .where(eq(credentials.userId, userId));
-  return row?.email;
-}
+export const emailOf = async (ctx: Ctx, userId: string): Promise<string | undefined> =>
+  (await readEmail(ctx, userId))?.email;
 
-export async function userIdByEmail(ctx: Ctx, email: string): Promise<string | undefined> {
-  const rows = await ctx.db
-    .select({ userId: credentials.userId })
-    .from(credentials)
-    .where(eq(credentials.email, email))
-    .limit(2);
-  // Of several accounts that claim one address an operator must say which.
-  return rows.length === 1 ? rows[0]?.userId : undefined;
-}
+export const userIdByEmail = findByEmail;

@@ -243,3 +243,13 @@ function untar(bytes: Buffer): Map<string, Record<string, unknown>[]> {
   }
   return files;
 }
+
+test("an address is in no column in clear, and signs in all the same", async () => {
+  const hal = await person("hal_sealed");
+  const { sql } = world.deps;
+  const [row] =
+    await sql`select row_to_json(credentials)::text as kept from credentials where user_id = ${hal.id}`;
+  assert.equal(row!.kept.includes(Buffer.from(hal.email).toString("hex")) || row!.kept.includes("@"), false);
+  const { user } = await world.guest().auth.session.create({ login: hal.email.toUpperCase(), password });
+  assert.equal(user.id, hal.id);
+});
