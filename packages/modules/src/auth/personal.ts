@@ -1,7 +1,5 @@
 // What auth holds of a person: how he proves who he is, where he is signed in, what happened to his account, what he reported.
 
-import { verify } from "@node-rs/argon2";
-import { AppError } from "@signalbox/core/errors";
 import { tables } from "@signalbox/db";
 import { and, eq, isNull, sql } from "@signalbox/db/query";
 import type { Ctx } from "../ctx.ts";
@@ -124,19 +122,6 @@ export const holding: Holding = {
 
 async function remove({ sql }: Ctx, table: string, userId: string): Promise<number> {
   return (await sql`delete from ${sql(table)} where user_id = ${userId}`).count;
-}
-
-/** For what can not be undone: a token alone is not enough. */
-export async function checkPassword(ctx: Ctx, userId: string, password: string): Promise<void> {
-  const [row] = await ctx.db
-    .select({ passwordHash: credentials.passwordHash })
-    .from(credentials)
-    .where(eq(credentials.userId, userId));
-  if (!row) throw new AppError("unauthorized", "this account no longer exists");
-  if (await verify(row.passwordHash, password)) return;
-  throw new AppError("forbidden", "this is not the password of this account", {
-    errors: [{ field: "password", message: "is not the password of this account" }],
-  });
 }
 
 export const emailOf = async (ctx: Ctx, userId: string): Promise<string | undefined> =>

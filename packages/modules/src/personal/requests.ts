@@ -5,7 +5,8 @@ import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, gt, inArray, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { checkPassword, userIdByEmail } from "../auth/personal.ts";
+import { confirmPassword } from "../auth/password.ts";
+import { userIdByEmail } from "../auth/personal.ts";
 import { type Actor, type AsUser, type Ctx, emit, type InTransaction, one, transaction } from "../ctx.ts";
 import { findAccount } from "../users/index.ts";
 import { userDeleted } from "./events.ts";
@@ -18,7 +19,7 @@ type Answer = z.infer<typeof PersonalRequest>;
 
 /** The handle's holder is signed out everywhere and not seen any more when this resolves. */
 export async function deleteAccount(ctx: AsUser, { password }: z.infer<typeof Leave>): Promise<Answer> {
-  await checkPassword(ctx, ctx.actor.id, password);
+  await confirmPassword(ctx, ctx.actor.id, password);
   return beginErasure(ctx, ctx.actor.id);
 }
 
