@@ -1,8 +1,8 @@
 // Access tokens (signed, 15 minutes, verified without a database) and refresh tokens (a session's id and counter under a MAC).
 
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHmac, hkdfSync, sign, timingSafeEqual } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
-import { decodeProtectedHeader, jwtVerify, SignJWT } from "jose";
+import { decodeProtectedHeader, jwtVerify } from "jose";
 import type { Actor, Deps } from "../ctx.ts";
 import { accessSeconds, learnKeys, type SigningKeys, signingKeys } from "./keys.ts";
 
@@ -27,15 +27,22 @@ export async function signAccess(
 ): Promise<string> {
   const { current } = await signingKeys(deps);
   const nowSeconds = Math.floor(deps.now().getTime() / 1000);
-  return new SignJWT({ sid: sessionId, ...(role === "user" ? {} : { role }) })
-    .setProtectedHeader({ alg: "EdDSA", kid: current.kid, typ: "at+jwt" })
-    .setSubject(userId)
-    .setIssuer(deps.publicUrl)
-    .setAudience(audience)
-    .setIssuedAt(nowSeconds)
-    .setExpirationTime(nowSeconds + accessSeconds)
-    .sign(current.key);
+  const header = { alg: "EdDSA", kid: current.kid, typ: "at+jwt" };
+  const claims = {
+    sid: sessionId,
+    ...(role === "user" ? {} : { role }),
+    sub: userId,
+    iss: deps.publicUrl,
+    aud: audience,
+    iat: nowSeconds,
+    exp: nowSeconds + accessSeconds,
+  };
+  const text = `${part(header)}.${part(claims)}`;
+  // Here and now: on the thread pool a signature would wait behind hashes that take a thousand times as long.
+  return `${text}.${sign(null, Buffer.from(text), current.key).toString("base64url")}`;
 }
+
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 type Verified = { actor: Extract<Actor, { kind: "user" }>; expiresAtMs: number; kid: string };
 
