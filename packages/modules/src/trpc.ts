@@ -19,6 +19,8 @@ export type Meta = {
   auth?: "guest" | "user" | "operator";
   /** Shed last, as everything else, or first. */
   priority?: Call["priority"];
+  /** A user needs the role moderator as well. */
+  moderator?: true;
   /** The least role an operator needs. */
   role?: "viewer" | "operator" | "admin";
   summary?: string;
@@ -98,6 +100,9 @@ const roleRank = { viewer: 0, operator: 1, admin: 2 } as const;
 export function admit(ctx: Ctx, meta: Meta | undefined): void {
   if (meta?.auth === "user" && ctx.actor.kind !== "user")
     throw new AppError("unauthorized", "this needs an access token");
+  // The role stands in the token; a token of another role than the account's has been refused before.
+  if (meta?.moderator && !(ctx.actor.kind === "user" && ctx.actor.role === "moderator"))
+    throw new AppError("forbidden", "this needs the role moderator");
   if (meta?.auth !== "operator") return;
   if (ctx.actor.kind !== "operator")
     throw new AppError("unauthorized", "this needs an operator's token or session");
@@ -193,6 +198,7 @@ export const middlewareKind = (middleware: unknown): "door" | "cast" | undefined
 const procedure = trpc.procedure.use(door);
 export const guestProcedure = procedure.meta({ auth: "guest" });
 export const userProcedure = procedure.meta({ auth: "user" }).use(asUser);
+export const moderatorProcedure = userProcedure.meta({ moderator: true });
 export const operatorProcedure = procedure.meta({ auth: "operator" }).use(asOperator);
 
 export const createRouter = trpc.router;

@@ -40,7 +40,7 @@ export async function openFor(
   return opened;
 }
 
-export async function openAllFor(
+async function openAllFor(
   ctx: Vault,
   userId: string,
   field: string,

@@ -38,7 +38,7 @@ export async function createApplication(
   return { ...presentApplication(row!), key };
 }
 
-export const presentApplication = ({ keyHash: _, ...row }: Row) => ({
+const presentApplication = ({ keyHash: _, ...row }: Row) => ({
   ...row,
   createdAt: row.createdAt.toISOString(),
   revokedAt: row.revokedAt?.toISOString() ?? null,

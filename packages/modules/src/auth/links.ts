@@ -15,7 +15,7 @@ type Key = { userId: string; id: string };
 export const linkMs: Record<Purpose, number> = { verify: 24 * 3_600_000, reset: 30 * 60_000 };
 const prefix = "sbm_";
 
-export function sealLink(secret: Buffer, purpose: Purpose, { userId, id }: Key): string {
+function sealLink(secret: Buffer, purpose: Purpose, { userId, id }: Key): string {
   const body = Buffer.from((userId + id).replaceAll("-", ""), "hex");
   return prefix + Buffer.concat([body, mac(secret, purpose, body)]).toString("base64url");
 }

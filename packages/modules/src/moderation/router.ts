@@ -3,7 +3,7 @@ import type { TRPCRouterRecord } from "@trpc/server";
 import { z } from "zod";
 import { readAccountState, restoreAccount, suspendAccount } from "../auth/index.ts";
 import type { AsUser } from "../ctx.ts";
-import { userProcedure } from "../trpc.ts";
+import { moderatorProcedure, userProcedure } from "../trpc.ts";
 import { findAccount } from "../users/index.ts";
 import { createReport, listReports, resolveReport } from "./reports.ts";
 import {
@@ -16,13 +16,6 @@ import {
   RestoreByHandle,
   SuspendByHandle,
 } from "./schema.ts";
-
-/** The role stands in the token; a token of another role than the account's has been refused before. */
-const moderatorProcedure = userProcedure.use(({ ctx, next }) => {
-  if (ctx.actor.kind !== "user" || ctx.actor.role !== "moderator")
-    throw new AppError("forbidden", "this needs the role moderator");
-  return next();
-});
 
 async function subjectOf(ctx: AsUser, handle: string): Promise<string> {
   const account = await findAccount(ctx, { handle });

@@ -10,7 +10,7 @@ export type Subject = {
   handle?: string | undefined;
   email?: string | undefined;
 };
-export type Trace = { place: string; count: number };
+type Trace = { place: string; count: number };
 export type Traces = { items: Trace[]; places: number; total: number };
 
 /** Its rows say who asked for what, as long as that runs. */
