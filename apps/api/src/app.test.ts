@@ -137,3 +137,20 @@ test("an operator can sign in and turn things on again although everything is sw
   await gateway.close();
   live.set({});
 });
+
+test("what a post can not take is refused, not dropped", async () => {
+  const token = await register("dan_strict");
+  const refusedWith = async (payload: object) => (await call("POST", "/v1/posts", token, payload)).statusCode;
+  assert.equal(await refusedWith({ text: "x", replyTo: "01a1fbcc-29d7-7778-8b6b-1f09df668aa0" }), 422);
+  assert.equal(await refusedWith({ text: "half of a character: \ud800" }), 422);
+});
+
+test("a body that is nested too deep is the caller's fault, with an idempotency key too", async () => {
+  const answer = await app.inject({
+    method: "POST",
+    url: "/v1/auth/login",
+    headers: { "content-type": "application/json", "idempotency-key": "deep" },
+    payload: `{"login":"x","password":"y","z":${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}}`,
+  });
+  assert.equal(answer.statusCode, 400, answer.body);
+});

@@ -106,6 +106,15 @@ function nameCall({ secret, actor, address }: Ctx, { name, key, raw }: Call): Na
 
 /** Equal for bodies that mean the same: the order of a JSON object's fields says nothing. */
 function canonical(value: unknown): string {
+  try {
+    return sorted(value);
+  } catch (error) {
+    if (error instanceof RangeError) throw new AppError("malformed", "the body is nested too deep");
+    throw error;
+  }
+}
+
+function sorted(value: unknown): string {
   return (
     JSON.stringify(value, (_name, inner: unknown) =>
       typeof inner === "object" && inner !== null && !Array.isArray(inner)

@@ -138,7 +138,9 @@ async function joinRunning(dir: DataDir): Promise<number> {
 async function alreadyRuns(dir: DataDir): Promise<void> {
   const run = readRunFile(dir);
   if (!run) return;
-  console.log(`Signalbox ${run.version} runs already in ${dir.path}`);
+  console.log(
+    `Signalbox ${run.version} runs already in ${dir.path}, and stays at its addresses; to move it, type ./signalbox down first`,
+  );
   await summary(dir, run);
 }
 

@@ -55,7 +55,7 @@ test("a limit on a prefix counts all below it together", async () => {
 test("the headers are the draft's structured fields, and show the limit that is nearest to its end", async () => {
   const { headers, error } = await pass({}, { user: 50, address: 4_000 });
   assert.equal(error, undefined);
-  assert.equal(headers["RateLimit-Policy"], '"address";q=1000;w=1, "user";q=200;w=1');
+  assert.equal(headers["RateLimit-Policy"], '"address";q=5000;w=5, "user";q=1000;w=5');
   assert.equal(headers.RateLimit, '"user";r=50;t=5');
   assert.match(headers["RateLimit-Policy"]!, policyForm);
   assert.match(headers.RateLimit!, limitForm);
@@ -71,7 +71,7 @@ test("slow limits are written in whole numbers", async () => {
     },
     {},
   );
-  assert.equal(headers["RateLimit-Policy"], '"address";q=10;w=900, "user";q=200;w=1, "feed";q=1;w=2');
+  assert.equal(headers["RateLimit-Policy"], '"address";q=10;w=900, "user";q=1000;w=5, "feed";q=3;w=6');
   assert.match(headers["RateLimit-Policy"]!, policyForm);
 });
 

@@ -11,13 +11,12 @@ type Ask = { limit: Limit; subject: string };
 export function rateLimit(live: Live, limiter: Limiter, now: () => number): Stage {
   const policies = new WeakMap<object, string>();
 
-  /** The policy as the draft writes it: a quota and the seconds that it is for. */
+  /** The policy as the draft writes it: a full bucket, and the seconds in which it fills; so what is left is never above the quota. */
   function policyText({ key, value }: Limit): string {
     let text = policies.get(value);
     if (text === undefined) {
-      const { rate, perSeconds } = value;
-      const [quota, seconds] = rate >= 1 ? [Math.floor(rate), perSeconds] : [1, perSeconds / rate];
-      text = `"${key}";q=${quota};w=${Math.ceil(seconds)}`;
+      const { rate, burst, perSeconds } = value;
+      text = `"${key}";q=${burst};w=${Math.ceil((burst / rate) * perSeconds)}`;
       policies.set(value, text);
     }
     return text;

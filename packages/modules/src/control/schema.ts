@@ -46,14 +46,19 @@ export const SwitchItem = z.object({
   effective: z.object({ state: SwitchState, share: z.number(), by: z.string().nullable() }),
 });
 export const SwitchList = listOf(SwitchItem);
-export const SetSwitch = z.object({
-  key: anyKey,
-  state: SwitchState,
-  share: z.number().min(0).max(100).optional(),
-  message: messageText.optional(),
-  reason: reasonText,
-  expiresAt: endInstant,
-});
+export const SetSwitch = z
+  .object({
+    key: anyKey,
+    state: SwitchState,
+    share: z.number().min(0).max(100).optional().describe("with off: how many percent of callers it meets"),
+    message: messageText.optional(),
+    reason: reasonText,
+    expiresAt: endInstant,
+  })
+  .refine(({ state, share }) => state === "off" || share === undefined || share === 100, {
+    path: ["share"],
+    message: "goes with off: it is the share of callers that are refused",
+  });
 
 export const AuditEvent = z.object({
   revision: z.number().int(),

@@ -5,10 +5,12 @@ import { Handle } from "../auth/schema.ts";
 import { Page, pageOf } from "../page.ts";
 import { Person } from "../users/schema.ts";
 
-export const CreatePost = z.object({
+// Strict: a reply or a picture that is not taken must not look as if it had been.
+export const CreatePost = z.strictObject({
   text: z
     .string()
     .max(5_000, "must have at most 5,000 characters")
+    .refine((text) => text.isWellFormed(), "must be whole Unicode characters")
     .refine((text) => text.trim() !== "", "must not be empty"),
 });
 export const ById = z.object({ id: z.uuid() });
