@@ -3,6 +3,7 @@
 
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
+import { isPlain, openSocket } from "./farewell.ts";
 import * as schema from "./schema/index.ts";
 
 export type Db = PostgresJsDatabase<typeof schema>;
@@ -30,6 +31,7 @@ export function connectDatabase(url: string, options: { name: string; poolSize?:
       },
       backoff: (attempt) => Math.min(0.05 * 2 ** Math.min(attempt, 6), 2) * (0.5 + Math.random() / 2),
       onnotice: () => {},
+      ...(isPlain(url) ? { socket: openSocket as never } : {}),
     });
   const poolSize = options.poolSize ?? 10;
   const forDrizzle = open(poolSize);

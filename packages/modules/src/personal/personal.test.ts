@@ -182,7 +182,7 @@ test("an erasure that was stopped in the middle goes on after its last step", as
   step!.run = run;
   const done = await steps();
   assert.equal(await runNextRequest(job), false);
-  await sql`update personal_requests set lease_until = now() where id = ${id}`;
+  await sql`update personal_requests set lease_until = now() - interval '1 second' where id = ${id}`;
   assert.equal(await runNextRequest(job), true);
   const [row] = await sql`select state, attempts from personal_requests where id = ${id}`;
   assert.deepEqual([row!.state, row!.attempts], ["done", 3]);
