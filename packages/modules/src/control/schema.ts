@@ -3,6 +3,8 @@
 import { messageText, reasonText } from "@signalbox/control/settings";
 import { z } from "zod";
 
+export { switchedOff } from "@signalbox/control/refusal";
+
 /** Any text: what is not a key of ours is a 404, not a fault in a form. */
 const anyKey = z.string().min(1).max(200);
 

@@ -1,18 +1,16 @@
-// The refusal exactly as a caller of the REST door reads it; the gateway's own words where the operator gives none.
+// The refusal exactly as a caller of the REST door reads it.
 
+import { switchedOff } from "@signalbox/modules/control/schema";
 import styles from "./flip-dialog.module.css";
 
-const withoutMessage = "this is switched off for now; try again later";
-const withoutEndMs = 30_000;
-
 export function RefusalPreview({ message, expiresInMs }: { message: string; expiresInMs: number | null }) {
-  const retryAfterMs = Math.min(expiresInMs ?? withoutEndMs, 3_600_000);
+  const { detail, retryAfterMs } = switchedOff(message, expiresInMs);
   const body = {
     type: "https://signalbox.dev/errors#disabled",
     title: "Switched off",
     status: 503,
     code: "disabled",
-    detail: message || withoutMessage,
+    detail,
     requestId: "…",
     retryAfterMs,
   };
