@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createLogger } from "./log.ts";
 import { createMetrics, exposition, gauge } from "./metrics.ts";
 import { connectRedis } from "./redis.ts";
-import { createSignals } from "./signals.ts";
+import { createSignals } from "./signals/signals.ts";
 
 const instance = { id: "api-1", name: "api", version: "1.0.0", track: "stable", zone: "local" };
 

@@ -1,7 +1,8 @@
 // What a process says to Prometheus, in its text format: how calls go (rate, errors, duration) and what is used up.
 
-import type { InstanceSaturation, Total } from "./signals.ts";
-import { countUpTo } from "./sketch.ts";
+import type { InstanceSaturation } from "./signals/saturation.ts";
+import type { Total } from "./signals/signals.ts";
+import { countUpTo } from "./signals/sketch.ts";
 
 export type Labels = Record<string, string>;
 export type Family = {

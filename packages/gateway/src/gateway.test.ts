@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { fixedLive } from "@signalbox/control/live";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis, type Redis } from "@signalbox/core/redis";
-import { createSignals } from "@signalbox/core/signals";
+import { createSignals } from "@signalbox/core/signals/signals";
 import { createGateway } from "./index.ts";
 import { testCall } from "./testing.ts";
 

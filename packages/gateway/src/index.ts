@@ -4,7 +4,7 @@ import type { Live } from "@signalbox/control/live";
 import type { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
-import type { Signals } from "@signalbox/core/signals";
+import type { Signals } from "@signalbox/core/signals/signals";
 import { createLimiter, type Limiter } from "./limiter.ts";
 import { pipeline, type Stage } from "./pipeline.ts";
 import { canary } from "./stages/canary.ts";

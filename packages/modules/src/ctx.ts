@@ -8,7 +8,7 @@ import type { Logger } from "@signalbox/core/log";
 import type { Mailer } from "@signalbox/core/mail";
 import type { Redis } from "@signalbox/core/redis";
 import type { Registry } from "@signalbox/core/registry";
-import type { Signals } from "@signalbox/core/signals";
+import type { Signals } from "@signalbox/core/signals/signals";
 import type { Kms } from "@signalbox/core/vault";
 import type { Db, Sql } from "@signalbox/db";
 import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";

@@ -9,7 +9,7 @@ import { createMailer } from "@signalbox/core/mail";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry, newInstanceId } from "@signalbox/core/registry";
 import type { Shutdown } from "@signalbox/core/shutdown";
-import { createSignals } from "@signalbox/core/signals";
+import { createSignals } from "@signalbox/core/signals/signals";
 import { startTelemetry } from "@signalbox/core/telemetry";
 import { localKms } from "@signalbox/core/vault";
 import { connectDatabase } from "@signalbox/db";

@@ -9,7 +9,7 @@ import { createLogger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
-import { createSignals } from "@signalbox/core/signals";
+import { createSignals } from "@signalbox/core/signals/signals";
 import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import { connectDatabase } from "@signalbox/db";
 import { createTestDatabase } from "@signalbox/db/testing";

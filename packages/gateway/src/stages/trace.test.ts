@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { AppError } from "@signalbox/core/errors";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
-import { createSignals } from "@signalbox/core/signals";
+import { createSignals } from "@signalbox/core/signals/signals";
 import { testCall } from "../testing.ts";
 import { trace } from "./trace.ts";
 

@@ -2,7 +2,7 @@
 
 import { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
-import type { Outcome, Signals } from "@signalbox/core/signals";
+import type { Outcome, Signals } from "@signalbox/core/signals/signals";
 import { isTracing, rootSpan } from "@signalbox/core/telemetry";
 import type { Call, Stage } from "../pipeline.ts";
 

@@ -10,7 +10,7 @@ import { quiet, startTestEngines, type TestEngines, until } from "@signalbox/con
 import { createCache } from "@signalbox/core/cache/cache";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
-import { createSignals } from "@signalbox/core/signals";
+import { createSignals } from "@signalbox/core/signals/signals";
 import { createGateway } from "@signalbox/gateway";
 import { testCall } from "@signalbox/gateway/testing";
 import type { Actor, Ctx, Deps } from "../ctx.ts";

@@ -1,6 +1,7 @@
 // What operators see: the golden signals, once or as they come, and who is alive.
 
-import type { GoldenBy, GoldenWindow, Golden as Reading } from "@signalbox/core/signals";
+import type { GoldenBy, Golden as Reading } from "@signalbox/core/signals/golden";
+import type { GoldenWindow } from "@signalbox/core/signals/spans";
 import type { z } from "zod";
 import type { AsOperator, Deps } from "../ctx.ts";
 import { pageByKey } from "./list.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { createLogger } from "./log.ts";
-import { connectRedis, type Redis } from "./redis.ts";
+import { createLogger } from "../log.ts";
+import { connectRedis, type Redis } from "../redis.ts";
 import { createSignals, type Signals } from "./signals.ts";
 import {
   addToSketch,
