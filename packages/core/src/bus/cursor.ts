@@ -1,0 +1,44 @@
+// How far a group is in a partition, kept in Redis beside the stream, and moved only by whoever holds the partition.
+
+import type { Redis } from "../redis.ts";
+import type { busKeys } from "./keys.ts";
+import { luaScript } from "./script.ts";
+import { beginning } from "./stream-id.ts";
+
+export type Cursor = { epoch: string; head: string; pending: string[]; safeAt: number };
+
+// Kept only while the lease is ours.
+export const commitCursor = luaScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+return 1
+`);
+
+// Whoever holds the partition loses it in the same step, and cannot put the old place back.
+export const moveCursor = luaScript(`
+redis.call('DEL', KEYS[1])
+return redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+`);
+
+/** How many entries come after an id, 10,000 at most, and the first of them. */
+export const countAfter = luaScript(`
+local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', 10000)
+return {#entries, entries[1] and entries[1][2][2] or false}
+`);
+
+export async function readCursor(
+  redis: Redis,
+  keys: ReturnType<typeof busKeys>,
+  group: string,
+  partition: number,
+): Promise<Cursor | undefined> {
+  const text = await redis.hget(keys.cursors(partition), group);
+  return text === null ? undefined : (JSON.parse(text) as Cursor);
+}
+
+/** The largest id below this one, for saying "everything before it is handled". */
+export function before(id: string): string {
+  const [lsn = "0", n = "0"] = id.split("-");
+  if (n !== "0") return `${lsn}-${BigInt(n) - 1n}`;
+  return lsn === "0" ? beginning : `${BigInt(lsn) - 1n}-18446744073709551615`;
+}
