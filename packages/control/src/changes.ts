@@ -103,6 +103,21 @@ export async function setLimit(deps: ChangeDeps, key: string, to: LimitChange, w
   return done!;
 }
 
+/** Back to the default, or to no limit where there is none. */
+export async function resetLimit(deps: ChangeDeps, key: string, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "limit.reset",
+    key,
+    decide(document, nowMs) {
+      const current = document.limits[key];
+      if (current === undefined) throw new AppError("conflict", `the limit ${key} is at its default already`);
+      return { before: holding<LimitLayer>(current, nowMs) ?? null, after: null };
+    },
+  });
+  return done!;
+}
+
 export const sections = {
   switch: { of: (document: Document) => document.switches, schema: switchSetting },
   limit: { of: (document: Document) => document.limits, schema: limitSetting },

@@ -31,7 +31,16 @@ export type ControlLog = {
   fold(): Promise<Folded>;
   foldAt(at: Date): Promise<Folded>;
   /** Newest first, below `before`. */
-  read(query: { before?: number; limit?: number; key?: string; until?: Date }): Promise<ControlEvent[]>;
+  read(query: {
+    before?: number;
+    limit?: number;
+    key?: string;
+    /** By id or name. */
+    actor?: string;
+    /** Exactly, or what stands before the first dot: `switch` finds `switch.set`. */
+    kind?: string;
+    until?: Date;
+  }): Promise<ControlEvent[]>;
   verify(known?: Head[]): Promise<Verdict>;
 };
 
@@ -167,11 +176,13 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
       return folded;
     },
 
-    async read({ before, limit, key, until }) {
+    async read({ before, limit, key, actor, kind, until }) {
       const rows = await sql<Row[]>`
         select * from control_events
         where ${before === undefined ? sql`true` : sql`revision < ${before}`}
           and ${key === undefined ? sql`true` : sql`key = ${key}`}
+          and ${actor === undefined ? sql`true` : sql`(actor->>'name' = ${actor} or actor->>'id' = ${actor})`}
+          and ${kind === undefined ? sql`true` : sql`(kind = ${kind} or split_part(kind, '.', 1) = ${kind})`}
           and ${until === undefined ? sql`true` : sql`at <= ${until}`}
         order by revision desc ${limit === undefined ? sql`` : sql`limit ${limit}`}`;
       return rows.map(toEvent);

@@ -2,7 +2,7 @@
 
 import { AppError } from "@signalbox/core/errors";
 import { tables } from "@signalbox/db";
-import { and, desc, eq, isNull, lt, ne, sql } from "@signalbox/db/query";
+import { and, desc, eq, inArray, isNull, lt, ne, sql } from "@signalbox/db/query";
 import { type Ctx, transaction } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
 import { note } from "./activity.ts";
@@ -36,9 +36,16 @@ const present = (row: {
 });
 
 export async function readAccountState(ctx: Ctx, userId: string): Promise<AccountState> {
-  const [row] = await ctx.db.select(columns).from(credentials).where(eq(credentials.userId, userId));
-  if (!row) throw new AppError("not_found", "there is no such account");
-  return present(row);
+  const [state] = await readAccountStates(ctx, [userId]);
+  if (!state) throw new AppError("not_found", "there is no such account");
+  return state;
+}
+
+/** Those that are there, in no order. */
+export async function readAccountStates(ctx: Ctx, userIds: string[]): Promise<AccountState[]> {
+  if (userIds.length === 0) return [];
+  const rows = await ctx.db.select(columns).from(credentials).where(inArray(credentials.userId, userIds));
+  return rows.map(present);
 }
 
 /** Newest first. */

@@ -3,6 +3,7 @@ export {
   changeRole,
   listAccountStates,
   readAccountState,
+  readAccountStates,
   restoreAccount,
   suspendAccount,
   userIdByEmail,
@@ -22,5 +23,5 @@ export { confirmPassword } from "./password.ts";
 export { defaultPasswordCost } from "./passwords.ts";
 export { createRevocations, type Revocations } from "./revocations.ts";
 export { router } from "./router.ts";
-export { endSessions } from "./sessions.ts";
+export { endSessions, listSessionsOf } from "./sessions.ts";
 export { createAccessVerifier } from "./tokens.ts";

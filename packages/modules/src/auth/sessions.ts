@@ -5,7 +5,7 @@ import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, gt, isNull, lt, ne, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type AsUser, type Ctx, type InTransaction, transaction } from "../ctx.ts";
+import { type AsOperator, type AsUser, type Ctx, type InTransaction, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
 import { note } from "./activity.ts";
 import type { BySession, Refresh, SessionList } from "./schema.ts";
@@ -29,9 +29,19 @@ export async function openSession(ctx: Ctx | InTransaction, userId: string): Pro
   return id;
 }
 
-export async function listSessions(
-  ctx: AsUser,
+export const listSessions = (ctx: AsUser, page: Page) => list(ctx, ctx.actor.id, page, ctx.actor.sessionId);
+
+/** For operators: none of them is the one that asks. */
+export const listSessionsOf = (
+  ctx: AsOperator,
+  { userId, limit = 1_000, cursor }: { userId: string; limit?: number; cursor?: string },
+) => list(ctx, userId, { limit, cursor });
+
+async function list(
+  ctx: Ctx,
+  userId: string,
   { limit, cursor }: Page,
+  currentId?: string,
 ): Promise<z.infer<typeof SessionList>> {
   const [before] = openCursor(cursor) ?? [];
   const rows = await ctx.db
@@ -39,7 +49,7 @@ export async function listSessions(
     .from(sessions)
     .where(
       and(
-        eq(sessions.userId, ctx.actor.id),
+        eq(sessions.userId, userId),
         isNull(sessions.revokedAt),
         gt(sessions.expiresAt, ctx.now()),
         before ? lt(sessions.id, before) : undefined,
@@ -57,7 +67,7 @@ export async function listSessions(
       createdAt: row.createdAt.toISOString(),
       lastUsedAt: row.rotatedAt.toISOString(),
       expiresAt: row.expiresAt.toISOString(),
-      current: row.id === ctx.actor.sessionId,
+      current: row.id === currentId,
     }),
   );
 }

@@ -18,7 +18,7 @@ const present = (event: ControlEvent): AuditEvent => ({
 export async function presentEvents(
   { controlLog }: ControlPlane,
   { limit, cursor }: { limit?: number; cursor?: string },
-  where: { key?: string; until?: Date },
+  where: { key?: string; actor?: string; kind?: string; until?: Date },
 ) {
   const from = openRevision(cursor);
   const events = await controlLog.read({
@@ -37,7 +37,7 @@ export async function listAudit(ctx: AsOperator, input: z.infer<typeof AuditQuer
   const plane = planeOf(ctx);
   const at = input.at === undefined ? undefined : new Date(input.at);
   const [page, folded] = await Promise.all([
-    presentEvents(plane, input, { key: input.key, until: at }),
+    presentEvents(plane, input, { key: input.key, actor: input.actor, kind: input.kind, until: at }),
     at && plane.controlLog.foldAt(at),
   ]);
   if (!folded || !at) return { ...page, state: null };

@@ -61,7 +61,7 @@ async function start(
     live,
     gateway,
     limiter: gateway.limiter,
-    mailer: { send: async () => {}, close() {} },
+    mailer: { server: null, send: async () => {}, close() {} },
     passwordCost: { memoryCost: 19_456, timeCost: 2, parallelism: 1 },
     signals,
     registry,
@@ -343,6 +343,30 @@ describe("limits", () => {
       as().limits.set({ key: "nothing", rate: 1, burst: 1, reason: "r" }),
       /nothing is called/,
     );
+  });
+
+  test("a reset brings the default back, or takes a limit of its own away, and the log says who did it", async () => {
+    const limitOf = async (key: string) => (await as().limits.list({})).items.find((it) => it.key === key);
+    await as().limits.set({ key: "auth.session.refresh", rate: 1, burst: 1, reason: "too many" });
+    await as().limits.set({ key: "feed.post.delete", rate: 1, burst: 1, reason: "a limit of its own" });
+    assert.deepEqual((await limitOf("auth.session.refresh"))?.preset, { rate: 50, burst: 400 });
+    await as().limits.reset({ key: "auth.session.refresh", reason: "calm again" });
+    await as().limits.reset({ key: "feed.post.delete", reason: "calm again" });
+    assert.deepEqual(
+      [(await limitOf("auth.session.refresh"))?.rate, (await limitOf("auth.session.refresh"))?.isDefault],
+      [50, true],
+    );
+    assert.equal(await limitOf("feed.post.delete"), undefined);
+    await assert.rejects(
+      as().limits.reset({ key: "auth.session.refresh", reason: "r" }),
+      /at its default already/,
+    );
+    const resets = await as().audit.list({ kind: "limit.reset", actor: "Ann" });
+    assert.deepEqual(
+      resets.items.map(({ key }) => key),
+      ["feed.post.delete", "auth.session.refresh"],
+    );
+    assert.deepEqual((await as().audit.list({ kind: "limit", actor: "nobody" })).items, []);
   });
 });
 

@@ -1,12 +1,12 @@
 // How often callers may call, by name of what they call.
 
-import { setLimit } from "@signalbox/control/changes";
+import { resetLimit, setLimit } from "@signalbox/control/changes";
 import { defaultLimits, holding, type LimitLayer } from "@signalbox/control/settings";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { pageByKey } from "./list.ts";
-import { planeOf } from "./plane.ts";
-import type { Changed, LimitItem, OperatorPage, SetLimit } from "./schema.ts";
+import { type ControlPlane, planeOf } from "./plane.ts";
+import type { Changed, LimitItem, OperatorPage, ResetLimit, SetLimit } from "./schema.ts";
 import { requireKey } from "./switches.ts";
 import { whyOf } from "./why.ts";
 
@@ -17,22 +17,51 @@ export function listLimits(ctx: AsOperator, page: z.infer<typeof OperatorPage>) 
     const layer = holding<LimitLayer>(setting, nowMs);
     if (layer === undefined) return [];
     const { rate, burst, perSeconds, by, reason, expiresAt, revision, changedAt, changedBy } = layer;
-    const isDefault = revision === 0 && Object.hasOwn(defaultLimits, key);
+    const preset = presetOf(key);
+    const isDefault = revision === 0 && preset !== null;
     return [
-      { key, rate, burst, perSeconds, by, isDefault, reason, expiresAt, revision, changedAt, changedBy },
+      {
+        key,
+        rate,
+        burst,
+        perSeconds,
+        by,
+        isDefault,
+        preset,
+        reason,
+        expiresAt,
+        revision,
+        changedAt,
+        changedBy,
+      },
     ];
   });
   items.sort((a, b) => (a.key < b.key ? -1 : 1));
   return pageByKey(items, page, ({ key }) => key);
 }
 
+function presetOf(key: string): LimitItem["preset"] {
+  const preset = (defaultLimits as Record<string, { rate: number; burst: number } | undefined>)[key];
+  return preset ? { rate: preset.rate, burst: preset.burst } : null;
+}
+
 export async function changeLimit(ctx: AsOperator, input: SetLimit): Promise<Changed> {
   const plane = planeOf(ctx);
   const { key, rate, burst } = input;
   requireKey(plane, key);
-  const done = await setLimit(plane, key, { rate, burst }, whyOf(ctx, input));
-  return {
-    version: done.revision,
-    confirmations: await plane.confirmations.waitFor(done.revision, done.committedAt),
-  };
+  return confirmed(plane, await setLimit(plane, key, { rate, burst }, whyOf(ctx, input)));
 }
+
+export async function revertLimit(ctx: AsOperator, input: z.infer<typeof ResetLimit>): Promise<Changed> {
+  const plane = planeOf(ctx);
+  requireKey(plane, input.key);
+  return confirmed(plane, await resetLimit(plane, input.key, whyOf(ctx, input)));
+}
+
+const confirmed = async (
+  { confirmations }: ControlPlane,
+  { revision, committedAt }: { revision: number; committedAt: number },
+): Promise<Changed> => ({
+  version: revision,
+  confirmations: await confirmations.waitFor(revision, committedAt),
+});

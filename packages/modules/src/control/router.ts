@@ -4,7 +4,7 @@ import type { TRPCRouterRecord } from "@trpc/server";
 import { z } from "zod";
 import { guestProcedure, operatorProcedure } from "../trpc.ts";
 import { listAudit, verifyAudit } from "./audit.ts";
-import { changeLimit, listLimits } from "./limits.ts";
+import { changeLimit, listLimits, revertLimit } from "./limits.ts";
 import {
   AuditList,
   AuditQuery,
@@ -19,6 +19,7 @@ import {
   LimitList,
   OpenSession,
   OperatorPage,
+  ResetLimit,
   ServiceList,
   Session,
   SetLimit,
@@ -81,6 +82,15 @@ export const router = {
       .input(SetLimit)
       .output(Changed)
       .mutation(({ ctx, input }) => changeLimit(ctx, input)),
+    reset: operatorProcedure
+      .meta({
+        rest: "POST /limits/{key}/reset",
+        role: "operator",
+        summary: "Back to the default, or to no limit of its own",
+      })
+      .input(ResetLimit)
+      .output(Changed)
+      .mutation(({ ctx, input }) => revertLimit(ctx, input)),
   },
   audit: {
     list: operatorProcedure

@@ -78,7 +78,12 @@ export const AuditEvent = z.object({
   hash: z.string(),
 });
 export const History = OperatorPage.extend({ key: anyKey });
-export const AuditQuery = OperatorPage.extend({ key: anyKey.optional(), at: instant.optional() });
+export const AuditQuery = OperatorPage.extend({
+  key: anyKey.optional(),
+  actor: z.string().max(200).optional().describe("the name or id of who acted"),
+  kind: z.string().max(100).optional().describe("a kind of act, or what kinds begin with: switch, limit.set"),
+  at: instant.optional(),
+});
 /** Newest first; with `at` also the whole state at that instant. */
 export const AuditList = listOf(AuditEvent).extend({
   state: z
@@ -191,6 +196,8 @@ export const LimitItem = z.object({
   perSeconds: z.number(),
   by: z.enum(["caller", "address", "account"]),
   isDefault: z.boolean(),
+  /** What it is without a change; null: there is no limit then. */
+  preset: z.object({ rate: z.number(), burst: z.number().int() }).nullable(),
   reason: z.string(),
   expiresAt: z.string().nullable(),
   revision: z.number().int(),
@@ -205,6 +212,8 @@ export const SetLimit = z.object({
   reason: reasonText,
   expiresAt: endInstant,
 });
+
+export const ResetLimit = z.object({ key: anyKey, reason: reasonText });
 
 export const OpenSession = z.object({ token: z.string().min(1).max(2_000) });
 export const Operator = z.object({

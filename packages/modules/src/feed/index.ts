@@ -1,3 +1,4 @@
 export { postCreated, postDeleted } from "./events.ts";
 export { jobs } from "./jobs.ts";
+export { postsByIds, removePost } from "./posts.ts";
 export { router } from "./router.ts";

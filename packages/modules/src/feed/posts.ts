@@ -42,12 +42,17 @@ export async function readPost(ctx: Ctx, { id }: z.infer<typeof ById>): Promise<
 export async function deletePost(ctx: AsUser, { id }: z.infer<typeof ById>): Promise<void> {
   const post = await knownPost(ctx, id);
   if (post.userId !== ctx.actor.id) throw new AppError("forbidden", "only its author can delete a post");
+  await removePost(ctx, post);
+}
+
+/** Whoever decides it; gone already: nothing changes. */
+export async function removePost(ctx: Ctx, { userId, id }: Pick<Post, "userId" | "id">): Promise<void> {
   await transaction(ctx, async (ctx) => {
     const gone = await ctx.db
       .delete(posts)
-      .where(and(eq(posts.userId, post.userId), eq(posts.id, id)))
+      .where(and(eq(posts.userId, userId), eq(posts.id, id)))
       .returning();
-    if (gone.length > 0) await emit(ctx, postDeleted, { userId: post.userId, id });
+    if (gone.length > 0) await emit(ctx, postDeleted, { userId, id });
   });
 }
 

@@ -26,7 +26,7 @@ export async function listMailbox(
     .where(before ? lt(mailbox.id, before) : undefined)
     .orderBy(desc(mailbox.id))
     .limit(limit + 1);
-  return toPage(
+  const page = toPage(
     rows,
     limit,
     ({ id }) => id,
@@ -38,4 +38,5 @@ export async function listMailbox(
       sentAt: createdAt.toISOString(),
     }),
   );
+  return { ...page, server: ctx.mailer.server };
 }

@@ -111,3 +111,57 @@ test("operators find users by id, handle and address, list them, end their sessi
   assert.ok((await operator().mailbox.list({})).items.some(({ to }) => to === "fay_found@example.test"));
   assert.ok((await operator().activity.list({ user: "fay_found" })).items.length > 1);
 });
+
+test("all reports of one post are one case: an operator sees what was written and by whom, and one act decides them", async () => {
+  const [author, first, second] = await Promise.all(
+    ["gil_wrote", "hal_read", "ida_read"].map((name) => world.user(name)),
+  );
+  const post = await author!.feed.post.create({ text: "what should not be said" });
+  const subject = { kind: "post" as const, id: post.id };
+  await first!.moderation.report.create({ subject, reason: "rude" });
+  await second!.moderation.report.create({ subject, reason: "hurtful" });
+  await second!.moderation.report.create({ subject, reason: "still there" });
+
+  const caseOf = async (state: "open" | "decided") =>
+    (await operator("viewer").cases.list({ state })).items.find((it) => it.subject.id === post.id);
+  const open = await caseOf("open");
+  assert.equal(open?.reports, 3);
+  assert.equal(open.reporters, 2);
+  assert.equal(open.post?.text, "what should not be said");
+  assert.equal(open.owner?.handle, "gil_wrote");
+  assert.deepEqual(open.said.map((it) => it.reason).sort(), ["hurtful", "rude", "still there"]);
+
+  await assert.rejects(operator("viewer").cases.decide({ subject, reason }), refused("forbidden"));
+  const done = await Promise.allSettled([
+    operator().cases.decide({ subject, removePost: true, suspend: true, reason: "hateful" }),
+    operator().cases.decide({ subject, removePost: true, suspend: true, reason: "hateful" }),
+  ]);
+  assert.deepEqual(done.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+  assert.equal(await caseOf("open"), undefined);
+  const decided = await caseOf("decided");
+  assert.deepEqual(
+    decided?.decisions.map((it) => [it.resolution, it.reason, it.by]),
+    [["upheld", "hateful", "operator Ann"]],
+  );
+  await assert.rejects(world.guest().feed.post.read({ id: post.id }), refused("not_found"));
+  assert.equal((await operator().users.read({ user: "gil_wrote" })).suspendedFor, "hateful");
+});
+
+test("a dismissed case touches nobody", async () => {
+  const me = await world.user("jan_reports");
+  const { user } = await register("kay_fine");
+  const subject = { kind: "user" as const, id: user.id };
+  await me.moderation.report.create({ subject, reason: "did not greet" });
+  const decided = await operator().cases.decide({ subject, reason });
+  assert.deepEqual(decided, { resolution: "dismissed", reports: 1, ownerId: user.id });
+  assert.equal((await operator().users.read({ user: user.id })).suspendedAt, null);
+});
+
+test("operators find users by how a handle or name begins, and see where they are signed in", async () => {
+  const { user } = await register("lia_found");
+  await register("lia_two");
+  const found = (await operator().users.list({ q: "@lia_" })).items.map(({ handle }) => handle);
+  assert.deepEqual(found, ["lia_found", "lia_two"]);
+  await signIn("lia_found");
+  assert.equal((await operator("viewer").sessions.list({ user: user.id })).items.length, 2);
+});

@@ -12,27 +12,34 @@ import {
   listActivity,
   listApplications,
   listKeys,
+  listSessionsOf,
   readAccountState,
+  readAccountStates,
   restoreAccount,
   revokeApplication,
   rotateKeys,
   suspendAccount,
   userIdByEmail,
 } from "../auth/index.ts";
-import { ActivityList } from "../auth/schema.ts";
+import { ActivityList, SessionList } from "../auth/schema.ts";
 import { planeOf } from "../control/plane.ts";
 import { OperatorPage } from "../control/schema.ts";
 import { whyOf } from "../control/why.ts";
 import type { AsOperator } from "../ctx.ts";
 import { listMailbox, MailboxList } from "../mail/index.ts";
 import { operatorProcedure } from "../trpc.ts";
-import { findAccount, readPeople } from "../users/index.ts";
+import { findAccount, readPeople, userIdsByStart } from "../users/index.ts";
+import { decideCase, listCases } from "./queue.ts";
 import { listReports, resolveReport } from "./reports.ts";
 import {
   ActivityQuery,
   ApplicationList,
   ByUser,
+  CaseList,
+  CaseQuery,
   CreateApplication,
+  Decide,
+  Decided,
   ForUser,
   KeyList,
   KeysRotated,
@@ -47,6 +54,7 @@ import {
   UserItem,
   UserList,
   UserQuery,
+  UserSessionsQuery,
 } from "./schema.ts";
 
 async function record(
@@ -91,17 +99,17 @@ async function named(ctx: AsOperator, states: AccountState[]): Promise<z.infer<t
   }));
 }
 
+const foundAtMost = 50;
+
 async function listUsers(ctx: AsOperator, { q, limit = 1_000, cursor }: z.infer<typeof UserQuery>) {
   if (q !== undefined && q !== "") {
     const id = await findId(ctx, q);
-    const states = id === undefined ? [] : [await readAccountState(ctx, id).catch(() => undefined)];
-    return {
-      items: await named(
-        ctx,
-        states.filter((state) => state !== undefined),
-      ),
-      nextCursor: null,
-    };
+    const ids = [
+      ...new Set([...(id === undefined ? [] : [id]), ...(await userIdsByStart(ctx, q, foundAtMost))]),
+    ];
+    const states = new Map((await readAccountStates(ctx, ids)).map((state) => [state.id, state]));
+    const found = ids.flatMap((id) => states.get(id) ?? []);
+    return { items: await named(ctx, found), nextCursor: null };
   }
   const page = await listAccountStates(ctx, { limit, cursor });
   return { ...page, items: await named(ctx, page.items) };
@@ -128,7 +136,7 @@ async function act(
 export const operatorAccounts = {
   users: {
     list: operatorProcedure
-      .meta({ rest: "GET /users", summary: "Accounts, newest first, or the one that `q` names" })
+      .meta({ rest: "GET /users", summary: "Accounts, newest first, or those that `q` names" })
       .input(UserQuery)
       .output(UserList)
       .query(({ ctx, input }) => listUsers(ctx, input)),
@@ -173,6 +181,15 @@ export const operatorAccounts = {
       .output(UserItem)
       .mutation(({ ctx, input }) => act(ctx, "user.sessions_ended", input, (id) => endSessions(ctx, id))),
   },
+  sessions: {
+    list: operatorProcedure
+      .meta({ rest: "GET /users/{user}/sessions", summary: "Where a user is signed in" })
+      .input(UserSessionsQuery)
+      .output(SessionList)
+      .query(async ({ ctx, input: { user, ...page } }) =>
+        listSessionsOf(ctx, { ...page, userId: await idOf(ctx, user) }),
+      ),
+  },
   activity: {
     list: operatorProcedure
       .meta({ rest: "GET /activity", summary: "What happened to accounts, newest first" })
@@ -198,6 +215,30 @@ export const operatorAccounts = {
           after: { resolution: input.resolution },
         });
         return report;
+      }),
+  },
+  cases: {
+    list: operatorProcedure
+      .meta({
+        rest: "GET /cases",
+        summary: "Reports by what they are about, with what was reported: open ones, or those decided last",
+      })
+      .input(CaseQuery)
+      .output(CaseList)
+      .query(({ ctx, input }) => listCases(ctx, input)),
+    decide: operatorProcedure
+      .meta({
+        rest: "POST /cases/decide",
+        role: "operator",
+        summary:
+          "Dismiss all open reports of a post or person, or uphold them by taking the post away or suspending",
+      })
+      .input(Decide)
+      .output(Decided)
+      .mutation(async ({ ctx, input: { reason, subject, ...acts } }) => {
+        const decided = await decideCase(ctx, { reason, subject, ...acts });
+        await record(ctx, "case.decided", subject.id, reason, { after: { subject, ...acts, ...decided } });
+        return decided;
       }),
   },
   applications: {

@@ -39,7 +39,7 @@ export const ForUser = z.object({ user, reason });
 export const ByUser = z.object({ user });
 export const SetRole = z.object({ user, role: z.enum(["user", "moderator"]), reason });
 export const UserQuery = z.object({
-  q: z.string().max(254).optional().describe("an id, a handle or an e-mail address"),
+  q: z.string().max(254).optional().describe("an id, an e-mail address, or how a handle or name begins"),
   limit: z.coerce.number().int().min(1).max(1_000).optional(),
   cursor: z.string().max(200).optional(),
 });
@@ -57,6 +57,7 @@ export const ActivityQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1_000).optional(),
   cursor: z.string().max(200).optional(),
 });
+export const UserSessionsQuery = ActivityQuery.extend({ user });
 export const KeyItem = z.object({
   kid: z.string(),
   state: z.enum(["next", "signing", "verifying", "retired"]),
@@ -72,6 +73,47 @@ export const RotateKeys = z.object({
     .describe("a key was stolen: tokens of the old ones are refused at once, and everyone refreshes"),
 });
 export const KeysRotated = z.object({ kid: z.string(), signsFrom: z.string() });
+
+export const CaseQuery = z.object({
+  state: z.enum(["open", "decided"]).default("open"),
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+});
+const subject = z.object({ kind: z.enum(["user", "post"]), id: z.string() });
+/** All reports of one post or person. */
+export const CaseItem = z.object({
+  subject,
+  reports: z.number().int(),
+  reporters: z.number().int().describe("how many different people reported it"),
+  post: z
+    .object({ text: z.string(), createdAt: z.string(), editedAt: z.string().nullable() })
+    .nullable()
+    .describe("null: it is about a person, or the post is gone"),
+  owner: UserItem.extend({ upheldBefore: z.number().int() })
+    .nullable()
+    .describe("who is reported, or wrote what is; null: gone"),
+  said: z.array(z.object({ id: z.string(), by: z.string().nullable(), reason: z.string(), at: z.string() })),
+  decisions: z.array(
+    z.object({
+      resolution: z.enum(["upheld", "dismissed"]),
+      reason: z.string(),
+      by: z.string(),
+      at: z.string(),
+    }),
+  ),
+});
+export const CaseList = pageOf(CaseItem);
+/** Neither is a dismissal. */
+export const Decide = z.object({
+  subject: subject.extend({ id: z.uuid() }),
+  removePost: z.boolean().default(false),
+  suspend: z.boolean().default(false).describe("the person, or whoever wrote the post"),
+  reason,
+});
+export const Decided = z.object({
+  resolution: z.enum(["upheld", "dismissed"]),
+  reports: z.number().int(),
+  ownerId: z.string().nullable(),
+});
 
 const scope = z
   .string()
@@ -104,3 +146,8 @@ export const Application = z.object({
 export const NewApplication = Application.extend({ key: z.string().describe("shown this once") });
 export const ApplicationList = pageOf(Application);
 export const RevokeApplication = z.object({ id: z.uuid(), reason });
+
+export type CaseItem = z.infer<typeof CaseItem>;
+export type UserItem = z.infer<typeof UserItem>;
+export type Application = z.infer<typeof Application>;
+export type NewApplication = z.infer<typeof NewApplication>;

@@ -10,8 +10,17 @@ import { whyOf } from "../control/why.ts";
 import type { AsOperator } from "../ctx.ts";
 import { operatorProcedure } from "../trpc.ts";
 import { rewrapKeys } from "../vault.ts";
-import { beginErasure, beginExport, findUser, idForm, readRequest } from "./requests.ts";
-import { ByRequest, ForUser, PersonalRequest, Rewrapped, SearchUser, Traces } from "./schema.ts";
+import { beginErasure, beginExport, findUser, idForm, listRequests, readRequest } from "./requests.ts";
+import {
+  ByRequest,
+  ForUser,
+  PersonalRequest,
+  RequestList,
+  RequestQuery,
+  Rewrapped,
+  SearchUser,
+  Traces,
+} from "./schema.ts";
 import { findTraces } from "./traces.ts";
 
 type For = z.infer<typeof ForUser>;
@@ -58,6 +67,15 @@ export const operatorPersonal = {
       .input(ForUser)
       .output(PersonalRequest)
       .mutation(({ ctx, input }) => order(ctx, input, "export")),
+    list: operatorProcedure
+      .meta({
+        rest: "GET /personal-requests",
+        role: "admin",
+        summary: "Exports and erasures, newest first: of everyone, or of one who is still there",
+      })
+      .input(RequestQuery)
+      .output(RequestList)
+      .query(({ ctx, input }) => listRequests(ctx, input)),
     read: operatorProcedure
       .meta({
         rest: "GET /personal-requests/{id}",

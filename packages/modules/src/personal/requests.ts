@@ -7,11 +7,20 @@ import { and, desc, eq, gt, inArray, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { confirmPassword } from "../auth/password.ts";
 import { userIdByEmail } from "../auth/personal.ts";
-import { type Actor, type AsUser, type Ctx, emit, type InTransaction, one, transaction } from "../ctx.ts";
+import {
+  type Actor,
+  type AsOperator,
+  type AsUser,
+  type Ctx,
+  emit,
+  type InTransaction,
+  one,
+  transaction,
+} from "../ctx.ts";
 import { findAccount } from "../users/index.ts";
 import { userDeleted } from "./events.ts";
 import { holdings } from "./holdings.ts";
-import type { ByRequest, Leave, PersonalRequest } from "./schema.ts";
+import type { ByRequest, Leave, PersonalRequest, RequestQuery } from "./schema.ts";
 
 const { personalRequests, users } = tables;
 type Row = typeof personalRequests.$inferSelect;
@@ -71,6 +80,16 @@ export async function beginExport(ctx: Ctx, userId: string): Promise<Answer> {
 async function insert(ctx: InTransaction, userId: string, kind: Row["kind"]): Promise<Row> {
   const total = holdings.reduce((sum, { erase }) => sum + (kind === "export" ? 1 : erase.length), 0);
   return one(await ctx.db.insert(personalRequests).values({ id: newId(), userId, kind, total }).returning());
+}
+
+export async function listRequests(ctx: AsOperator, { user, limit = 100 }: z.infer<typeof RequestQuery>) {
+  const rows = await ctx.db
+    .select()
+    .from(personalRequests)
+    .where(user ? eq(personalRequests.userId, user) : undefined)
+    .orderBy(desc(personalRequests.createdAt))
+    .limit(limit);
+  return { items: rows.map((row) => present(ctx, row)), nextCursor: null };
 }
 
 /** Somebody else's request is not there for a user. */

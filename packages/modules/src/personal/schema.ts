@@ -1,6 +1,7 @@
 // What is asked and answered about people's own data. Pure, so that forms may import it.
 
 import { z } from "zod";
+import { pageOf } from "../page.ts";
 
 export const Leave = z.object({ password: z.string().min(1).max(512) });
 export const ByRequest = z.object({ id: z.uuid() });
@@ -17,6 +18,12 @@ export const PersonalRequest = z.object({
   finishedAt: z.string().nullable(),
   expiresAt: z.string().nullable().describe("until when the archive is kept"),
 });
+
+export const RequestQuery = z.object({
+  user: z.uuid().optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+});
+export const RequestList = pageOf(PersonalRequest);
 
 /** An id, a handle or an e-mail address. */
 export const ByUser = z.object({ user: z.string().min(1).max(254) });
@@ -35,3 +42,5 @@ export const Traces = z.object({
   total: z.number().int(),
 });
 export const Rewrapped = z.object({ done: z.number().int(), left: z.number().int() });
+
+export type PersonalRequest = z.infer<typeof PersonalRequest>;

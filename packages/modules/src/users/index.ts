@@ -12,3 +12,4 @@ export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, knownUser, readPeople } from "./profile.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";
 export { router } from "./router.ts";
+export { userIdsByStart } from "./search.ts";

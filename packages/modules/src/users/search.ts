@@ -1,7 +1,7 @@
 // Finding people by the beginning of their handle or name, and by likeness where it was not quite remembered.
 
 import type { z } from "zod";
-import type { AsUser } from "../ctx.ts";
+import type { AsOperator, AsUser } from "../ctx.ts";
 import { presentPerson } from "./profile.ts";
 import type { PersonList, SearchPeople } from "./schema.ts";
 
@@ -50,3 +50,11 @@ const byLikeness = (ctx: AsUser, wanted: string, limit: number) => ctx.sql<Row[]
     greatest(similarity(handle, ${wanted}), similarity(lower(display_name), ${wanted})) desc,
     id
   limit ${limit}`;
+
+/** For operators, whom nobody can block: who has a handle or name that begins so, in the order of handles. */
+export async function userIdsByStart(ctx: AsOperator, text: string, limit: number): Promise<string[]> {
+  const start = startPattern(text.replace(/^@/, "").normalize("NFC").toLowerCase());
+  const rows = await ctx.sql<{ id: string }[]>`
+    select id from users where handle like ${start} or lower(display_name) like ${start} order by handle limit ${limit}`;
+  return rows.map(({ id }) => id);
+}
