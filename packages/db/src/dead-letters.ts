@@ -22,9 +22,9 @@ export type DeadLetter = {
 
 export async function listDeadLetters(
   sql: Sql,
-  filter: { group?: string; topic?: string; limit?: number; after?: string } = {},
+  filter: { group?: string; topic?: string; limit?: number; after?: string; sequence?: string } = {},
 ): Promise<DeadLetter[]> {
-  const { group, topic, limit = 100, after } = filter;
+  const { group, topic, limit = 100, after, sequence } = filter;
   return sql<DeadLetter[]>`
     select sequence::text, consumer_group as "group", partition, key, event_id as "eventId", topic, event, error, attempts,
       failed_at as at, replay_requested_at as "replayRequestedAt",
@@ -36,7 +36,18 @@ export async function listDeadLetters(
       ${group === undefined ? sql`` : sql`and consumer_group = ${group}`}
       ${topic === undefined ? sql`` : sql`and topic = ${topic}`}
       ${after === undefined ? sql`` : sql`and sequence > ${after}`}
+      ${sequence === undefined ? sql`` : sql`and sequence = ${sequence}`}
     order by sequence limit ${limit}`;
+}
+
+/** By group: how many letters are dead, and how many events wait behind them. */
+export async function countDeadLetters(sql: Sql): Promise<Map<string, { dead: number; waiting: number }>> {
+  const rows = await sql<{ group: string; dead: number; waiting: number }[]>`
+    select consumer_group as "group",
+      count(*) filter (where error is not null and discarded_at is null)::int as dead,
+      count(*) filter (where error is null)::int as waiting
+    from dead_letters group by consumer_group`;
+  return new Map(rows.map(({ group, dead, waiting }) => [group, { dead, waiting }]));
 }
 
 export type LetterChoice = { sequence: string } | { group: string } | { eventId: string } | { all: true };
@@ -44,7 +55,8 @@ export type LetterChoice = { sequence: string } | { group: string } | { eventId:
 /** Asks for letters to run again, with what waits behind them. Answers how many dead ones it names. */
 export async function replayDeadLetters(sql: Sql, which: LetterChoice): Promise<number> {
   const asked = await sql`
-    update dead_letters set replay_requested_at = now() where error is not null and ${chosen(sql, which)}`;
+    update dead_letters set replay_requested_at = now()
+    where error is not null and discarded_at is null and ${chosen(sql, which)}`;
   return asked.count;
 }
 
@@ -52,7 +64,7 @@ export async function replayDeadLetters(sql: Sql, which: LetterChoice): Promise<
 export async function discardDeadLetter(sql: Sql, sequence: string): Promise<boolean> {
   const gone = await sql`
     update dead_letters set discarded_at = now(), replay_requested_at = now()
-    where sequence = ${sequence} and error is not null`;
+    where sequence = ${sequence} and error is not null and discarded_at is null`;
   return gone.count > 0;
 }
 

@@ -1,7 +1,7 @@
 // How far a group is in a partition, kept in Redis beside the stream, and moved only by whoever holds the partition.
 
 import type { Redis } from "../redis.ts";
-import type { busKeys } from "./keys.ts";
+import type { BusKeys } from "./keys.ts";
 import { luaScript } from "./script.ts";
 import { beginning } from "./stream-id.ts";
 
@@ -28,7 +28,7 @@ return {#entries, entries[1] and entries[1][2][2] or false}
 
 export async function readCursor(
   redis: Redis,
-  keys: ReturnType<typeof busKeys>,
+  keys: BusKeys,
   group: string,
   partition: number,
 ): Promise<Cursor | undefined> {

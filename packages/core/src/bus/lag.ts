@@ -1,18 +1,23 @@
-// How many events a group has before it in a partition, and how long the oldest of them waits.
+// How many events a group has before it, and how long the oldest of them waits.
 
 import type { Redis } from "../redis.ts";
 import type { PartitionLag } from "./bus.ts";
 import { countAfter, readCursor } from "./cursor.ts";
 import { decodeEvent } from "./envelope.ts";
-import type { busKeys } from "./keys.ts";
+import { type BusKeys, busKeys, defaultPartitions } from "./keys.ts";
 import { beginning } from "./stream-id.ts";
 
-export async function lagOf(
+export function readLag(
   redis: Redis,
-  keys: ReturnType<typeof busKeys>,
   group: string,
-  partition: number,
-): Promise<PartitionLag> {
+  { keys = busKeys(), partitions = defaultPartitions }: { keys?: BusKeys; partitions?: number } = {},
+): Promise<PartitionLag[]> {
+  return Promise.all(
+    Array.from({ length: partitions }, (_, partition) => lagOf(redis, keys, group, partition)),
+  );
+}
+
+async function lagOf(redis: Redis, keys: BusKeys, group: string, partition: number): Promise<PartitionLag> {
   const epochs = await redis.lrange(keys.epochs, 0, -1);
   const cursor = await readCursor(redis, keys, group, partition);
   const from = cursor ? Math.max(0, epochs.indexOf(cursor.epoch)) : 0;

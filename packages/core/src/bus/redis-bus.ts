@@ -9,7 +9,7 @@ import type { Bus, BusStore } from "./bus.ts";
 import { type Link, link } from "./connection.ts";
 import type { Subscription } from "./holding.ts";
 import { busKeys, defaultPartitions } from "./keys.ts";
-import { lagOf } from "./lag.ts";
+import { readLag } from "./lag.ts";
 import { isRedisAway } from "./redis-faults.ts";
 import { rewindPartition } from "./rewind.ts";
 import { openSession, type Session } from "./session.ts";
@@ -95,7 +95,7 @@ export function createRedisBus(options: RedisBusOptions): Bus {
       };
     },
 
-    lag: (group) => ask((redis) => everyPartition((partition) => lagOf(redis, keys, group, partition))),
+    lag: (group) => ask((redis) => readLag(redis, group, { keys, partitions })),
 
     rewind: (group, to) =>
       ask(async (redis) => {

@@ -4,11 +4,11 @@ import type { Redis } from "../redis.ts";
 import type { BusEvent } from "./bus.ts";
 import { before, type Cursor, moveCursor } from "./cursor.ts";
 import { decodeEvent } from "./envelope.ts";
-import type { busKeys } from "./keys.ts";
+import type { BusKeys } from "./keys.ts";
 
 export async function rewindPartition(
   redis: Redis,
-  keys: ReturnType<typeof busKeys>,
+  keys: BusKeys,
   group: string,
   partition: number,
   to: { at: Date } | { id: string },

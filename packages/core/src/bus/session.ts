@@ -6,7 +6,7 @@ import type { BusStore, Progress } from "./bus.ts";
 import { isCluster, type Link, link } from "./connection.ts";
 import { before, type Cursor, commitCursor, countAfter, readCursor } from "./cursor.ts";
 import type { Holding, Subscription } from "./holding.ts";
-import type { busKeys } from "./keys.ts";
+import type { BusKeys } from "./keys.ts";
 import { createLane, type LaneEvent } from "./lane.ts";
 import { leaseMs, leases, ownerOf } from "./leases.ts";
 import { isRedisAway } from "./redis-faults.ts";
@@ -33,7 +33,7 @@ export async function openSession(given: {
   store: BusStore;
   partitions: number;
   worker: string;
-  keys: ReturnType<typeof busKeys>;
+  keys: BusKeys;
   subscriptions: Map<string, Subscription>;
   lingering: Map<string, Promise<void>>;
 }): Promise<Session> {

@@ -4,7 +4,7 @@ import type { Redis } from "../redis.ts";
 import type { Link } from "./connection.ts";
 import { decodeEvent } from "./envelope.ts";
 import type { Holding } from "./holding.ts";
-import type { busKeys } from "./keys.ts";
+import type { BusKeys } from "./keys.ts";
 import type { LaneEvent } from "./lane.ts";
 import { isAfter } from "./stream-id.ts";
 
@@ -15,7 +15,7 @@ export const blockMs = 2_000;
 export function createStreamReader(given: {
   /** For waking a blocked read. */
   redis: Redis;
-  keys: ReturnType<typeof busKeys>;
+  keys: BusKeys;
   openBlocking(): Promise<Link>;
   holdings: Map<string, Holding>;
   isHeld(holding: Holding): boolean;

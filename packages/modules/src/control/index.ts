@@ -1,5 +1,6 @@
 // The operators' API, mounted on a port of its own and never among the public procedures.
 
+import { operatorBackbone } from "../backbone/operator.ts";
 import { operatorAccounts } from "../moderation/operator.ts";
 import { operatorPersonal } from "../personal/operator.ts";
 import { createRouter } from "../trpc.ts";
@@ -8,5 +9,10 @@ import { router } from "./router.ts";
 export { type ControlPlane, openPlane } from "./plane.ts";
 export { streamGolden } from "./sight.ts";
 
-export const operatorRouter = createRouter({ ...router, ...operatorPersonal, ...operatorAccounts });
+export const operatorRouter = createRouter({
+  ...router,
+  ...operatorBackbone,
+  ...operatorPersonal,
+  ...operatorAccounts,
+});
 export type OperatorRouter = typeof operatorRouter;

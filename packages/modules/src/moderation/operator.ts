@@ -22,9 +22,8 @@ import {
   userIdByEmail,
 } from "../auth/index.ts";
 import { ActivityList, SessionList } from "../auth/schema.ts";
-import { planeOf } from "../control/plane.ts";
+import { noteAct } from "../control/note.ts";
 import { OperatorPage } from "../control/schema.ts";
-import { whyOf } from "../control/why.ts";
 import type { AsOperator } from "../ctx.ts";
 import { listMailbox, MailboxList } from "../mail/index.ts";
 import { operatorProcedure } from "../trpc.ts";
@@ -56,21 +55,6 @@ import {
   UserQuery,
   UserSessionsQuery,
 } from "./schema.ts";
-
-async function record(
-  ctx: AsOperator,
-  kind: string,
-  key: string,
-  reason: string,
-  { before = null, after = null }: { before?: unknown; after?: unknown } = {},
-): Promise<void> {
-  await planeOf(ctx).controlLog.append({
-    ...whyOf(ctx, { reason }),
-    kind,
-    key,
-    decide: () => ({ before, after }),
-  });
-}
 
 const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -126,7 +110,7 @@ async function act(
   const { role, suspendedAt } = await readAccountState(ctx, id);
   await work(id);
   const state = await readAccountState(ctx, id);
-  await record(ctx, kind, id, reason, {
+  await noteAct(ctx, kind, id, reason, {
     before: { role, suspendedAt },
     after: { role: state.role, suspendedAt: state.suspendedAt },
   });
@@ -211,7 +195,7 @@ export const operatorAccounts = {
       .output(Report)
       .mutation(async ({ ctx, input }) => {
         const report = await resolveReport(ctx, input);
-        await record(ctx, "report.resolved", input.id, input.reason, {
+        await noteAct(ctx, "report.resolved", input.id, input.reason, {
           after: { resolution: input.resolution },
         });
         return report;
@@ -237,7 +221,7 @@ export const operatorAccounts = {
       .output(Decided)
       .mutation(async ({ ctx, input: { reason, subject, ...acts } }) => {
         const decided = await decideCase(ctx, { reason, subject, ...acts });
-        await record(ctx, "case.decided", subject.id, reason, { after: { subject, ...acts, ...decided } });
+        await noteAct(ctx, "case.decided", subject.id, reason, { after: { subject, ...acts, ...decided } });
         return decided;
       }),
   },
@@ -258,7 +242,7 @@ export const operatorAccounts = {
       .output(NewApplication)
       .mutation(async ({ ctx, input: { reason, ...input } }) => {
         const made = await createApplication(ctx, input);
-        await record(ctx, "application.created", made.id, reason, { after: input });
+        await noteAct(ctx, "application.created", made.id, reason, { after: input });
         return made;
       }),
     revoke: operatorProcedure
@@ -272,7 +256,7 @@ export const operatorAccounts = {
       .output(z.void())
       .mutation(async ({ ctx, input }) => {
         await revokeApplication(ctx, input.id);
-        await record(ctx, "application.revoked", input.id, input.reason);
+        await noteAct(ctx, "application.revoked", input.id, input.reason);
       }),
   },
   keys: {
@@ -292,7 +276,7 @@ export const operatorAccounts = {
       .mutation(async ({ ctx, input }) => {
         const { kid, signsFrom, before } = await rotateKeys(ctx, input);
         const after = { kid, signsFrom: signsFrom.toISOString(), immediately: input.immediately };
-        await record(ctx, "auth.keys.rotated", kid, input.reason, { before: { kid: before }, after });
+        await noteAct(ctx, "auth.keys.rotated", kid, input.reason, { before: { kid: before }, after });
         return { kid, signsFrom: after.signsFrom };
       }),
   },

@@ -5,8 +5,7 @@ import { AppError } from "@signalbox/core/errors";
 import type { TRPCRouterRecord } from "@trpc/server";
 import type { z } from "zod";
 import { emailOf } from "../auth/personal.ts";
-import { planeOf } from "../control/plane.ts";
-import { whyOf } from "../control/why.ts";
+import { noteAct } from "../control/note.ts";
 import type { AsOperator } from "../ctx.ts";
 import { operatorProcedure } from "../trpc.ts";
 import { rewrapKeys } from "../vault.ts";
@@ -29,13 +28,8 @@ async function order(ctx: AsOperator, input: For, kind: "erasure" | "export") {
   const user = await findUser(ctx, input.user);
   if (!user) throw new AppError("not_found", `there is no user ${input.user}`);
   const request = await (kind === "erasure" ? beginErasure : beginExport)(ctx, user.id);
-  await note(ctx, `personal.${kind}`, request.id, input.reason);
+  await noteAct(ctx, `personal.${kind}`, request.id, input.reason);
   return request;
-}
-
-async function note(ctx: AsOperator, kind: string, key: string, reason: string): Promise<void> {
-  const decide = () => ({ before: null, after: null });
-  await planeOf(ctx).controlLog.append({ ...whyOf(ctx, { reason }), kind, key, decide });
 }
 
 async function search(ctx: AsOperator, input: z.infer<typeof SearchUser>) {
@@ -99,7 +93,7 @@ export const operatorPersonal = {
       .input(ForUser.pick({ reason: true }))
       .output(Rewrapped)
       .mutation(async ({ ctx, input }) => {
-        await note(ctx, "personal.rewrap", "user-keys", input.reason);
+        await noteAct(ctx, "personal.rewrap", "user-keys", input.reason);
         let last = { done: 0, left: 0 };
         for await (const progress of rewrapKeys(ctx)) last = progress;
         return last;
