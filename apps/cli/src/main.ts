@@ -15,6 +15,11 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
   },
   export: { text: "write everything of a user to an archive", load: () => import("./commands/export.ts") },
   erase: { text: "erase a user, and prove it", load: () => import("./commands/erase.ts") },
+  audit: { text: "prove that nobody edited the log of operators", load: () => import("./commands/audit.ts") },
+  deadletters: {
+    text: "show and replay events that could not be handled",
+    load: () => import("./commands/deadletters.ts"),
+  },
   test: { text: "run the tests", load: () => import("./commands/test.ts") },
   check: { text: "format, lint, types, dead code", load: () => import("./commands/check.ts") },
   bench: { text: "run a benchmark", load: () => import("./commands/bench.ts") },
@@ -26,7 +31,7 @@ function help(): string {
     "",
     "./signalbox COMMAND [OPTIONS]",
     "",
-    ...Object.entries(commands).map(([name, { text }]) => `  ${name.padEnd(10)}${text}`),
+    ...Object.entries(commands).map(([name, { text }]) => `  ${name.padEnd(13)}${text}`),
     "",
     "./signalbox COMMAND --help shows a command's options.",
   ].join("\n");

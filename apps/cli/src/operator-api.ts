@@ -6,6 +6,8 @@ import { readRunFile } from "./install.ts";
 
 export type OperatorApi = {
   call<T>(method: "GET" | "POST", path: string, body?: object): Promise<T>;
+  /** Where nothing is answered. */
+  send(method: "POST" | "DELETE", path: string, body?: object): Promise<unknown>;
   fetch(path: string): Promise<Response>;
 };
 
@@ -40,6 +42,7 @@ export function operatorApi(dir: DataDir): OperatorApi {
   return {
     call: async <T>(method: "GET" | "POST", path: string, body?: object) =>
       (await (await send(method, path, body)).json()) as T,
+    send,
     fetch: (path) => send("GET", path),
   };
 }

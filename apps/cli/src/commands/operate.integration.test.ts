@@ -1,0 +1,75 @@
+// What an operator types at a running install: dead letters and the audit, against real workers.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { partitionOf } from "@signalbox/core/bus/partition";
+import { newId } from "@signalbox/core/ids";
+import { connectDatabase } from "@signalbox/db";
+import { freePortBase } from "../testing/harness.ts";
+import { startInstallForTest, type TestInstall } from "../testing/install.ts";
+
+let install: TestInstall;
+let database: ReturnType<typeof connectDatabase>;
+before(async () => {
+  install = await startInstallForTest({ portBase: await freePortBase() });
+  database = connectDatabase(install.runFile().postgres, { name: "test", poolSize: 2 });
+});
+after(async () => {
+  await database.close();
+  await install.stop();
+});
+
+/** As a consumer sets one aside after its last attempt. */
+async function layAside(userId: string, error: string): Promise<string> {
+  const id = newId();
+  const event = {
+    id,
+    topic: "user.updated",
+    version: 1,
+    key: userId,
+    requestId: "r-1",
+    at: new Date().toISOString(),
+  };
+  const [row] = await database.sql<{ sequence: string }[]>`
+    insert into dead_letters (consumer_group, partition, key, event_id, topic, event, error, attempts, failed_at)
+    values ('users', ${partitionOf(userId, 8)}, ${userId}, ${id}, 'user.updated',
+      ${database.sql.json({ ...event, payload: { userId, version: 2, changed: ["bio"] } })}, ${error}, 8, now())
+    returning sequence::text`;
+  return row!.sequence;
+}
+
+const failing = (...args: string[]) =>
+  install.signalbox(...args).then(
+    (out) => assert.fail(`it went well: ${out}`),
+    (error: { code: number; stdout: string; stderr: string }) => error,
+  );
+
+test("a dead letter is listed, run again by the workers, and gone; another is given up", async () => {
+  assert.match(await install.signalbox("deadletters", "list"), /no dead letters/);
+  const id = await layAside(newId(), "boom");
+  const given = await layAside(newId(), "never again");
+  const list = await install.signalbox("deadletters", "list");
+  assert.match(list, /user\.updated[\s\S]*boom[\s\S]*8 attempts; 0 events/);
+  assert.match(
+    (await failing("deadletters", "replay")).stderr,
+    /needs the id of a letter, a queue, or --all/,
+  );
+  assert.match(await install.signalbox("deadletters", "replay", id), /1 asked to run again/);
+  for (let tries = 0; ; tries++) {
+    const { items } = JSON.parse(await install.signalbox("deadletters", "list", "--json"));
+    if (items.every((letter: { id: string }) => letter.id !== id)) break;
+    assert.ok(tries < 40, "the workers did not take it up");
+    await pause(250);
+  }
+  assert.match(await install.signalbox("deadletters", "discard", given), /given up/);
+  assert.match(await install.signalbox("deadletters", "list"), /no dead letters/);
+  assert.match((await failing("deadletters", "discard", given)).stderr, /there is no dead letter/);
+});
+
+test("the audit is unbroken until somebody edits a row, and then names it", async () => {
+  assert.match(await install.signalbox("audit", "verify"), /acts, unbroken/);
+  await database.sql`update control_events set reason = 'nothing happened' where revision = 1`;
+  const { code, stdout } = await failing("audit", "verify");
+  assert.equal(code, 1);
+  assert.match(stdout, /the act 1: /);
+});
