@@ -118,15 +118,21 @@ export type EventType<
   name: Name;
   version: number;
   schema: z.ZodType<Payload>;
+  /** By version: makes the next one of what an older release announced. */
+  upgrades: Record<number, (payload: never) => unknown>;
 };
 
-/** A fact in the past tense. Its `userId` is the key: events of one user stay in order. */
+/**
+ * A fact in the past tense. Its `userId` is the key: events of one user stay in order. What is on its way while a release is
+ * replaced, or is replayed later, was announced by an older version: each version but the newest has its upgrade.
+ */
 export function defineEvent<const Name extends `${string}.${string}`, Payload extends { userId: string }>(
   name: Name,
   version: number,
   schema: z.ZodType<Payload>,
+  upgrades: EventType["upgrades"] = {},
 ): EventType<Name, Payload> {
-  return { name, version, schema };
+  return { name, version, schema, upgrades };
 }
 
 /** Announces a fact together with the change that made it true; outside a transaction it does not compile. */

@@ -6,7 +6,7 @@ import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/env
 import { AppError } from "@signalbox/core/errors";
 import { childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
 import { isDatabaseAway } from "@signalbox/db";
-import type { Ctx, Deps, Job } from "./ctx.ts";
+import type { Ctx, Deps, EventType, Job } from "./ctx.ts";
 
 /** Each module is a consumer group of its own, so that one that fails does not stop the others. */
 export function groupsOf(jobs: Job[]): Map<string, Job[]> {
@@ -30,8 +30,20 @@ export const isPartAway = (error: unknown): boolean =>
   isDatabaseAway(error) || (error instanceof AppError && error.code === "unavailable");
 
 async function runJob(deps: Deps, job: Job, event: BusEvent): Promise<void> {
-  const payload = job.event.schema.parse(event.payload);
-  await job.run(jobCtx(deps, job, event), payload as never);
+  await job.run(jobCtx(deps, job, event), readPayload(job.event, event) as never);
+}
+
+function readPayload({ name, version, schema, upgrades }: EventType, event: BusEvent) {
+  // A newer release is being rolled out, and its workers will take this up; or it was rolled back, and comes again.
+  if (event.version > version)
+    throw new NotNow(`${name} came in version ${event.version}; this release reads up to ${version}`);
+  let { payload } = event;
+  for (let from = event.version; from < version; from++) {
+    const upgrade = upgrades[from];
+    if (upgrade === undefined) throw new Error(`${name} has no upgrade from version ${from}`);
+    payload = upgrade(payload as never);
+  }
+  return schema.parse(payload);
 }
 
 function jobCtx(deps: Deps, job: Job, event: BusEvent): Ctx {
