@@ -24,6 +24,7 @@ export const errorTable = {
   disabled: { http: 503, trpc: "SERVICE_UNAVAILABLE", title: "Switched off" },
   overloaded: { http: 503, trpc: "SERVICE_UNAVAILABLE", title: "Too busy" },
   unavailable: { http: 503, trpc: "SERVICE_UNAVAILABLE", title: "A part this needs is away" },
+  deadline: { http: 504, trpc: "GATEWAY_TIMEOUT", title: "The time for this call is over" },
 } as const satisfies Record<string, { http: number; trpc: string; title: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

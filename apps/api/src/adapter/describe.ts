@@ -214,6 +214,7 @@ function refusalsOf(
     429,
     500,
     503,
+    504,
   ];
 }
 
