@@ -3,7 +3,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyOperatorSession } from "@signalbox/control/operator-session";
 import { AppError } from "@signalbox/core/errors";
-import { acceptRequestId, childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
 import { createAccessVerifier, createApplicationReader } from "@signalbox/modules/auth";
 import type { Actor, Ctx, Deps } from "@signalbox/modules/ctx";
 import type { FastifyRequest } from "fastify";
@@ -65,8 +64,8 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
   return {
     ...deps,
     actor,
-    requestId: acceptRequestId(headers["x-request-id"]),
-    traceparent: formatTraceparent(childOf(readTraceparent(headers.traceparent as string | undefined))),
+    requestId: request.id,
+    ...request.trace,
     variant: "stable",
     address: request.ip,
     userAgent: headers["user-agent"] ?? "",

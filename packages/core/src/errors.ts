@@ -16,6 +16,7 @@ export const errorTable = {
     trpc: "UNSUPPORTED_MEDIA_TYPE",
     title: "This content type is not understood",
   },
+  expectation_failed: { http: 417, trpc: "BAD_REQUEST", title: "This expectation can not be met" },
   invalid: { http: 422, trpc: "UNPROCESSABLE_CONTENT", title: "Some fields are not right" },
   rate_limited: { http: 429, trpc: "TOO_MANY_REQUESTS", title: "Too many requests" },
   headers_too_large: { http: 431, trpc: "BAD_REQUEST", title: "The request headers are too large" },

@@ -64,14 +64,17 @@ export type Deps = {
 export type Ctx = Deps & {
   actor: Actor;
   requestId: string;
+  /** Our own span in the caller's trace. */
   traceparent: string;
+  /** The span of whoever called, where it sent one. */
+  parentSpanId?: string;
   variant: "stable" | "canary";
   /** The caller's address after trusted proxies. */
   address: string;
   /** The caller's own words on what it runs on. */
   userAgent: string;
   /** The program that calls for its user, where it showed its key. */
-  application?: Pick<Application, "id" | "scopes">;
+  application?: Pick<Application, "id" | "scopes" | "barred">;
   /** In a job: what it runs for, and as whom; isFirstTime() in @signalbox/db/consumed takes it as its mark. */
   event?: { id: string; group: string; at: string };
   /** If-Match as sent, where it was. */

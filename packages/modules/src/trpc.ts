@@ -10,6 +10,7 @@ import { ZodError } from "zod";
 import { isAllowed } from "./auth/applications.ts";
 import type { AsOperator, AsUser, Ctx } from "./ctx.ts";
 import { once } from "./idempotency.ts";
+import "./wording.ts";
 
 export type Meta = {
   /** `METHOD /path` below the version's prefix; `{name}` is taken from the input's field of that name. */
@@ -82,11 +83,18 @@ function codeOf(error: TRPCError): ErrorCode {
 }
 
 const maxFieldErrors = 50;
+/** A field that is not known is named as it was sent. */
+const maxFieldName = 200;
 
 export function invalid(error: ZodError): AppError {
   const errors: FieldError[] = error.issues
     .slice(0, maxFieldErrors)
-    .map(({ path, message }) => ({ field: path.join("."), message }));
+    .flatMap((issue) => {
+      const { path, message } = issue;
+      const fields = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...path, key]) : [path];
+      return fields.map((field) => ({ field: field.join(".").slice(0, maxFieldName), message }));
+    })
+    .slice(0, maxFieldErrors);
   return new AppError(
     "invalid",
     errors.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join("; "),
@@ -96,25 +104,27 @@ export function invalid(error: ZodError): AppError {
 
 const roleRank = { viewer: 0, operator: 1, admin: 2 } as const;
 
-/** Refuses a caller who may not come in at all. */
-export function admit(ctx: Ctx, meta: Meta | undefined): void {
-  if (meta?.auth === "user" && ctx.actor.kind !== "user")
-    throw new AppError("unauthorized", "this needs an access token");
-  // The role stands in the token; a token of another role than the account's has been refused before.
-  if (meta?.moderator && !(ctx.actor.kind === "user" && ctx.actor.role === "moderator"))
-    throw new AppError("forbidden", "this needs the role moderator");
-  if (meta?.auth !== "operator") return;
-  if (ctx.actor.kind !== "operator")
-    throw new AppError("unauthorized", "this needs an operator's token or session");
-  const least = meta.role ?? "viewer";
-  if (roleRank[ctx.actor.role] < roleRank[least])
-    throw new AppError("forbidden", `this needs the role ${least}`);
+/** The 401 of whoever is not known: said before a byte of the body is read. */
+export function refuseStranger({ actor }: Ctx, meta: Meta | undefined): AppError | undefined {
+  if (meta?.auth === "user" && actor.kind !== "user")
+    return new AppError("unauthorized", "this needs an access token");
+  if (meta?.auth === "operator" && actor.kind !== "operator")
+    return new AppError("unauthorized", "this needs an operator's token or session");
+  return undefined;
 }
 
-/** An application calls what its scopes name, whoever it calls for. */
-function admitApplication({ application }: Ctx, name: string): void {
-  if (application && !isAllowed(application, name))
-    throw new AppError("forbidden", `this application may not call ${name}`);
+/** The 403 of who is known and may not do this: said only to a request that is right in itself. */
+function permit({ actor, application }: Ctx, name: string, meta: Meta | undefined): void {
+  // The role stands in the token; a token of another role than the account's has been refused before.
+  if (meta?.moderator && !(actor.kind === "user" && actor.role === "moderator"))
+    throw new AppError("forbidden", "this needs the role moderator");
+  const least = meta?.role ?? "viewer";
+  if (meta?.auth === "operator" && actor.kind === "operator" && roleRank[actor.role] < roleRank[least])
+    throw new AppError("forbidden", `this needs the role ${least}`);
+  if (!application) return;
+  if (application.barred !== undefined) throw new AppError("forbidden", application.barred);
+  // An application calls what its scopes name, whoever it calls for.
+  if (!isAllowed(application, name)) throw new AppError("forbidden", `this application may not call ${name}`);
 }
 
 export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
@@ -127,6 +137,7 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
     caller: { kind: actor.kind, id, address: ctx.address },
     requestId: ctx.requestId,
     traceparent: ctx.traceparent,
+    ...(ctx.parentSpanId === undefined ? {} : { parentSpanId: ctx.parentSpanId }),
     variant: "stable",
     headers: ctx.answer.headers,
     startedAt: performance.now(),
@@ -135,7 +146,7 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
 
 /**
  * The door of a procedure. Operator calls skip the gateway: no one locks himself out. What fails behind the door
- * reaches the stages, and whoever called, as an AppError.
+ * reaches the stages, and whoever called, as an AppError. `run` reads the input, and then crosses the threshold.
  */
 export function enter<T>(
   ctx: Ctx,
@@ -143,8 +154,8 @@ export function enter<T>(
   meta: Meta | undefined,
   run: (ctx: Ctx) => T | Promise<T>,
 ): Promise<T> {
-  admit(ctx, meta);
-  admitApplication(ctx, name);
+  const stranger = refuseStranger(ctx, meta);
+  if (stranger) throw stranger;
   const call = toCall(ctx, name, meta);
   const inside = async () => {
     try {
@@ -156,44 +167,58 @@ export function enter<T>(
   return meta?.auth === "operator" ? inside() : ctx.gateway(call, inside);
 }
 
-/** A mutation takes effect once for one Idempotency-Key; without the header this costs a look at a field. */
-export function onceByKey<T>(
+type Crossing = { name: string; meta: Meta | undefined; type: string; raw: () => unknown };
+
+/**
+ * Behind the input and before the verb: may this caller do it, and has it been done under this Idempotency-Key?
+ * A mutation takes effect once for one key; without the header that costs a look at a field.
+ */
+export function cross<T>(
   ctx: Ctx,
-  name: string,
-  raw: unknown,
+  { name, meta, type, raw }: Crossing,
   run: (ctx: Ctx) => T | Promise<T>,
 ): T | Promise<T> {
+  permit(ctx, name, meta);
   const { idempotencyKey: key } = ctx;
-  return key === undefined ? run(ctx) : once(ctx, { name, key, raw, nameError }, run);
+  return key === undefined || type !== "mutation"
+    ? run(ctx)
+    : once(ctx, { name, key, raw: raw(), nameError }, run);
 }
 
-const door = trpc.middleware(({ ctx, path, meta, type, getRawInput, next }) =>
+const door = trpc.middleware(({ ctx, path, meta, next }) =>
   enter(ctx, path, meta, async (inner) => {
-    let walked: Awaited<ReturnType<typeof next>> | undefined;
-    const walk = async (ctx: Ctx) => {
-      const result = await next({ ctx });
-      // tRPC hands failure on as a value; stages see it as the throw that it was.
-      if (!result.ok) throw result.error;
-      walked = result;
-      return result.data;
-    };
-    const data =
-      type === "mutation" && inner.idempotencyKey !== undefined
-        ? await onceByKey(inner, path, await getRawInput(), walk)
-        : await walk(inner);
-    // An answer that was kept did not come through the chain; tRPC reads no more than this of it.
-    return walked ?? ({ ok: true, data } as NonNullable<typeof walked>);
+    const result = await next({ ctx: inner });
+    // tRPC hands failure on as a value; stages see it as the throw that it was.
+    if (!result.ok) throw result.error;
+    return result;
   }),
 );
-// The casts narrow what `admit` has checked by the time a resolver runs.
+
+const threshold = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, next }) => {
+  let walked: Awaited<ReturnType<typeof next>> | undefined;
+  const walk = async (ctx: Ctx) => {
+    const result = await next({ ctx });
+    if (!result.ok) throw result.error;
+    walked = result;
+    return result.data;
+  };
+  const raw = ctx.idempotencyKey === undefined ? undefined : await getRawInput();
+  const data = await cross(ctx, { name: path, meta, type, raw: () => raw }, walk);
+  // An answer that was kept did not come through the chain; tRPC reads no more than this of it.
+  return walked ?? ({ ok: true, data } as NonNullable<typeof walked>);
+});
+
+// The casts narrow what the door has checked by the time a resolver runs.
 const asUser = trpc.middleware(({ ctx, next }) => next({ ctx: ctx as AsUser }));
 const asOperator = trpc.middleware(({ ctx, next }) => next({ ctx: ctx as AsOperator }));
 
-const doors = new Set<unknown>(door._middlewares);
-const casts = new Set<unknown>([...asUser._middlewares, ...asOperator._middlewares]);
-/** What the fast path may take apart: `enter` it calls itself, a cast does nothing at run time. */
-export const middlewareKind = (middleware: unknown): "door" | "cast" | undefined =>
-  doors.has(middleware) ? "door" : casts.has(middleware) ? "cast" : undefined;
+const kinds = new Map<unknown, "door" | "cast" | "threshold">([
+  ...door._middlewares.map((each) => [each, "door"] as const),
+  ...[asUser, asOperator].flatMap(({ _middlewares }) => _middlewares.map((each) => [each, "cast"] as const)),
+  ...threshold._middlewares.map((each) => [each, "threshold"] as const),
+]);
+/** What the fast path may take apart: the door and the threshold it passes by itself, a cast does nothing at run time. */
+export const middlewareKind = (middleware: unknown) => kinds.get(middleware);
 
 const procedure = trpc.procedure.use(door);
 export const guestProcedure = procedure.meta({ auth: "guest" });
@@ -201,4 +226,16 @@ export const userProcedure = procedure.meta({ auth: "user" }).use(asUser);
 export const moderatorProcedure = userProcedure.meta({ moderator: true });
 export const operatorProcedure = procedure.meta({ auth: "operator" }).use(asOperator);
 
-export const createRouter = trpc.router;
+/**
+ * Puts the threshold before the verb of each procedure. tRPC's builder takes a middleware only before the input that is
+ * declared after it, so it is laid into the finished chain, whose last link calls the verb.
+ */
+export const createRouter: typeof trpc.router = (record) => {
+  const router = trpc.router(record);
+  for (const { _def } of Object.values<{ _def: object }>(router._def.procedures)) {
+    const { middlewares } = _def as { middlewares: unknown[] };
+    if (!middlewares.some((each) => middlewareKind(each) === "threshold"))
+      middlewares.splice(-1, 0, ...threshold._middlewares);
+  }
+  return router;
+};

@@ -71,16 +71,25 @@ export function isFresh(ifNoneMatch: string | undefined, etag: string): boolean 
   return ifNoneMatch.split(",").some((tag) => bare(tag) === bare(etag));
 }
 
-/** What every refusal carries besides its body. */
-export function refusalHeaders(error: AppError): Record<string, string> {
-  if (error.status === 401) return { "www-authenticate": "Bearer" };
+/**
+ * What every refusal carries besides its body. `tried`: the caller did send a token, and it is not good (RFC 6750, 3.1);
+ * without one nothing is said about it.
+ */
+export function refusalHeaders(error: AppError, tried = false): Record<string, string> {
+  if (error.status === 401) return { "www-authenticate": tried ? 'Bearer error="invalid_token"' : "Bearer" };
   if (error.status === 429 || error.status === 503)
     return { "retry-after": String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1_000) / 1_000))) };
   return {};
 }
 
+/** A token that is good has become a ctx. */
+export const triedToken = ({ headers, ctx }: FastifyRequest) => headers.authorization !== undefined && !ctx;
+
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: AppError): void {
-  reply.code(error.status).headers(refusalHeaders(error)).type("application/problem+json");
+  reply
+    .code(error.status)
+    .headers(refusalHeaders(error, triedToken(request)))
+    .type("application/problem+json");
   sendText(request, reply, JSON.stringify(toProblem(error, request.id)));
 }
 
@@ -90,7 +99,10 @@ export function sendErrorShape(
   error: AppError,
   path: string | undefined,
 ): void {
-  reply.code(error.status).headers(refusalHeaders(error)).header("content-type", "application/json");
+  reply
+    .code(error.status)
+    .headers(refusalHeaders(error, triedToken(request)))
+    .header("content-type", "application/json");
   reply.send(JSON.stringify({ error: toErrorShape(error, request.id, path) }));
 }
 

@@ -5,7 +5,8 @@ import type { FastifyRequest } from "fastify";
 
 export const maxBodyBytes = 1_048_576;
 
-const json = /^application\/json(?:$|[ ;])/i;
+// JSON is UTF-8; another charset would have to be guessed at.
+const json = /^application\/json[ \t]*(?:$|;(?!.*charset=(?!"?utf-?8"?(?:$|[ \t;]))))/i;
 
 /** In the order of refusal: 413 before 415. A body without a length is counted while it is read. */
 export function refuseBody({ headers }: FastifyRequest): AppError | undefined {
@@ -15,7 +16,7 @@ export function refuseBody({ headers }: FastifyRequest): AppError | undefined {
   if (Number(length) > maxBodyBytes) return new AppError("too_large", "the body is larger than 1 MiB");
   const type = headers["content-type"];
   if (type === undefined || !json.test(type))
-    return new AppError("unsupported_media", "send the body as application/json");
+    return new AppError("unsupported_media", "send the body as application/json, in UTF-8");
   const encoding = headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity")
     return new AppError("unsupported_media", "send the body without Content-Encoding");

@@ -1,6 +1,13 @@
-// JSON from outside: what cannot be read, or would reach a prototype or break a text column, is refused as malformed.
+// JSON from outside: what cannot be read, or would reach a prototype, is malformed; what breaks a text column is invalid.
 
+import { isUtf8 } from "node:buffer";
 import { AppError } from "@signalbox/core/errors";
+
+/** The text of a body. Bytes that are no UTF-8 would be stored as something that the caller did not send. */
+export function readUtf8(body: Buffer, what: string): string {
+  if (!isUtf8(body)) throw new AppError("malformed", `${what} is not UTF-8`);
+  return body.toString("utf8");
+}
 
 // A \u escape may spell either name, so it sends the text the long way too.
 const suspicious = /__proto__|constructor|\\u/;
@@ -15,24 +22,48 @@ export function parseJson(text: string, what: string): unknown {
     throw new AppError("malformed", `${what} is not JSON: ${(error as Error).message}`);
   }
   if (suspicious.test(text)) refusePoison(value, what);
-  if (text.includes("\\u0000") && nul.test(text))
-    throw new AppError("malformed", `${what} holds a NUL character`);
+  if (text.includes("\\u0000") && nul.test(text)) refuseNul(value);
   return value;
 }
 
-/** A loop and not a recursion: a deep text cannot run over the stack. */
 function refusePoison(root: unknown, what: string): void {
-  const open = typeof root === "object" && root !== null ? [root] : [];
-  while (open.length > 0) {
-    const at = open.pop()!;
+  for (const { value: at } of walk(root)) {
+    if (typeof at !== "object" || at === null) continue;
     if (Object.hasOwn(at, "__proto__")) throw poison(what, "__proto__");
     if (Object.hasOwn(at, "constructor")) {
       const inner = (at as { constructor: unknown }).constructor;
       if (typeof inner === "object" && inner !== null && Object.hasOwn(inner, "prototype"))
         throw poison(what, "constructor.prototype");
     }
-    for (const value of Object.values(at)) if (typeof value === "object" && value !== null) open.push(value);
   }
+}
+
+function refuseNul(root: unknown): void {
+  for (const { value, field } of walk(root)) {
+    const isIn = (text: unknown) => typeof text === "string" && text.includes("\0");
+    if (isIn(value) || isIn(field)) throw nulIn(field);
+  }
+}
+
+/** Every value with its name. A loop and not a recursion: a deep text cannot run over the stack. */
+function* walk(root: unknown): Generator<{ value: unknown; field: string }> {
+  const open = [{ value: root, field: "" }];
+  while (open.length > 0) {
+    const at = open.pop()!;
+    yield at;
+    if (typeof at.value !== "object" || at.value === null) continue;
+    // Long enough for any field that there is; a deep text does not make a name as long as itself at each step.
+    for (const [name, value] of Object.entries(at.value))
+      open.push({ value, field: (at.field ? `${at.field}.${name}` : name).slice(0, 200) });
+  }
+}
+
+export function nulIn(field: string): AppError {
+  const message = "must not hold a NUL character";
+  const name = field.replaceAll("\0", "\u2400");
+  return new AppError("invalid", name ? `${name}: ${message}` : message, {
+    errors: [{ field: name, message }],
+  });
 }
 
 const poison = (what: string, name: string) =>

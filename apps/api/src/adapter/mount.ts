@@ -3,6 +3,7 @@
 import { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
+import { refuseStranger } from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { isFresh, logFault, sendErrorShape, sendProblem, sendText } from "./answer.ts";
@@ -10,7 +11,7 @@ import { maxBodyBytes, refuseBody } from "./body.ts";
 import { describe, type OpenApi } from "./describe.ts";
 import { renderDocs } from "./docs-page.ts";
 import { nameFault } from "./faults.ts";
-import { parseJson } from "./json.ts";
+import { parseJson, readUtf8 } from "./json.ts";
 import { type Answered, copyAnswerHeaders, createOfficial } from "./official.ts";
 import { type Procedure, readProcedures } from "./procedure.ts";
 import { compileRestInput, type Texts } from "./rest-input.ts";
@@ -70,7 +71,7 @@ export function mountProcedures(app: FastifyInstance, options: MountOptions): vo
   const onRequest = (procedure: Procedure) => (request: FastifyRequest, _reply: FastifyReply, done: Done) =>
     authenticate(request, (answered) => {
       if ("refusal" in answered) return done(answered.refusal as Error);
-      done(refuseStranger(answered.ctx, procedure) ?? refuseBody(request));
+      done(refuseStranger(answered.ctx, procedure.meta) ?? refuseBody(request));
     });
 
   app.register(async (scope) => {
@@ -87,21 +88,20 @@ export function mountProcedures(app: FastifyInstance, options: MountOptions): vo
 type Authenticate = (request: FastifyRequest, then: (answered: Answered) => void) => void;
 type OnRequest = (procedure: Procedure) => (request: FastifyRequest, reply: FastifyReply, done: Done) => void;
 
-/** The 401 of a missing token; the rest of `admit` follows behind the door. */
-function refuseStranger({ actor }: Ctx, { meta }: Procedure): AppError | undefined {
-  if (meta.auth === "user" && actor.kind !== "user")
-    return new AppError("unauthorized", "this needs an access token");
-  if (meta.auth === "operator" && actor.kind !== "operator")
-    return new AppError("unauthorized", "this needs an operator's token or session");
-  return undefined;
-}
-
 function takeBodiesAsText(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers();
   // Text, so that each door parses it once, as it needs it. Any type: what has a body of another was refused before.
   for (const type of ["application/json", "*"])
-    scope.addContentTypeParser(type, { parseAs: "string", bodyLimit: maxBodyBytes }, (_request, body, done) =>
-      done(null, body),
+    scope.addContentTypeParser(
+      type,
+      { parseAs: "buffer", bodyLimit: maxBodyBytes },
+      (_request, body, done) => {
+        try {
+          done(null, readUtf8(body as Buffer, "the body"));
+        } catch (refusal) {
+          done(refusal as Error);
+        }
+      },
     );
 }
 
@@ -143,7 +143,7 @@ function mountTrpc(
       const isStranger = ({ ctx }: { ctx: Ctx }) =>
         path.split(",").every((name) => {
           const procedure = named.get(name);
-          return procedure !== undefined && refuseStranger(ctx, procedure) !== undefined;
+          return procedure !== undefined && refuseStranger(ctx, procedure.meta) !== undefined;
         });
       if ("ctx" in answered && !isStranger(answered))
         return done(refuseBody(request) ?? refuseKey(request, path));

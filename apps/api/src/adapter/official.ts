@@ -7,7 +7,7 @@ import type { AnyTRPCRouter } from "@trpc/server";
 import { incomingMessageToRequest } from "@trpc/server/adapters/node-http";
 import { resolveResponse } from "@trpc/server/http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { logFault, refusalHeaders, sendText } from "./answer.ts";
+import { logFault, refusalHeaders, sendText, triedToken } from "./answer.ts";
 
 /** One request may hold so many calls; each passes the gateway by itself. */
 const maxBatchSize = 100;
@@ -56,7 +56,7 @@ export function createOfficial(router: AnyTRPCRouter, log: Logger) {
         if ("ctx" in answered) copyAnswerHeaders(answered.ctx, (name, value) => headers.set(name, value));
         if (eagerGeneration) return { headers };
         for (const error of errors)
-          for (const [name, value] of Object.entries(refusalHeaders(nameError(error))))
+          for (const [name, value] of Object.entries(refusalHeaders(nameError(error), triedToken(request))))
             headers.set(name, value);
         if (errors.length === 1 && errors[0]!.code === "METHOD_NOT_SUPPORTED")
           headers.set("allow", request.method === "GET" ? "POST" : "GET, POST");

@@ -1,7 +1,7 @@
 // A procedure of the router, taken apart once at mount: what the doors (tRPC's fast path, REST, the description) call and read.
 
 import type { Ctx } from "@signalbox/modules/ctx";
-import { enter, invalid, type Meta, middlewareKind, onceByKey } from "@signalbox/modules/trpc";
+import { cross, enter, invalid, type Meta, middlewareKind } from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
 import { z } from "zod";
 import { compileOutput, type Encode } from "./output.ts";
@@ -55,20 +55,21 @@ function compile(name: string, { type, meta, inputs, output, middlewares, resolv
     return undefined;
   // The last link is tRPC's own: it calls the resolver.
   const [first, ...rest] = middlewares.slice(0, -1);
-  if (middlewareKind(first) !== "door") return undefined;
+  if (middlewareKind(first) !== "door" || middlewareKind(rest.pop()) !== "threshold") return undefined;
   const kinds = rest.map((link) => middlewareKind(link) ?? (link as { _type?: string })._type);
   if (!kinds.every((kind) => kind === "cast" || kind === "input" || kind === "output")) return undefined;
   if (kinds.filter((kind) => kind === "input").length !== inputs.length) return undefined;
 
   const parse = compileInput(inputs);
   return (ctx: Ctx, raw: unknown, signal: () => AbortSignal) => {
-    const run = (inner: Ctx) => {
+    const answer = (inner: Ctx, input: unknown) =>
+      cross(inner, { name, meta, type, raw: () => raw }, (inner) =>
+        resolver(new ResolverOptions(inner, input, name, type, meta, signal)),
+      );
+    return enter(ctx, name, meta, (inner) => {
       const input = parse(raw);
-      return input instanceof Promise
-        ? input.then((input) => resolver(new ResolverOptions(inner, input, name, type, meta, signal)))
-        : resolver(new ResolverOptions(inner, input, name, type, meta, signal));
-    };
-    return enter(ctx, name, meta, type === "mutation" ? (inner) => onceByKey(inner, name, raw, run) : run);
+      return input instanceof Promise ? input.then((input) => answer(inner, input)) : answer(inner, input);
+    });
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { AppError } from "@signalbox/core/errors";
 import { z } from "zod";
-import { parseJson } from "./json.ts";
+import { nulIn, parseJson } from "./json.ts";
 import { isObject } from "./procedure.ts";
 
 type Json = Record<string, unknown>;
@@ -39,7 +39,7 @@ export function compileRestInput(inputs: z.ZodType[]): ReadInput {
       const value = texts[name];
       // What the input does not name is not copied: a query cannot reach a prototype.
       if (!coercion || value === undefined) continue;
-      if (String(value).includes("\0")) throw new AppError("malformed", `${name} holds a NUL character`);
+      if (String(value).includes("\0")) throw nulIn(name);
       input[name] = coercion(value);
     }
   };

@@ -59,6 +59,13 @@ test("headers beyond their limit", async () =>
     "headers_too_large",
   ));
 
+test("an expectation that nobody can meet", async () =>
+  refused(
+    await raw("POST /v1/items HTTP/1.1\r\nHost: x\r\nExpect: foo\r\nContent-Length: 2\r\n\r\n{}"),
+    417,
+    "expectation_failed",
+  ));
+
 test("no Host", async () =>
   refused(await raw("GET /v1/items HTTP/1.1\r\nConnection: close\r\n\r\n"), 400, "malformed"));
 

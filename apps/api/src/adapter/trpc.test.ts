@@ -292,19 +292,43 @@ describe("refusals", () => {
     assert.equal(code(await post(name, { ...user, ...json }, '{"id":"1","text":"x"}')), "forbidden");
   });
 
+  test("the role is asked for behind the input, in single calls and in batches", async () => {
+    const viewer = { authorization: "Bearer viewer", "content-type": "application/json" };
+    const batch = async (input: string) => {
+      const answer = await post("sample.role?batch=1", viewer, `{"0":${input}}`);
+      return answer.json()[0].error.data.code;
+    };
+    for (const [input, expected] of [
+      ["{}", "invalid"],
+      ['{"reason":"x"}', "forbidden"],
+    ] as const) {
+      assert.equal(code(await post("sample.role", viewer, input)), expected);
+      assert.equal(await batch(input), expected);
+    }
+  });
+
+  test("a batch says when to come back, as a single call does", async () => {
+    for (const path of [
+      "sample.refusal.limited",
+      "sample.refusal.limited?batch=1",
+      "sample.refusal.limited,sample.nothing?batch=1",
+    ])
+      assert.equal((await app.inject({ url: `/trpc/${path}` })).headers["retry-after"], "3", path);
+  });
+
   test("a batch that nobody may call is refused call by call, its body unread", async () => {
-    const strangers: Record<string, string>[] = [
-      { "content-type": "text/plain" },
-      { authorization: "Bearer forged" },
+    const strangers: [Record<string, string>, string][] = [
+      [{ "content-type": "text/plain" }, "Bearer"],
+      [{ authorization: "Bearer forged" }, 'Bearer error="invalid_token"'],
     ];
-    for (const headers of strangers) {
+    for (const [headers, challenge] of strangers) {
       const answer = await post(
         "sample.item.create,sample.item.delete?batch=1",
         headers,
         "{".repeat(2_000_000),
       );
       assert.equal(answer.statusCode, 401);
-      assert.equal(answer.headers["www-authenticate"], "Bearer");
+      assert.equal(answer.headers["www-authenticate"], challenge);
       assert.deepEqual(
         answer.json().map((part: { error: { data: { code: string } } }) => part.error.data.code),
         ["unauthorized", "unauthorized"],

@@ -3,7 +3,7 @@
 import { AppError } from "@signalbox/core/errors";
 import type { Ctx } from "@signalbox/modules/ctx";
 import { readArchive } from "@signalbox/modules/personal";
-import { enter } from "@signalbox/modules/trpc";
+import { cross, enter } from "@signalbox/modules/trpc";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
 type Options = {
@@ -12,6 +12,7 @@ type Options = {
   createCtx: (request: FastifyRequest) => Promise<Ctx>;
 };
 
+const name = "personal.archive.read";
 const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function archiveRoutes(app: FastifyInstance, { path, auth, createCtx }: Options): void {
@@ -20,9 +21,9 @@ export function archiveRoutes(app: FastifyInstance, { path, auth, createCtx }: O
     const ctx = await createCtx(request);
     ctx.requestId = request.id;
     const { id } = request.params as { id: string };
-    const archive = await enter(ctx, "personal.archive.read", meta, (ctx) => {
+    const archive = await enter(ctx, name, meta, (ctx) => {
       if (!idForm.test(id)) throw new AppError("not_found", "there is no request under this id");
-      return readArchive(ctx, id);
+      return cross(ctx, { name, meta, type: "query", raw: () => id }, (ctx) => readArchive(ctx, id));
     });
     return reply
       .headers(ctx.answer.headers)

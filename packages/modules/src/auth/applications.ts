@@ -12,7 +12,13 @@ import type { AsOperator, Deps } from "../ctx.ts";
 const { applications } = tables;
 type Row = typeof applications.$inferSelect;
 
-export type Application = { id: string; scopes: string[]; limit: Limit | undefined };
+export type Application = {
+  id: string;
+  scopes: string[];
+  limit: Limit | undefined;
+  /** Why it may call nothing from here. */
+  barred?: string;
+};
 
 const hashOf = (key: string) => createHash("sha256").update(key).digest();
 
@@ -63,7 +69,7 @@ export async function revokeApplication(ctx: AsOperator, id: string): Promise<vo
 const freshMs = 1_000;
 const maxKnown = 10_000;
 
-/** Refuses an unknown key with 401 and another's origin with 403. Origins are checked where a browser sends one. */
+/** Refuses an unknown key with 401; one that is used from another's origin is barred. Browsers alone send an origin. */
 export function createApplicationReader(deps: Pick<Deps, "db" | "limiter">) {
   const known = new Map<
     string,
@@ -89,8 +95,6 @@ export function createApplicationReader(deps: Pick<Deps, "db" | "limiter">) {
   return async function readApplication(key: string, origin: string | undefined): Promise<Application> {
     const { row, application } = key.length <= 100 && key.startsWith("sba_") ? await find(key) : {};
     if (!row || !application) throw new AppError("unauthorized", "X-Api-Key: this is not a key in force");
-    if (origin !== undefined && !row.origins.includes(origin) && !row.origins.includes("*"))
-      throw new AppError("forbidden", `this application may not be used from ${origin.slice(0, 200)}`);
     if (application.limit) {
       const left = await deps.limiter.take(application.limit, row.id);
       if (left < 0)
@@ -98,7 +102,8 @@ export function createApplicationReader(deps: Pick<Deps, "db" | "limiter">) {
           retryAfterMs: Math.ceil(-left),
         });
     }
-    return application;
+    if (origin === undefined || row.origins.includes(origin) || row.origins.includes("*")) return application;
+    return { ...application, barred: `this application may not be used from ${origin.slice(0, 200)}` };
   };
 }
 
