@@ -1,10 +1,12 @@
 // The two ports of the front door, as a table of contents: what callers reach, and what operators reach.
 
+import type { Config } from "@signalbox/core/config";
 import type { Health } from "@signalbox/core/health";
 import type { Metrics } from "@signalbox/core/metrics";
 import { appRouter } from "@signalbox/modules";
 import { operatorRouter } from "@signalbox/modules/control";
 import type { Deps } from "@signalbox/modules/ctx";
+import { versions } from "@signalbox/modules/versions";
 import Fastify, { type FastifyInstance } from "fastify";
 import { mountProcedures } from "./adapter/mount.ts";
 import { prepareServer, serverOptions } from "./adapter/server.ts";
@@ -14,21 +16,27 @@ import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { signalRoutes } from "./routes/signals.ts";
 
-export function createGatewayApp(deps: Deps, health: Health): FastifyInstance {
+type Edge = Partial<Pick<Config, "SIGNALBOX_DEPRECATIONS">>;
+
+export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): FastifyInstance {
   const app = Fastify(serverOptions());
-  const doors = { restPrefix: "/v1", trpcPrefix: "/trpc" };
   const createCtx = createPublicCtx(deps);
-  prepareServer(app, { log: deps.log, doors });
+  const mounted = versions.map((version) => ({ ...version, prefix: `/${version.name}` }));
+  const prefixes = mounted.map(({ prefix }) => prefix);
+  prepareServer(app, { log: deps.log, doors: { rest: prefixes, trpc: "/trpc" } });
   mountProcedures(app, {
     router: appRouter,
     createCtx,
     log: deps.log,
-    ...doors,
+    trpcPrefix: "/trpc",
+    versions: mounted,
+    deprecations: edge.SIGNALBOX_DEPRECATIONS ?? [],
     title: "Signalbox",
     version: deps.instance.version,
     publicUrl: deps.publicUrl,
   });
-  archiveRoutes(app, { path: "/v1/me/export/:id/archive", auth: "user", createCtx });
+  for (const prefix of prefixes)
+    archiveRoutes(app, { path: `${prefix}/me/export/:id/archive`, auth: "user", createCtx });
   keyRoutes(app, deps);
   healthRoutes(app, health);
   return app;
@@ -41,15 +49,15 @@ export function createOperatorApp(
   { health, metrics, operatorToken }: OperatorParts,
 ): FastifyInstance {
   const app = Fastify(serverOptions());
-  const doors = { restPrefix: "/operator/v1", trpcPrefix: "/operator/trpc" };
   // Nothing that an operator can switch off or limit may stand between him and the switch, his sign-in included.
   const createCtx = createOperatorCtx({ ...deps, gateway: (_call, next) => next() }, operatorToken);
-  prepareServer(app, { log: deps.log, doors });
+  prepareServer(app, { log: deps.log, doors: { rest: ["/operator/v1"], trpc: "/operator/trpc" } });
   mountProcedures(app, {
     router: operatorRouter,
     createCtx,
     log: deps.log,
-    ...doors,
+    trpcPrefix: "/operator/trpc",
+    versions: [{ name: "v1", prefix: "/operator/v1" }],
     title: "Signalbox for operators",
     version: deps.instance.version,
   });

@@ -50,7 +50,7 @@ const slowRouter = createRouter({
             if (fail === "before") throw new Error("lost before the commit");
           });
           if (fail === "after") throw new Error("lost after the commit");
-          ctx.answer.headers.Location = `/v1/slow/${runs[word]}`;
+          ctx.answer.headers.Location = `/slow/${runs[word]}`;
           return { word, run: runs[word] };
         }),
     },
@@ -65,13 +65,13 @@ before(async () => {
   world = await testWorld();
   app = createGatewayApp(world.deps, createHealth({ version: "test", serviceId: "test" }));
   slow = Fastify(serverOptions());
-  const doors = { restPrefix: "/v1", trpcPrefix: "/trpc" };
-  prepareServer(slow, { log: world.deps.log, doors });
+  prepareServer(slow, { log: world.deps.log, doors: { rest: ["/v1"], trpc: "/trpc" } });
   mountProcedures(slow, {
     router: slowRouter,
     createCtx: createPublicCtx(world.deps),
     log: world.deps.log,
-    ...doors,
+    trpcPrefix: "/trpc",
+    versions: [{ name: "v1", prefix: "/v1" }],
   });
   const made = await post(app, "/v1/auth/register", {
     handle: "ann",

@@ -57,7 +57,7 @@ async function main() {
     commit: config.SIGNALBOX_COMMIT,
     redis: deps.redis,
   });
-  const gateway = createGatewayApp(deps, health);
+  const gateway = createGatewayApp(deps, health, config);
   const operator = createOperatorApp(deps, { health, metrics, operatorToken: readOperatorToken(config) });
   // An open stream of signals would hold its listener for ever.
   shutdown.add("operators' listener", () => closeNow(operator));

@@ -9,6 +9,33 @@ const url = (example: string, protocols: RegExp) =>
     error: `must be a URL such as ${example}`,
   });
 
+const day = /^\d{4}-\d{2}-\d{2}$/;
+const toDay = (text: string | undefined) =>
+  text === undefined || !day.test(text) ? undefined : new Date(`${text}T00:00:00Z`);
+
+/** `v1=2027-01-31/2027-12-31, v1:feed.home.read=2026-12-01`: what is deprecated, from when on, and when it ends. */
+const deprecations = z
+  .string()
+  .default("")
+  .transform((text, ctx) =>
+    text
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "")
+      .flatMap((part) => {
+        const [, version, procedure, from, until] =
+          /^(v\d+)(?::([\w.]+))?=([^/]+)(?:\/(.+))?$/.exec(part) ?? [];
+        const [at, sunset] = [toDay(from), toDay(until)];
+        if (version && at && !Number.isNaN(at.getTime()) && (until === undefined || (sunset && sunset > at)))
+          return [{ version, procedure, at, sunset }];
+        ctx.addIssue({
+          code: "custom",
+          message: `must be such as v1=2027-01-31/2027-12-31, v1:feed.home.read=2026-12-01; ${part} is not`,
+        });
+        return [];
+      }),
+  );
+
 export const configSchema = z.object({
   DATABASE_URL: url("postgres://signalbox:secret@127.0.0.1:5432/signalbox", /^postgres(ql)?:\/\//),
   DATABASE_DIRECT_URL: url(
@@ -24,6 +51,7 @@ export const configSchema = z.object({
   SIGNALBOX_HEALTH_PORT: port.default(0),
   SIGNALBOX_PUBLIC_URL: url("http://127.0.0.1:8080", /^https?:\/\//).default("http://127.0.0.1:8080"),
   SIGNALBOX_CONSOLE_URL: url("http://127.0.0.1:3000", /^https?:\/\//).default("http://127.0.0.1:3000"),
+  SIGNALBOX_DEPRECATIONS: deprecations,
   SIGNALBOX_DATA_DIR: z.string().min(1).default(".signalbox"),
   SIGNALBOX_SECRET_FILE: z.string().min(1).optional(),
   SIGNALBOX_SECRET: z.string().min(32, "must have at least 32 characters").optional(),

@@ -83,7 +83,7 @@ export type Ctx = Deps & {
   idempotencyKey?: string;
   /** Inside a mutation that was sent with one: what transaction() marks. */
   claim?: Claim;
-  /** Answer headers (ETag, Location) that a verb sets; the REST door writes them. */
+  /** Answer headers that a verb sets; the REST door writes them. Location is a path below the version: `/posts/1`. */
   answer: { headers: Record<string, string>; status?: number };
 };
 

@@ -95,6 +95,7 @@ test("an operation says what it takes and gives", async () => {
     "429",
     "500",
     "503",
+    "504",
   ]);
   const list = document.paths["/items"]!.get!;
   assert.deepEqual(list.security, [{}, { bearer: [] }]);

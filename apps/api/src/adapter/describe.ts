@@ -9,6 +9,7 @@ type Json = Record<string, unknown>;
 
 export type Operation = {
   operationId: string;
+  deprecated?: boolean;
   summary: string;
   tags: string[];
   security: Json[];
@@ -37,7 +38,14 @@ export type OpenApi = {
 
 export function describe(
   procedures: Procedure[],
-  about: { prefix: string; title?: string; description?: string; version?: string; publicUrl?: string },
+  about: {
+    prefix: string;
+    title?: string;
+    description?: string;
+    version?: string;
+    publicUrl?: string;
+    isDeprecated?: (name: string) => boolean;
+  },
 ): OpenApi {
   const schemas: Record<string, Json> = { Problem: problemSchema };
   const paths: OpenApi["paths"] = {};
@@ -48,7 +56,10 @@ export function describe(
     const [method = "", path = ""] = rest.split(" ");
     paths[path] = {
       ...paths[path],
-      [method.toLowerCase()]: describeOperation(procedure, method, path, schemas),
+      [method.toLowerCase()]: {
+        ...describeOperation(procedure, method, path, schemas),
+        ...(about.isDeprecated?.(procedure.name) ? { deprecated: true } : {}),
+      },
     };
     tags.add(moduleOf(procedure));
   }

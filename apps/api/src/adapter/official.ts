@@ -79,5 +79,5 @@ export function createOfficial(router: AnyTRPCRouter, log: Logger) {
 /** A version or a place belongs to one REST resource; under tRPC they would speak of the whole batch. */
 export function copyAnswerHeaders(ctx: Ctx, set: (name: string, value: string) => void): void {
   for (const [name, value] of Object.entries(ctx.answer.headers))
-    if (!/^(etag|location|last-modified)$/i.test(name)) set(name, value);
+    if (!/^(etag|(content-)?location|last-modified)$/i.test(name)) set(name, value);
 }

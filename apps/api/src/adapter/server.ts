@@ -9,6 +9,7 @@ import { logFault, sendProblem } from "./answer.ts";
 import { maxBodyBytes } from "./body.ts";
 import { answerClientFault, refuseExpectation } from "./client-faults.ts";
 import { nameFault } from "./faults.ts";
+import { createNotFound, type Doors } from "./not-found.ts";
 
 /** `Fastify(serverOptions())`: what must be said before the app exists. */
 export function serverOptions(): FastifyHttpOptions<HttpServer> {
@@ -39,10 +40,9 @@ declare module "fastify" {
   }
 }
 
-export type Doors = { restPrefix: string; trpcPrefix: string };
-
 /** Call it before anything is mounted: its hook then stands first. */
 export function prepareServer(app: FastifyInstance, { log, doors }: { log: Logger; doors: Doors }): void {
+  const notFound = createNotFound(app, doors);
   app.decorateRequest("trace");
   app.server.on("checkExpectation", refuseExpectation);
   app.addHook("onRequest", (request, reply, done) => {
@@ -50,7 +50,7 @@ export function prepareServer(app: FastifyInstance, { log, doors }: { log: Logge
     if (request.headers.host === undefined && request.raw.httpVersion === "1.1")
       return done(new AppError("malformed", "an HTTP/1.1 request needs a Host header"));
     // Before Fastify would read, and perhaps refuse, the body of what does not exist.
-    if (request.is404) return sendNotFound(app, request, reply, doors);
+    if (request.is404) return notFound(request, reply);
     done();
   });
   app.setErrorHandler((thrown, request, reply) => {
@@ -58,7 +58,7 @@ export function prepareServer(app: FastifyInstance, { log, doors }: { log: Logge
     logFault(log, error, request.id, request.routeOptions.url ?? request.url);
     sendProblem(request, reply, error);
   });
-  app.setNotFoundHandler((request, reply) => sendNotFound(app, request, reply, doors));
+  app.setNotFoundHandler(notFound);
 }
 
 /** The two names under which everything that this request causes can be found. */
@@ -67,36 +67,4 @@ function nameTrace(request: FastifyRequest, reply: FastifyReply): void {
   const traceparent = formatTraceparent(childOf(parent));
   request.trace = parent ? { traceparent, parentSpanId: parent.spanId } : { traceparent };
   reply.header("x-request-id", request.id).header("traceparent", traceparent);
-}
-
-const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const;
-
-function sendNotFound(
-  app: FastifyInstance,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  doors: Doors,
-): void {
-  const path = request.url.split("?", 1)[0] ?? "/";
-  // The router is asked for every method only here, where a request has matched nothing.
-  const allowed = methods.filter((method) => app.findRoute({ method, url: path }) !== null);
-  if (allowed.length === 0) {
-    sendProblem(request, reply, nothingHere(request.method, path, doors));
-    return;
-  }
-  reply.header("allow", allowed.join(", "));
-  if (request.method === "OPTIONS") {
-    reply.code(204).send();
-    return;
-  }
-  const detail = `${request.method} does not exist here; there is ${allowed.join(", ")}`;
-  sendProblem(request, reply, new AppError("method_not_allowed", detail));
-}
-
-function nothingHere(method: string, path: string, { restPrefix, trpcPrefix }: Doors): AppError {
-  return new AppError(
-    "not_found",
-    `there is no ${method} ${path}; this is ${restPrefix}, described at ${restPrefix}/docs and ` +
-      `${restPrefix}/openapi.json, with the same procedures as tRPC under ${trpcPrefix}`,
-  );
 }

@@ -49,7 +49,7 @@ export const sampleRouter = createRouter({
         .input(z.object({ text: z.string().min(1).max(2_000_000), replyTo: z.string().nullish() }))
         .output(Item)
         .mutation(({ ctx, input }) => {
-          ctx.answer.headers.Location = "/v1/items/new";
+          ctx.answer.headers.Location = "/items/new";
           return item("new", input.text);
         }),
       change: userProcedure
@@ -180,10 +180,15 @@ export async function createSampleApp(
 ): Promise<FastifyInstance> {
   const { gateway, lines = [] } = options;
   const log = createLogger({ name: "sample", destination: { write: (line) => void lines.push(line) } });
-  const doors = { restPrefix: "/v1", trpcPrefix: "/trpc" };
   const app = fastify(serverOptions());
-  prepareServer(app, { log, doors });
-  mountProcedures(app, { router: sampleRouter, createCtx: createSampleCtx(gateway), log, ...doors });
+  prepareServer(app, { log, doors: { rest: ["/v1"], trpc: "/trpc" } });
+  mountProcedures(app, {
+    router: sampleRouter,
+    createCtx: createSampleCtx(gateway),
+    log,
+    trpcPrefix: "/trpc",
+    versions: [{ name: "v1", prefix: "/v1" }],
+  });
   await app.ready();
   return app;
 }

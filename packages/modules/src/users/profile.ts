@@ -64,8 +64,7 @@ export async function readProfile(ctx: Ctx, { handle }: z.infer<typeof ByHandle>
   const found = await findProfile(ctx, handle);
   await refuseBlocked(ctx, found.value, handle);
   describeAnswer(ctx, found);
-  if (found.value.handle !== handle)
-    ctx.answer.headers["Content-Location"] = `/v1/users/${found.value.handle}`;
+  if (found.value.handle !== handle) ctx.answer.headers["Content-Location"] = `/users/${found.value.handle}`;
   return present(found.value);
 }
 

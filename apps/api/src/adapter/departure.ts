@@ -1,0 +1,12 @@
+// Work for a caller who went away can stop.
+
+import type { FastifyReply } from "fastify";
+
+/** Aborts when the caller leaves before the answer. */
+export const signalOf = (reply: FastifyReply) => () => {
+  const controller = new AbortController();
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+};

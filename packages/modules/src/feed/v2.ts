@@ -1,0 +1,38 @@
+// How /v2 shows the feed: author and counts lie flat in the item.
+
+import { z } from "zod";
+import { pageOf } from "../page.ts";
+import type { Shape } from "../versions.ts";
+import { FeedItem, FeedPage } from "./schema.ts";
+
+const { id, handle, displayName, avatar } = FeedItem.shape.author.shape;
+const FlatFeedItem = z.object({
+  ...FeedItem.omit({ author: true, counts: true }).shape,
+  authorId: id,
+  authorHandle: handle,
+  authorDisplayName: displayName,
+  authorAvatar: avatar,
+  ...FeedItem.shape.counts.shape,
+});
+
+function flatten({ author, counts, ...item }: FeedItem): z.infer<typeof FlatFeedItem> {
+  return {
+    ...item,
+    authorId: author.id,
+    authorHandle: author.handle,
+    authorDisplayName: author.displayName,
+    authorAvatar: author.avatar,
+    ...counts,
+  };
+}
+
+export const feedShapesOfV2: [z.ZodType, Shape][] = [
+  [FeedItem, { output: FlatFeedItem, present: flatten }],
+  [
+    FeedPage,
+    {
+      output: pageOf(FlatFeedItem),
+      present: ({ items, nextCursor }: FeedPage) => ({ items: items.map(flatten), nextCursor }),
+    },
+  ],
+];
