@@ -1,5 +1,6 @@
 // The api process: opens what it needs, listens on both ports, and leaves in good order.
 
+import { cacheFamilies } from "@signalbox/core/cache/families";
 import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth } from "@signalbox/core/health";
 import { createLogger } from "@signalbox/core/log";
@@ -57,6 +58,7 @@ async function main() {
     commit: config.SIGNALBOX_COMMIT,
     redis: deps.redis,
   });
+  metrics.add(() => cacheFamilies(deps.cache.status()));
   const gateway = createGatewayApp(deps, health, config);
   const operator = createOperatorApp(deps, { health, metrics, operatorToken: readOperatorToken(config) });
   // An open stream of signals would hold its listener for ever.

@@ -5,7 +5,10 @@ import type { Document } from "./fold.ts";
 import type { Live } from "./live.ts";
 import type { Act, ControlLog } from "./log.ts";
 import {
+  type CacheLayer,
+  type CacheTtl,
   type ControlActor,
+  cacheSetting,
   defaultLimits,
   expired,
   holding,
@@ -118,9 +121,43 @@ export async function resetLimit(deps: ChangeDeps, key: string, why: Why) {
   return done!;
 }
 
+export async function setCacheTtl(deps: ChangeDeps, key: string, to: CacheTtl, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "cache_ttl.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.caches?.[key];
+      return {
+        before: (current && holding<CacheLayer>(current, nowMs)) ?? null,
+        after: { ...to, afterwards: afterwards<CacheLayer>(current, why.expiresAt, nowMs) },
+      };
+    },
+  });
+  return done!;
+}
+
+/** Back to what the module says of its own entity. */
+export async function resetCacheTtl(deps: ChangeDeps, key: string, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "cache_ttl.reset",
+    key,
+    decide(document, nowMs) {
+      const current = document.caches?.[key];
+      if (current === undefined) throw new AppError("conflict", `nothing is set on the cache ${key}`);
+      return { before: holding<CacheLayer>(current, nowMs) ?? null, after: null };
+    },
+  });
+  return done!;
+}
+
+type Sectioned = Pick<Document, "switches" | "limits" | "caches">;
 export const sections = {
-  switch: { of: (document: Document) => document.switches, schema: switchSetting },
-  limit: { of: (document: Document) => document.limits, schema: limitSetting },
+  switch: { of: (document: Sectioned) => document.switches, schema: switchSetting },
+  limit: { of: (document: Sectioned) => document.limits, schema: limitSetting },
+  cache_ttl: { of: (document: Sectioned) => document.caches ?? {}, schema: cacheSetting },
 } as const;
 
 /** Writes into the log that a value has expired; everyone has gone by it since the instant itself. */
@@ -132,7 +169,8 @@ export function recordExpiry(deps: ChangeDeps, section: keyof typeof sections, k
     reason: "its time was over",
     requestId: "expiry",
     decide(document, nowMs) {
-      const setting: Layered<SwitchLayer | LimitLayer> | undefined = sections[section].of(document)[key];
+      const setting: Layered<SwitchLayer | LimitLayer | CacheLayer> | undefined =
+        sections[section].of(document)[key];
       // Another process was faster, or an operator decided anew meanwhile.
       if (setting === undefined || !expired(setting, nowMs)) return undefined;
       const index = setting.afterwards.findIndex((layer) => !expired(layer, nowMs));

@@ -3,7 +3,10 @@
 
 import { bucketOf, isWithin } from "./bucket.ts";
 import {
+  type CacheLayer,
+  type CacheTtl,
   type CanarySetting,
+  expired,
   holding,
   type LimitLayer,
   type LimitSetting,
@@ -31,7 +34,11 @@ export type Rules = {
   limitAt(key: string, nowMs: number): Limit | undefined;
   /** The canary that a call takes part in: the one of its own path, or of its service's release. */
   canaryOf(name: string, service: string): CanarySetting | undefined;
+  /** What caches go by; the same object for as long as nothing changes. */
+  cacheAt(nowMs: number): CacheRules;
 };
+
+export type CacheRules = { maxLoads: number; ttl: Record<string, CacheTtl> };
 
 // Names come from code, but a caller of `off` with made-up ones must not grow the map for ever.
 const maxNames = 10_000;
@@ -89,6 +96,25 @@ export function compile(settings: Settings): Rules {
     return found;
   }
 
+  let cache: CacheRules | undefined;
+  let cacheUntil = 0;
+  function cacheAt(nowMs: number): CacheRules {
+    if (cache !== undefined && nowMs < cacheUntil) return cache;
+    const entries = Object.entries(settings.caches);
+    const held = entries.flatMap(([key, setting]): [string, CacheTtl][] => {
+      const layer = holding<CacheLayer>(setting, nowMs);
+      return layer === undefined ? [] : [[key, ttlOf(layer)]];
+    });
+    const ends = entries
+      .flatMap(([, setting]) => [setting, ...setting.afterwards])
+      .flatMap((layer) =>
+        layer.expiresAt === null || expired(layer, nowMs) ? [] : [Date.parse(layer.expiresAt)],
+      );
+    cache = { maxLoads: settings.cache.maxLoads, ttl: Object.fromEntries(held) };
+    cacheUntil = Math.min(Number.POSITIVE_INFINITY, ...ends);
+    return cache;
+  }
+
   const limitNow = (key: string, setting: LimitSetting, nowMs: number): Limit | undefined => {
     const value = setting.expiresAt === null ? setting : holding<LimitLayer>(setting, nowMs);
     return value && { key, value };
@@ -106,9 +132,16 @@ export function compile(settings: Settings): Rules {
       const setting = settings.limits[key];
       return setting && limitNow(key, setting, nowMs);
     },
+    cacheAt,
     canaryOf:
       canaries.size === 0 ? () => undefined : (name, service) => canaryOfName(name) ?? canaries.get(service),
   };
+}
+
+/** Only what was set: what was left out must not hide a value of a broader key. */
+function ttlOf({ l1Ms, l2Ms, negativeMs, staleMs, cdnSeconds }: CacheLayer): CacheTtl {
+  const all = { l1Ms, l2Ms, negativeMs, staleMs, cdnSeconds };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 /** Stable or canary: the same unit always gets the same answer at the same weight, and keeps it while the weight grows. */

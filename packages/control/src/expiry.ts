@@ -18,8 +18,7 @@ export function createExpirySweep(deps: ChangeDeps & { log: Logger; now?: () => 
   async function sweep(): Promise<void> {
     const settings = live.current();
     for (const section of Object.keys(sections) as (keyof typeof sections)[]) {
-      const entries = section === "switch" ? settings.switches : settings.limits;
-      for (const [key, setting] of Object.entries(entries)) {
+      for (const [key, setting] of Object.entries(sections[section].of(settings))) {
         // A local override has no event that could expire.
         if (setting.revision === 0 || !expired(setting, now())) continue;
         const done = await recordExpiry(deps, section, key);

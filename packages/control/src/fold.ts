@@ -1,7 +1,10 @@
 // What the log amounts to: each event sets one key to what it says, so the state at any revision is a fold of plain rows.
 
 import {
+  type CacheLayer,
+  type CacheSetting,
   type ControlActor,
+  cacheSetting,
   holding,
   type LimitLayer,
   type LimitSetting,
@@ -34,6 +37,8 @@ export type ControlEvent = {
 export type Document = {
   switches: Record<string, SwitchSetting>;
   limits: Record<string, LimitSetting>;
+  /** Absent in what a release wrote that did not know it. */
+  caches?: Record<string, CacheSetting>;
   [section: string]: unknown;
 };
 
@@ -68,6 +73,15 @@ export function applyEvent(document: Document, event: ControlEvent): Document {
         value && limitSetting.parse({ order: event.revision, ...value, ...provenance }),
       ),
     };
+  if (section === "cache_ttl")
+    return {
+      ...document,
+      caches: withKey(
+        document.caches ?? {},
+        event.key,
+        value && cacheSetting.parse({ order: event.revision, ...value, ...provenance }),
+      ),
+    };
   return document;
 }
 
@@ -93,5 +107,6 @@ export function settingsAt(document: Document, nowMs: number): Settings {
     ...document,
     switches: held<SwitchLayer>(document.switches),
     limits: held<LimitLayer>(document.limits),
+    caches: held<CacheLayer>(document.caches ?? {}),
   });
 }

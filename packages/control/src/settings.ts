@@ -95,6 +95,8 @@ export const cacheTtl = z.object({
   staleMs: milliseconds.optional(),
   cdnSeconds: z.number().int().min(0).max(86_400).optional(),
 });
+const cacheLayer = z.object({ ...cacheTtl.shape, ...provenance });
+export const cacheSetting = cacheLayer.extend({ afterwards: z.array(cacheLayer).default([]) });
 
 export const settingsSchema = z.object({
   switches: z.record(settingKey, switchSetting).default({}),
@@ -117,9 +119,10 @@ export const settingsSchema = z.object({
     .object({
       /** Loads that one process has under way at the source at once. */
       maxLoads: z.number().int().min(1).max(1_000).default(8),
-      ttl: z.record(settingKey, cacheTtl).default({}),
     })
     .prefault({}),
+  /** By entity or a prefix of entities. */
+  caches: z.record(settingKey, cacheSetting).default({}),
 });
 
 const parsedDefaultLimits: Record<string, z.output<typeof limitSetting>> = Object.fromEntries(
@@ -132,6 +135,9 @@ export type SwitchSetting = z.output<typeof switchSetting>;
 export type SwitchLayer = z.output<typeof switchLayer>;
 export type LimitSetting = z.output<typeof limitSetting>;
 export type LimitLayer = z.output<typeof limitLayer>;
+export type CacheSetting = z.output<typeof cacheSetting>;
+export type CacheLayer = z.output<typeof cacheLayer>;
+export type CacheTtl = z.output<typeof cacheTtl>;
 export type CanarySetting = z.output<typeof canarySetting>;
 export type ControlActor = z.output<typeof actor>;
 

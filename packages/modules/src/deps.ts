@@ -16,6 +16,7 @@ import { connectDatabase } from "@signalbox/db";
 import { createGateway } from "@signalbox/gateway";
 import { createRevocations } from "./auth/index.ts";
 import type { Deps } from "./ctx.ts";
+import { entities } from "./entities.ts";
 import { keepMail } from "./mail/index.ts";
 
 /** `role` is what the process does in the registry; `address` where its traffic goes, if any does. */
@@ -59,7 +60,14 @@ export async function openDeps(
   shutdown.add("live settings", () => live.close());
   await live.start();
 
-  const cache = createCache({ redis, log, source: { db, sql }, settings: () => live.current().cache });
+  const cache = createCache({
+    redis,
+    log,
+    source: { db, sql },
+    entities,
+    instance: instance.id,
+    settings: () => live.rules().cacheAt(Date.now()),
+  });
   shutdown.add("cache", () => cache.close());
   await cache.start();
 

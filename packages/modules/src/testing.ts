@@ -16,6 +16,7 @@ import { createTestDatabase } from "@signalbox/db/testing";
 import { createLimiter } from "@signalbox/gateway/limiter";
 import { createRevocations, defaultPasswordCost } from "./auth/index.ts";
 import type { Actor, Ctx, Deps } from "./ctx.ts";
+import { entities } from "./entities.ts";
 import { appRouter, jobs } from "./index.ts";
 import { keepMail } from "./mail/index.ts";
 import { drainOutbox } from "./run-jobs.ts";
@@ -44,7 +45,14 @@ export async function testWorld(
   const log = createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" });
   const instance = { id: newId(), name: "test", version: "test", track: "stable", zone: "test" } as const;
   const live = options.deps?.live ?? fixedLive(options.settings);
-  const cache = createCache({ redis, log, source: { db, sql }, settings: () => live.current().cache });
+  const cache = createCache({
+    redis,
+    log,
+    source: { db, sql },
+    entities,
+    instance: instance.id,
+    settings: () => live.rules().cacheAt(Date.now()),
+  });
   await cache.start();
   const limiter = createLimiter({ redis, prefix: newId() });
   const deps: Deps = {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { AppError } from "../errors.ts";
 import { createLogger } from "../log.ts";
+import { exposition } from "../metrics.ts";
 import { defineEntity } from "./cache.ts";
+import { cacheFamilies } from "./families.ts";
 import {
   type FakeSource,
   fakeSource,
@@ -175,7 +177,7 @@ test("no old value comes back after an invalidation, whatever the order of reads
       const acts = ids.flatMap((id) => [
         ...Array.from({ length: 3 }, () => change(id)),
         ...Array.from({ length: 8 }, () => look(id)),
-        ...(random() < 0.05 ? [wait(60).then(() => caches[0]!.forgetAll("test"))] : []),
+        ...(random() < 0.05 ? [wait(60).then(() => caches[0]!.invalidate({ name: "test" }, []))] : []),
       ]);
       await Promise.all(acts);
       // The news of the last invalidation may still be on their way.
@@ -332,19 +334,41 @@ test("an operator forgets an entity or all below a prefix on every instance, als
       await near!.read("a");
       await far!.read("a");
       const asked = source.queries.length;
-      await caches[0]!.forgetAll(prefix);
+      await caches[0]!.invalidate({ name: prefix }, []);
       await until(() => caches[1]!.status().entities[0]!.inMemory === 0);
       await far!.read("a");
       assert.equal(source.queries.length, asked + 1, prefix);
     }
-    await caches[0]!.forgetAll("another");
+    await caches[0]!.invalidate({ name: "another" }, []);
     const asked = source.queries.length;
     await near!.read("a");
     await far!.read("a");
     assert.equal(source.queries.length, asked);
-    await caches[0]!.forget("test.thing", "a");
+    await caches[0]!.invalidate({ name: "test.thing", id: "a" }, []);
     await near!.read("a");
     assert.equal(source.queries.length, asked + 1);
+  }));
+
+test("an instance that does not answer an invalidation is named", () =>
+  withInstances(1, async ({ caches }) => {
+    await caches[0]!.entity(things).read("a");
+    const done = await caches[0]!.invalidate({ name: "test" }, ["gone"]);
+    assert.deepEqual(done, { expected: 1, confirmed: 0, slowestMs: null, missing: ["gone"] });
+    assert.equal(caches[0]!.status().entities[0]!.inMemory, 0);
+  }));
+
+test("what Prometheus reads counts hits, misses, fills and entries of each entity", () =>
+  withInstances(1, async ({ caches }) => {
+    for (let n = 0; n < 3; n++) await caches[0]!.entity(things).read("a");
+    const text = exposition(cacheFamilies(caches[0]!.status()));
+    for (const line of [
+      'signalbox_cache_hits_total{entity="test.thing",level="l1"} 2',
+      'signalbox_cache_misses_total{entity="test.thing"} 1',
+      'signalbox_cache_fills_total{entity="test.thing"} 1',
+      'signalbox_cache_entries{entity="test.thing"} 1',
+      "signalbox_cache_redis_up 1",
+    ])
+      assert.ok(text.includes(`${line}\n`), line);
   }));
 
 test("warming reads what is popular, so that the first caller finds it", () =>

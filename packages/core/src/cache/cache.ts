@@ -1,6 +1,7 @@
 // The cache of a process: a few thousand values in memory, all of them in Redis, and the source behind a narrow gate.
 // Invalidation reaches every instance in milliseconds by pub/sub; with Redis away memory serves a second and no longer.
 
+import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
 import type { Redis } from "../redis.ts";
 import type { Counters } from "./counters.ts";
@@ -15,6 +16,7 @@ import {
 } from "./entity.ts";
 import { createLink } from "./link.ts";
 import { createLoadGate } from "./load-gate.ts";
+import { type CacheReport, createReporter } from "./report.ts";
 import { type CacheSettings, defaultCacheSettings } from "./settings.ts";
 import { createWriteBehind, type WriteBehind, type WriteBehindOptions } from "./write-behind.ts";
 
@@ -35,19 +37,34 @@ export type Cache<Source> = {
   /** The same for the same definition. */
   entity<Value>(definition: EntityDefinition<Source, Value>): Entity<Value>;
   writeBehind<Change>(options: WriteBehindOptions<Change>): WriteBehind<Change>;
-  /** For operators: one value, wherever it is held. */
-  forget(name: string, id: string): Promise<void>;
-  /** For operators: an entity, or all below a prefix (`users`, `*`), on every instance. */
-  forgetAll(name: string): Promise<void>;
+  /**
+   * For operators: one value of an entity, or without an id all of it and of whatever is below a prefix (`users`, `*`), on every
+   * instance. Waits a moment for the word of each that is `expected`.
+   */
+  invalidate(what: { name: string; id?: string }, expected: string[] | undefined): Promise<Invalidated>;
   /** Reads what is popular into the cache: of an entity, or of all below a prefix. Answers how many. */
   warm(name: string): Promise<number>;
   status(): CacheStatus;
+  /** What the caches of those instances did in the last minutes, this one's first. */
+  reports(alive: string[]): Promise<CacheReport[]>;
   /** Waits a moment for Redis; without it the cache works all the same. */
   start(): Promise<void>;
   close(): Promise<void>;
 };
 
+export type Invalidated = {
+  /** Null: nobody knows who is alive. */
+  expected: number | null;
+  confirmed: number;
+  slowestMs: number | null;
+  missing: string[];
+};
+
 export type CacheOptions<Source> = {
+  /** This process, as the registry knows it. */
+  instance?: string;
+  /** What it will be asked for, so that operators see and warm it before anyone asks. */
+  entities?: EntityDefinition<Source, unknown>[];
   redis: Redis;
   log: Logger;
   /** What loaders read from. */
@@ -57,6 +74,7 @@ export type CacheOptions<Source> = {
 };
 
 const startPatienceMs = 1_500;
+const confirmMs = 2_000;
 
 export function createCache<Source>({
   redis,
@@ -64,6 +82,8 @@ export function createCache<Source>({
   source,
   settings = () => defaultCacheSettings,
   timing,
+  instance = newId(),
+  entities: known = [],
 }: CacheOptions<Source>): Cache<Source> {
   const entities = new Map<unknown, EntityInside<unknown>>();
   const named = new Map<string, EntityInside<unknown>>();
@@ -75,6 +95,7 @@ export function createCache<Source>({
   const link = createLink({
     redis,
     log,
+    instance,
     news: {
       changed: (name, id) => named.get(name)?.drop(id),
       allChanged(prefix) {
@@ -107,6 +128,23 @@ export function createCache<Source>({
     },
   };
 
+  for (const definition of known) shared.inside(definition);
+
+  const reporter = createReporter({
+    redis,
+    instance,
+    describe: () => ({
+      redis: link.usable,
+      news: link.listening,
+      entities: [...named].map(([name, entity]) => ({
+        name,
+        memorySize: entity.memorySize,
+        ttl: entity.ttl(),
+        recent: entity.recent(),
+      })),
+    }),
+  });
+
   return {
     entity: (definition) => shared.inside(definition),
     writeBehind(options) {
@@ -114,11 +152,39 @@ export function createCache<Source>({
       behind.push(made);
       return made;
     },
-    async forget(name, id) {
-      const entity = named.get(name);
-      await (entity ? entity.forget(id) : link.cut(name, id));
+    async invalidate({ name, id }, expected) {
+      const began = performance.now();
+      const heard = new Map<string, number>();
+      const waited = Promise.withResolvers<void>();
+      const hear = (from: string) => {
+        heard.set(from, performance.now() - began);
+        if (expected?.every((each) => heard.has(each))) waited.resolve();
+      };
+      const timer = setTimeout(waited.resolve, confirmMs);
+      const work = async (ask: string) => {
+        if (id === undefined) await link.cutAll(name, ask);
+        else {
+          named.get(name)?.drop(id);
+          await link.cut(name, id, ask);
+          named.get(name)?.drop(id);
+        }
+        hear(instance);
+        // Nobody hears the others while Redis is away, and they are told when it is back.
+        if (!link.usable || !link.listening || expected === undefined) waited.resolve();
+      };
+      await link.asking(work, hear, waited.promise);
+      clearTimeout(timer);
+      const confirmed = expected?.filter((each) => heard.has(each)) ?? [instance];
+      return {
+        expected: expected?.length ?? null,
+        confirmed: confirmed.length,
+        slowestMs:
+          confirmed.length === 0
+            ? null
+            : Math.round(Math.max(...confirmed.map((each) => heard.get(each) ?? 0)) * 10) / 10,
+        missing: expected?.filter((each) => !heard.has(each)) ?? [],
+      };
     },
-    forgetAll: (name) => link.cutAll(name),
     async warm(prefix) {
       let count = 0;
       for (const [, entity] of below(prefix)) {
@@ -139,9 +205,13 @@ export function createCache<Source>({
         ...entity.counters,
       })),
     }),
-    start: () => link.start(startPatienceMs),
+    reports: (alive) => reporter.all(alive),
+    async start() {
+      await link.start(startPatienceMs);
+      reporter.start();
+    },
     async close() {
-      await Promise.all(behind.map((each) => each.close()));
+      await Promise.all([...behind.map((each) => each.close()), reporter.close()]);
       link.close();
     },
   };

@@ -7,6 +7,7 @@ import { valueKeys } from "./keys.ts";
 import { cutMs, type Link, RedisAway } from "./link.ts";
 import type { LoadGate } from "./load-gate.ts";
 import { createMemory } from "./memory.ts";
+import { type Recent, watchRecent } from "./recent.ts";
 import { type CacheSettings, type Ttl, ttlReader } from "./settings.ts";
 import { freeze, open, type Stored, seal, tagOf } from "./stored.ts";
 
@@ -61,6 +62,7 @@ export type EntityInside<Value> = Entity<Value> & {
   dropAll(): void;
   popular(): Promise<string[]>;
   readonly counters: Counters;
+  recent(): Recent;
   readonly memorySize: number;
 };
 
@@ -117,6 +119,7 @@ export function createEntity<Source, Value>(
   const ttl = ttlReader(shared.settings, name, definition.ttl);
   const memory = createMemory<Value>(l1Entries);
   const counters = newCounters();
+  const recent = watchRecent(counters);
   const reading = new Map<string, Promise<Found<Value>>>();
   const refreshing = new Set<string>();
   const flights = new Map<string, Set<Flight>>();
@@ -244,6 +247,7 @@ export function createEntity<Source, Value>(
     } finally {
       const tookMs = Date.now() - beganAt;
       counters.loadMs += tookMs;
+      recent.addFill(tookMs);
       counters.slowestLoadMs = Math.max(counters.slowestLoadMs, tookMs);
     }
   }
@@ -490,6 +494,7 @@ export function createEntity<Source, Value>(
     drop,
     dropAll,
     counters,
+    recent: recent.read,
     get memorySize() {
       return memory.size;
     },

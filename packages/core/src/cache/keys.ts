@@ -24,5 +24,8 @@ export function valueKeys(name: string, id: string): ValueKeys {
 /** Since when values count, by entity or prefix. */
 export const epochsKey = "cache:{epochs}";
 
+/** What each process says of its cache, by instance. */
+export const reportsKey = "cache:{reports}";
+
 /** Pub/sub knows neither key prefixes nor database numbers. */
 export const newsChannel = (keyPrefix: string, database: number) => `${keyPrefix}cache:news:${database}`;

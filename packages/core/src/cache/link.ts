@@ -31,12 +31,26 @@ export type News = {
 
 export type Link = ReturnType<typeof createLink>;
 
-export function createLink({ redis, log, news }: { redis: Redis; log: Logger; news: News }) {
+/** One who asked that something be forgotten, and is told by everyone who did. */
+type Asker = (instance: string) => void;
+
+export function createLink({
+  redis,
+  log,
+  news,
+  instance,
+}: {
+  redis: Redis;
+  log: Logger;
+  news: News;
+  instance: string;
+}) {
   const { keyPrefix = "", db = 0 } = redis.options;
   const channel = newsChannel(keyPrefix, db);
   const origin = newId();
   const epochs = new Map<string, number>();
   const unsent = new Map<string, { name: string; id: string }>();
+  const askers = new Map<string, Asker>();
 
   let commands: Redis | undefined;
   let subscriber: Redis | undefined;
@@ -96,27 +110,25 @@ export function createLink({ redis, log, news }: { redis: Redis; log: Logger; ne
     news.allChanged(name);
   }
 
-  const raise = (redis: Redis, name: string) =>
-    scripts.raise(
-      redis,
-      [epochsKey],
-      [name, epochs.get(name) ?? 0, channel, JSON.stringify(["all", origin, name, epochs.get(name) ?? 0])],
-    );
+  const raise = (redis: Redis, name: string, ask?: string) => {
+    const epoch = epochs.get(name) ?? 0;
+    const told = JSON.stringify(["all", origin, name, epoch, ask]);
+    return scripts.raise(redis, [epochsKey], [name, epoch, channel, told]);
+  };
 
-  const cutNow = (redis: Redis, name: string, id: string) => {
+  const cutNow = (redis: Redis, name: string, id: string, ask?: string) => {
     const { value, lease, cut } = valueKeys(name, id);
-    return scripts.cut(
-      redis,
-      [value, lease, cut],
-      [channel, JSON.stringify(["one", origin, name, id]), cutMs],
-    );
+    const told = JSON.stringify(["one", origin, name, id, ask]);
+    return scripts.cut(redis, [value, lease, cut], [channel, told, cutMs]);
   };
 
   function hear(text: string): void {
-    const [kind, from, name, detail] = JSON.parse(text);
-    if (kind === "all") adoptEpoch(name, detail);
+    const [kind, from, name, detail, ask] = JSON.parse(text);
+    if (kind === "done") askers.get(name)?.(detail);
+    else if (kind === "all") adoptEpoch(name, detail);
     // Its own words a process has acted on already, and it may hold something newer by now.
     else if (from !== origin) news.changed(name, detail);
+    if (ask) commands?.publish(channel, JSON.stringify(["done", origin, ask, instance])).catch(() => {});
   }
 
   function deaf(): void {
@@ -229,9 +241,9 @@ export function createLink({ redis, log, news }: { redis: Redis; log: Logger; ne
       ask((commands) => scripts.seed(commands, [value, lease, cut], [text, keepMs, tag, Date.now()])),
 
     /** Never fails: what Redis can not be told now it is told before it is read from again. */
-    async cut(name: string, id: string): Promise<void> {
+    async cut(name: string, id: string, asking?: string): Promise<void> {
       try {
-        await ask((commands) => cutNow(commands, name, id));
+        await ask((commands) => cutNow(commands, name, id, asking));
       } catch (error) {
         lose(error);
         if (unsent.size < maxUnsent) unsent.set(`${name} ${id}`, { name, id });
@@ -239,13 +251,25 @@ export function createLink({ redis, log, news }: { redis: Redis; log: Logger; ne
       }
     },
 
-    async cutAll(name: string): Promise<void> {
+    async cutAll(name: string, asking?: string): Promise<void> {
       adoptEpoch(name, Math.max(Date.now(), (epochs.get(name) ?? 0) + 1));
       try {
-        await ask((commands) => raise(commands, name));
+        await ask((commands) => raise(commands, name, asking));
       } catch (error) {
         // Told on recovery, with all the others.
         lose(error);
+      }
+    },
+
+    /** Does it under a name that everyone answers to who has done it too; `heard` is told of each. */
+    async asking(work: (ask: string) => Promise<void>, heard: Asker, until: Promise<void>): Promise<void> {
+      const name = newId();
+      askers.set(name, heard);
+      try {
+        await work(name);
+        await until;
+      } finally {
+        askers.delete(name);
       }
     },
 

@@ -5,7 +5,7 @@ import { defaultLimits, holding, type LimitLayer } from "@signalbox/control/sett
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { pageByKey } from "./list.ts";
-import { type ControlPlane, planeOf } from "./plane.ts";
+import { confirmed, planeOf } from "./plane.ts";
 import type { Changed, LimitItem, OperatorPage, ResetLimit, SetLimit } from "./schema.ts";
 import { requireKey } from "./switches.ts";
 import { whyOf } from "./why.ts";
@@ -57,11 +57,3 @@ export async function revertLimit(ctx: AsOperator, input: z.infer<typeof ResetLi
   requireKey(plane, input.key);
   return confirmed(plane, await resetLimit(plane, input.key, whyOf(ctx, input)));
 }
-
-const confirmed = async (
-  { confirmations }: ControlPlane,
-  { revision, committedAt }: { revision: number; committedAt: number },
-): Promise<Changed> => ({
-  version: revision,
-  confirmations: await confirmations.waitFor(revision, committedAt),
-});

@@ -6,6 +6,7 @@ import { createExpirySweep } from "@signalbox/control/expiry";
 import type { Live } from "@signalbox/control/live";
 import { type ControlLog, createControlLog } from "@signalbox/control/log";
 import type { Deps } from "../ctx.ts";
+import type { Changed } from "./schema.ts";
 
 export type ControlPlane = Pick<Deps, "live" | "registry" | "signals"> & {
   controlLog: ControlLog;
@@ -47,3 +48,12 @@ export function openPlane(deps: Deps, { prefix }: { prefix?: string } = {}): Con
 }
 
 export const planeOf = (ctx: Deps): ControlPlane => openPlane(ctx);
+
+/** The answer to a change: its revision, and who enforces it by now. */
+export const confirmed = async (
+  { confirmations }: ControlPlane,
+  { revision, committedAt }: { revision: number; committedAt: number },
+): Promise<Changed> => ({
+  version: revision,
+  confirmations: await confirmations.waitFor(revision, committedAt),
+});

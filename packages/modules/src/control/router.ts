@@ -4,27 +4,35 @@ import type { TRPCRouterRecord } from "@trpc/server";
 import { z } from "zod";
 import { guestProcedure, operatorProcedure } from "../trpc.ts";
 import { listAudit, verifyAudit } from "./audit.ts";
+import { changeCacheTtl, invalidate, listCaches, revertCacheTtl, warm } from "./caches.ts";
 import { changeLimit, listLimits, revertLimit } from "./limits.ts";
 import {
   AuditList,
   AuditQuery,
   AuditVerdict,
+  CacheList,
   Changed,
+  Confirmations,
   Course,
   CourseQuery,
   EventList,
   Golden,
   GoldenQuery,
   History,
+  Invalidate,
   LimitList,
   OpenSession,
   OperatorPage,
+  ResetCacheTtl,
   ResetLimit,
   ServiceList,
   Session,
+  SetCacheTtl,
   SetLimit,
   SetSwitch,
   SwitchList,
+  WarmCaches,
+  Warmed,
 } from "./schema.ts";
 import { closeSession, openSession, readSession } from "./session.ts";
 import { listServices, readCourse, readGolden, watchGolden } from "./sight.ts";
@@ -91,6 +99,48 @@ export const router = {
       .input(ResetLimit)
       .output(Changed)
       .mutation(({ ctx, input }) => revertLimit(ctx, input)),
+  },
+  caches: {
+    list: operatorProcedure
+      .meta({
+        rest: "GET /caches",
+        summary: "What is cached, how well, and for how long, over all instances",
+      })
+      .input(OperatorPage)
+      .output(CacheList)
+      .query(({ ctx, input }) => listCaches(ctx, input)),
+    set: operatorProcedure
+      .meta({
+        rest: "PUT /caches/{entity}",
+        role: "operator",
+        summary: "Set how long an entity, or all below a prefix, stays cached",
+      })
+      .input(SetCacheTtl)
+      .output(Changed)
+      .mutation(({ ctx, input }) => changeCacheTtl(ctx, input)),
+    reset: operatorProcedure
+      .meta({ rest: "POST /caches/{entity}/reset", role: "operator", summary: "Back to the default times" })
+      .input(ResetCacheTtl)
+      .output(Changed)
+      .mutation(({ ctx, input }) => revertCacheTtl(ctx, input)),
+    invalidate: operatorProcedure
+      .meta({
+        rest: "POST /caches/invalidate",
+        role: "operator",
+        summary: "Forget one value, an entity or a module on every instance; answers who did",
+      })
+      .input(Invalidate)
+      .output(Confirmations)
+      .mutation(({ ctx, input }) => invalidate(ctx, input)),
+    warm: operatorProcedure
+      .meta({
+        rest: "POST /caches/warm",
+        role: "operator",
+        summary: "Read what is asked for most into the cache",
+      })
+      .input(WarmCaches)
+      .output(Warmed)
+      .mutation(({ ctx, input }) => warm(ctx, input)),
   },
   audit: {
     list: operatorProcedure

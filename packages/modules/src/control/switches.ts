@@ -8,7 +8,7 @@ import type { AsOperator } from "../ctx.ts";
 import { presentEvents } from "./audit.ts";
 import { catalogue, type Kind } from "./catalogue.ts";
 import { pageByKey } from "./list.ts";
-import { type ControlPlane, planeOf } from "./plane.ts";
+import { type ControlPlane, confirmed, planeOf } from "./plane.ts";
 import type { Changed, History, OperatorPage, SetSwitch, SwitchItem } from "./schema.ts";
 import { whyOf } from "./why.ts";
 
@@ -51,11 +51,7 @@ export async function flipSwitch(ctx: AsOperator, input: SetSwitch): Promise<Cha
   const plane = planeOf(ctx);
   const { key, state, share, message } = input;
   requireKey(plane, key);
-  const done = await setSwitch(plane, key, { state, share, message }, whyOf(ctx, input));
-  return {
-    version: done.revision,
-    confirmations: await plane.confirmations.waitFor(done.revision, done.committedAt),
-  };
+  return confirmed(plane, await setSwitch(plane, key, { state, share, message }, whyOf(ctx, input)));
 }
 
 export async function readHistory(ctx: AsOperator, input: z.infer<typeof History>) {

@@ -90,6 +90,8 @@ export const relations = defineEntity<Source, Relations>({
   },
 });
 
+export const entities = [profiles, handleOwners, relations];
+
 /** After the commit of a follow, a block or an edit. */
 export const forgetProfiles = ({ cache }: Pick<Ctx, "cache">, ids: string[]) =>
   cache.entity(profiles).forget(...ids);
