@@ -4,10 +4,13 @@ import type { Config } from "@signalbox/core/config";
 import type { Health } from "@signalbox/core/health";
 import type { Metrics } from "@signalbox/core/metrics";
 import { appRouter } from "@signalbox/modules";
+import { createOriginReader } from "@signalbox/modules/auth";
 import { operatorRouter } from "@signalbox/modules/control";
 import type { Deps } from "@signalbox/modules/ctx";
 import { versions } from "@signalbox/modules/versions";
 import Fastify, { type FastifyInstance } from "fastify";
+import { trustProxies } from "./adapter/caller-address.ts";
+import type { AllowOrigin } from "./adapter/cors.ts";
 import { mountProcedures } from "./adapter/mount.ts";
 import { prepareServer, serverOptions } from "./adapter/server.ts";
 import { createOperatorCtx, createPublicCtx } from "./context.ts";
@@ -16,14 +19,23 @@ import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { signalRoutes } from "./routes/signals.ts";
 
-type Edge = Partial<Pick<Config, "SIGNALBOX_DEPRECATIONS">>;
+/** How the outside reaches this; what is absent is the safest. */
+type Edge = Partial<
+  Pick<Config, "SIGNALBOX_DEPRECATIONS" | "SIGNALBOX_TRUSTED_PROXIES" | "SIGNALBOX_CORS_ORIGINS">
+>;
 
 export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): FastifyInstance {
   const app = Fastify(serverOptions());
   const createCtx = createPublicCtx(deps);
   const mounted = versions.map((version) => ({ ...version, prefix: `/${version.name}` }));
   const prefixes = mounted.map(({ prefix }) => prefix);
-  prepareServer(app, { log: deps.log, doors: { rest: prefixes, trpc: "/trpc" } });
+  prepareServer(app, {
+    log: deps.log,
+    doors: { rest: prefixes, trpc: "/trpc" },
+    publicUrl: deps.publicUrl,
+    trust: trustProxies(edge.SIGNALBOX_TRUSTED_PROXIES ?? []),
+    cors: originsOf(deps, edge),
+  });
   mountProcedures(app, {
     router: appRouter,
     createCtx,
@@ -42,16 +54,28 @@ export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): F
   return app;
 }
 
+/** Pages of the origins in the configuration, and of those that an application in force names. */
+function originsOf(deps: Deps, { SIGNALBOX_CORS_ORIGINS: configured = [] }: Edge): AllowOrigin {
+  if (configured.includes("*")) return "*";
+  const isNamed = createOriginReader(deps);
+  return (origin) => configured.includes(origin) || isNamed(origin);
+}
+
 type OperatorParts = { health: Health; metrics: Metrics; operatorToken: string | undefined };
 
 export function createOperatorApp(
   deps: Deps,
   { health, metrics, operatorToken }: OperatorParts,
+  edge: Edge = {},
 ): FastifyInstance {
   const app = Fastify(serverOptions());
   // Nothing that an operator can switch off or limit may stand between him and the switch, his sign-in included.
   const createCtx = createOperatorCtx({ ...deps, gateway: (_call, next) => next() }, operatorToken);
-  prepareServer(app, { log: deps.log, doors: { rest: ["/operator/v1"], trpc: "/operator/trpc" } });
+  prepareServer(app, {
+    log: deps.log,
+    doors: { rest: ["/operator/v1"], trpc: "/operator/trpc" },
+    trust: trustProxies(edge.SIGNALBOX_TRUSTED_PROXIES ?? []),
+  });
   mountProcedures(app, {
     router: operatorRouter,
     createCtx,

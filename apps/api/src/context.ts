@@ -67,7 +67,7 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
     requestId: request.id,
     ...request.trace,
     variant: "stable",
-    address: request.ip,
+    address: request.address,
     userAgent: headers["user-agent"] ?? "",
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey: String(idempotencyKey) }),

@@ -60,7 +60,11 @@ async function main() {
   });
   metrics.add(() => cacheFamilies(deps.cache.status()));
   const gateway = createGatewayApp(deps, health, config);
-  const operator = createOperatorApp(deps, { health, metrics, operatorToken: readOperatorToken(config) });
+  const operator = createOperatorApp(
+    deps,
+    { health, metrics, operatorToken: readOperatorToken(config) },
+    config,
+  );
   // An open stream of signals would hold its listener for ever.
   shutdown.add("operators' listener", () => closeNow(operator));
   shutdown.add("gateway's listener", () => gateway.close());

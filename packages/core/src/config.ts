@@ -1,6 +1,7 @@
 // Everything that needs a restart to change, read once by each main.ts. What an operator may need at night is a setting
 // of the control plane instead.
 
+import { isIP } from "node:net";
 import { z } from "zod";
 
 const port = z.coerce.number().int().min(0).max(65535);
@@ -8,6 +9,22 @@ const url = (example: string, protocols: RegExp) =>
   z.string().refine((value) => protocols.test(value) && URL.canParse(value.split(",")[0]!), {
     error: `must be a URL such as ${example}`,
   });
+
+/** Words with commas between them, each of one form. */
+const list = (example: string, isGood: (word: string) => boolean) =>
+  z
+    .string()
+    .default("")
+    .transform((text) => text.split(/[\s,]+/).filter((word) => word !== ""))
+    .refine((words) => words.every(isGood), { error: `must be a list such as ${example}` });
+
+const isNetwork = (word: string) => {
+  const [address = "", bits, ...more] = word.split("/");
+  const width = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return width > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && +bits <= width));
+};
+const isOrigin = (word: string) =>
+  URL.canParse(word) && /^https?:/.test(word) && new URL(word).origin === word;
 
 const day = /^\d{4}-\d{2}-\d{2}$/;
 const toDay = (text: string | undefined) =>
@@ -52,6 +69,11 @@ export const configSchema = z.object({
   SIGNALBOX_PUBLIC_URL: url("http://127.0.0.1:8080", /^https?:\/\//).default("http://127.0.0.1:8080"),
   SIGNALBOX_CONSOLE_URL: url("http://127.0.0.1:3000", /^https?:\/\//).default("http://127.0.0.1:3000"),
   SIGNALBOX_DEPRECATIONS: deprecations,
+  SIGNALBOX_TRUSTED_PROXIES: list("10.0.0.0/8, 192.168.1.7, fd00::/8", isNetwork),
+  SIGNALBOX_CORS_ORIGINS: list(
+    "https://app.example.com, http://localhost:5173",
+    (word) => word === "*" || isOrigin(word),
+  ),
   SIGNALBOX_DATA_DIR: z.string().min(1).default(".signalbox"),
   SIGNALBOX_SECRET_FILE: z.string().min(1).optional(),
   SIGNALBOX_SECRET: z.string().min(32, "must have at least 32 characters").optional(),

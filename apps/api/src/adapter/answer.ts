@@ -25,7 +25,7 @@ export function sendText(request: FastifyRequest, reply: FastifyReply, body: str
     reply.send(body);
     return;
   }
-  reply.header("vary", addToList(reply.getHeader("vary"), "accept-encoding"));
+  setHeader(reply, "vary", "accept-encoding");
   const encoding = chooseEncoding(request.headers["accept-encoding"]);
   if (!encoding || reply.hasHeader("content-encoding")) {
     reply.send(body);
@@ -56,10 +56,16 @@ export function chooseEncoding(header: string | string[] | undefined): "br" | "g
   return br >= gzip ? "br" : "gzip";
 }
 
-function addToList(present: unknown, word: string): string {
-  const list = present === undefined ? [] : String(present).split(/ *, */);
-  return list.some((item) => item === "*" || item.toLowerCase() === word)
-    ? list.join(", ")
+/** Vary is added to: each who writes it knows of one reason. */
+export function setHeader(reply: FastifyReply, name: string, value: string): void {
+  const present = name.length === 4 && name.toLowerCase() === "vary" ? reply.getHeader("vary") : undefined;
+  reply.header(name, present === undefined ? value : addToList(String(present), value));
+}
+
+function addToList(present: string, word: string): string {
+  const list = present.split(/ *, */);
+  return list.some((item) => item === "*" || item.toLowerCase() === word.toLowerCase())
+    ? present
     : [...list, word].join(", ");
 }
 

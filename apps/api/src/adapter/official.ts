@@ -7,7 +7,7 @@ import type { AnyTRPCRouter } from "@trpc/server";
 import { incomingMessageToRequest } from "@trpc/server/adapters/node-http";
 import { resolveResponse } from "@trpc/server/http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { logFault, refusalHeaders, sendText, triedToken } from "./answer.ts";
+import { logFault, refusalHeaders, sendText, setHeader, triedToken } from "./answer.ts";
 
 /** One request may hold so many calls; each passes the gateway by itself. */
 const maxBatchSize = 100;
@@ -66,10 +66,12 @@ export function createOfficial(router: AnyTRPCRouter, log: Logger) {
 
     const kind = response.headers.get("transfer-encoding") ?? response.headers.get("content-type");
     if (kind === "chunked" || kind === "text/event-stream") {
+      // It may have nothing to say for long.
+      request.raw.socket.setTimeout(0);
       return reply.send(response);
     }
     reply.code(response.status);
-    for (const [name, value] of response.headers) reply.header(name, value);
+    for (const [name, value] of response.headers) setHeader(reply, name, value);
     sendText(request, reply, await response.text());
     // Settles when the answer is out, which compression may do later.
     return reply;

@@ -5,7 +5,7 @@ import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
 import type { Shapes } from "@signalbox/modules/versions";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { isFresh, logFault, sendProblem, sendText } from "./answer.ts";
+import { isFresh, logFault, sendProblem, sendText, setHeader } from "./answer.ts";
 import { signalOf } from "./departure.ts";
 import { compileDeprecation, type Deprecation } from "./deprecation.ts";
 import { describe, type OpenApi } from "./describe.ts";
@@ -52,7 +52,8 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
     const refuse = (request: FastifyRequest, reply: FastifyReply, thrown: unknown) => {
       const error = nameFault(thrown);
       logFault(log, error, request.id, procedure.name);
-      if (request.ctx) reply.headers(request.ctx.answer.headers);
+      for (const [name, value] of Object.entries(request.ctx?.answer.headers ?? {}))
+        setHeader(reply, name, value);
       sendProblem(request, reply, error);
     };
     scope.route({
@@ -124,7 +125,7 @@ function sendData(
     if (name.toLowerCase() === "etag") etag = value;
     // A verb names a place below the version, which it does not know.
     const isPlace = value.startsWith("/") && /^(content-)?location$/i.test(name);
-    reply.header(name, isPlace ? prefix + value : value);
+    setHeader(reply, name, isPlace ? prefix + value : value);
   }
   if (
     etag !== undefined &&
@@ -152,13 +153,14 @@ function mountDescription(scope: FastifyInstance, prefix: string, make: () => Op
     return made;
   };
   scope.get(`${prefix}/openapi.json`, (request, reply) => {
-    reply.header("content-type", "application/json; charset=utf-8");
+    reply.headers({ "content-type": "application/json; charset=utf-8", "cache-control": "no-cache" });
     sendText(request, reply, once().document);
   });
   scope.get(`${prefix}/docs`, (request, reply) => {
     const { html, contentSecurityPolicy } = once().page;
     reply.headers({
       "content-type": "text/html; charset=utf-8",
+      "cache-control": "no-cache",
       "content-security-policy": contentSecurityPolicy,
     });
     sendText(request, reply, html);

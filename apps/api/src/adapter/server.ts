@@ -7,12 +7,29 @@ import { acceptRequestId, childOf, formatTraceparent, readTraceparent } from "@s
 import type { FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { logFault, sendProblem } from "./answer.ts";
 import { maxBodyBytes } from "./body.ts";
+import { addressOf, type Trust } from "./caller-address.ts";
 import { answerClientFault, refuseExpectation } from "./client-faults.ts";
+import { type AllowOrigin, allowOrigins } from "./cors.ts";
 import { nameFault } from "./faults.ts";
 import { createNotFound, type Doors } from "./not-found.ts";
 
+/** How long a caller may take. Whoever is slower than this only holds a socket. */
+const patience = {
+  /** Until the headers are here. */
+  headersMs: 15_000,
+  /** Until the whole request is here. */
+  requestMs: 60_000,
+  /** Without a byte in either direction, as where an answer is not read. */
+  stalledMs: 120_000,
+  /** Between requests; longer than the balancers before us, so that they are the ones who close. */
+  keepAliveMs: 72_000,
+  checkEveryMs: 5_000,
+};
+const maxHeaderBytes = 16_384;
+
 /** `Fastify(serverOptions())`: what must be said before the app exists. */
-export function serverOptions(): FastifyHttpOptions<HttpServer> {
+export function serverOptions(given: Partial<typeof patience> = {}): FastifyHttpOptions<HttpServer> {
+  const { headersMs, requestMs, stalledMs, keepAliveMs, checkEveryMs } = { ...patience, ...given };
   return {
     logger: false,
     bodyLimit: maxBodyBytes,
@@ -20,13 +37,20 @@ export function serverOptions(): FastifyHttpOptions<HttpServer> {
     // Drafts and in-flight work finish; the balancer has been told by then.
     return503OnClosing: false,
     forceCloseConnections: "idle",
-    keepAliveTimeout: 72_000,
-    requestTimeout: 60_000,
+    keepAliveTimeout: keepAliveMs,
+    requestTimeout: requestMs,
+    connectionTimeout: stalledMs,
     routerOptions: { maxParamLength: 500 },
     // A missing Host is refused below, in our own words.
-    http: { requireHostHeader: false, headersTimeout: 15_000, connectionsCheckingInterval: 5_000 },
+    http: {
+      requireHostHeader: false,
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersMs,
+      connectionsCheckingInterval: checkEveryMs,
+    },
     clientErrorHandler: answerClientFault,
     frameworkErrors(error, request, reply) {
+      reply.headers(standingHeaders);
       nameTrace(request, reply);
       sendProblem(request, reply, nameFault(error));
     },
@@ -37,18 +61,62 @@ declare module "fastify" {
   interface FastifyRequest {
     /** Our span of this request, and the caller's where it sent one. */
     trace: { traceparent: string; parentSpanId?: string };
+    /** Whom it counts for, after trusted proxies. */
+    readonly address: string;
   }
 }
 
-/** Call it before anything is mounted: its hook then stands first. */
-export function prepareServer(app: FastifyInstance, { log, doors }: { log: Logger; doors: Doors }): void {
+// An API's answers are no pages: nothing in them is to be run, framed, embedded or kept by whoever carries them.
+const standingHeaders = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cache-control": "no-store",
+};
+
+type ServerSetting = {
+  log: Logger;
+  doors: Doors;
+  /** Where callers reach this: over https they are told to stay there. */
+  publicUrl?: string;
+  /** Whose X-Forwarded-For is believed; absent: nobody's. */
+  trust?: Trust;
+  /** Absent: no page of another origin may call. */
+  cors?: AllowOrigin;
+};
+
+/** Call it before anything is mounted: its hooks then stand first. */
+export function prepareServer(
+  app: FastifyInstance,
+  { log, doors, publicUrl = "", trust = () => false, cors }: ServerSetting,
+): void {
   const notFound = createNotFound(app, doors);
-  app.decorateRequest("trace");
+  const standing = publicUrl.startsWith("https:")
+    ? { ...standingHeaders, "strict-transport-security": "max-age=31536000" }
+    : standingHeaders;
+  // Node would drop what is more than 2,000 without a word; their size is limited all the same.
+  app.server.maxHeadersCount = 0;
   app.server.on("checkExpectation", refuseExpectation);
+  app.decorateRequest("trace");
+  app.decorateRequest("address", {
+    getter() {
+      return addressOf(this, trust);
+    },
+  });
   app.addHook("onRequest", (request, reply, done) => {
+    reply.headers(standing);
     nameTrace(request, reply);
-    if (request.headers.host === undefined && request.raw.httpVersion === "1.1")
-      return done(new AppError("malformed", "an HTTP/1.1 request needs a Host header"));
+    done();
+  });
+  if (cors) allowOrigins(app, cors);
+  app.addHook("onRequest", (request, reply, done) => {
+    const { rawHeaders, httpVersion } = request.raw;
+    const hosts = countHosts(rawHeaders);
+    if (hosts > 1 || (hosts === 0 && httpVersion === "1.1"))
+      return done(new AppError("malformed", "an HTTP/1.1 request needs one Host header"));
+    if (httpVersion === "0.9")
+      return done(new AppError("malformed", "the request line names no HTTP version"));
     // Before Fastify would read, and perhaps refuse, the body of what does not exist.
     if (request.is404) return notFound(request, reply);
     done();
@@ -67,4 +135,14 @@ function nameTrace(request: FastifyRequest, reply: FastifyReply): void {
   const traceparent = formatTraceparent(childOf(parent));
   request.trace = parent ? { traceparent, parentSpanId: parent.spanId } : { traceparent };
   reply.header("x-request-id", request.id).header("traceparent", traceparent);
+}
+
+/** Node keeps the first of several; who stands before us may have gone by another. */
+function countHosts(rawHeaders: string[]): number {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts += 1;
+  }
+  return hosts;
 }

@@ -176,11 +176,11 @@ export function createSampleCtx(gateway: Stage = throughGateway) {
 }
 
 export async function createSampleApp(
-  options: { gateway?: Stage; lines?: string[] } = {},
+  options: { gateway?: Stage; lines?: string[]; patience?: Parameters<typeof serverOptions>[0] } = {},
 ): Promise<FastifyInstance> {
-  const { gateway, lines = [] } = options;
+  const { gateway, lines = [], patience } = options;
   const log = createLogger({ name: "sample", destination: { write: (line) => void lines.push(line) } });
-  const app = fastify(serverOptions());
+  const app = fastify(serverOptions(patience));
   prepareServer(app, { log, doors: { rest: ["/v1"], trpc: "/trpc" } });
   mountProcedures(app, {
     router: sampleRouter,

@@ -6,7 +6,7 @@ import type { Ctx } from "@signalbox/modules/ctx";
 import { refuseStranger } from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { logFault, sendErrorShape, sendText } from "./answer.ts";
+import { logFault, sendErrorShape, sendText, setHeader } from "./answer.ts";
 import { refuseBody } from "./body.ts";
 import { signalOf } from "./departure.ts";
 import { nameFault } from "./faults.ts";
@@ -56,7 +56,7 @@ export function mountTrpc(
   const refuse = (request: FastifyRequest, reply: FastifyReply, thrown: unknown, name: string) => {
     const error = nameFault(thrown);
     logFault(log, error, request.id, name);
-    if (request.ctx) copyAnswerHeaders(request.ctx, (header, value) => reply.header(header, value));
+    if (request.ctx) copyAnswerHeaders(request.ctx, (header, value) => setHeader(reply, header, value));
     sendErrorShape(request, reply, error, name.includes(",") ? undefined : name);
   };
 
@@ -79,7 +79,7 @@ export function mountTrpc(
           .call(ctx, raw, signalOf(reply))
           .then((data) => {
             const json = procedure.encode(data);
-            copyAnswerHeaders(ctx, (header, value) => reply.header(header, value));
+            copyAnswerHeaders(ctx, (header, value) => setHeader(reply, header, value));
             reply.header("content-type", "application/json");
             sendText(request, reply, json === undefined ? '{"result":{}}' : `{"result":{"data":${json}}}`);
           })
@@ -93,7 +93,10 @@ export function mountTrpc(
   scope.all(
     `${prefix}/*`,
     {
-      onRequest: (request, reply, done) => openOfficial(pathOf(request), request, reply, done),
+      onRequest(request, reply, done) {
+        if (request.method !== "OPTIONS") return openOfficial(pathOf(request), request, reply, done);
+        reply.code(204).header("allow", "GET, POST").send();
+      },
       errorHandler: (error, request, reply) => refuse(request, reply, error, pathOf(request)),
     },
     (request, reply) => {

@@ -5,6 +5,7 @@ import type { Health } from "@signalbox/core/health";
 import { type Metrics, metricsContentType } from "@signalbox/core/metrics";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { isForwarded } from "../adapter/caller-address.ts";
 import { checkDeeply } from "./deep-check.ts";
 
 const send = (reply: FastifyReply, report: { status: string }) =>
@@ -33,7 +34,7 @@ export function operatorHealthRoutes(
   { deps, health, metrics, createCtx }: OperatorHealth,
 ): void {
   async function admitNear(request: FastifyRequest) {
-    if (isLoopback(request.socket.remoteAddress)) return;
+    if (isLoopback(request.socket.remoteAddress) && !isForwarded(request)) return;
     const { actor } = await createCtx(request);
     if (actor.kind !== "operator")
       throw new AppError("unauthorized", "from another machine this needs an operator's token");

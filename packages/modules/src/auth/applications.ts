@@ -107,6 +107,33 @@ export function createApplicationReader(deps: Pick<Deps, "db" | "limiter">) {
   };
 }
 
+/** Whether pages of an origin may call at all: some application in force names it. Which one may do what, its key says. */
+export function createOriginReader({ watch, log }: Pick<Deps, "watch" | "log">) {
+  let named = new Set<string>();
+  let until = 0;
+  let reading: Promise<void> | undefined;
+
+  async function read(): Promise<void> {
+    try {
+      const rows = await watch<{ origin: string }[]>`
+        select distinct unnest(origins) as origin from applications where revoked_at is null`;
+      named = new Set(rows.map(({ origin }) => origin));
+    } catch (error) {
+      log.debug({ error }, "origins of applications not readable; those last read stand");
+    }
+    until = performance.now() + freshMs;
+    reading = undefined;
+  }
+
+  return async function isNamed(origin: string): Promise<boolean> {
+    if (performance.now() >= until) {
+      reading ??= read();
+      await reading;
+    }
+    return named.has(origin) || named.has("*");
+  };
+}
+
 function toApplication({ id, scopes, rate, burst }: Row): Application {
   const limit =
     rate === null

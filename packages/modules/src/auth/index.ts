@@ -12,6 +12,7 @@ export { byOf, listActivity } from "./activity.ts";
 export {
   createApplication,
   createApplicationReader,
+  createOriginReader,
   isAllowed,
   listApplications,
   revokeApplication,
