@@ -106,3 +106,28 @@ test("what is under way is finished before a close resolves", async () => {
   await it.close();
   assert.equal(isDone, true);
 });
+
+test("a job knows the request that asked for it, in its handler and in the lines of its failures", async () => {
+  const caused = defineQueue({ name: "test.mail.caused", schema: Mail, attempts: 1 });
+  const lines: string[] = [];
+  const it = createQueues({
+    url,
+    prefix,
+    log: createLogger({ name: "test", destination: { write: (line) => void lines.push(line) } }),
+  });
+  const cause = {
+    requestId: "the-request-of-a-test",
+    traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+  };
+  const seen: unknown[] = [];
+  it.work(caused, async (_data, job) => {
+    seen.push(job.cause);
+    throw new Error("no");
+  });
+  await it.add(caused, { to: "ann" }, { cause });
+  await it.add(caused, { to: "bob" });
+  await until(() => lines.filter((line) => line.includes("failed for good")).length === 2);
+  assert.deepEqual(seen, [cause, undefined]);
+  assert.equal(lines.filter((line) => line.includes('"requestId":"the-request-of-a-test"')).length, 1);
+  await it.close();
+});

@@ -24,7 +24,11 @@ export function defineQueue<Data>(
   return { attempts: 8, backoffMs: 1_000, concurrency: 8, ...definition };
 }
 
+/** The request that asked for a job. */
+export type Cause = { requestId: string; traceparent: string };
+
 export type AddOptions = {
+  cause?: Cause;
   /** The same id is taken once while its job is kept. */
   id?: string;
   delayMs?: number;
@@ -42,7 +46,8 @@ export type QueueDepth = {
   oldestMs: number;
 };
 
-export type JobInfo = { id: string; attempt: number };
+/** `cause`: absent where no request asked for it, as on a schedule. */
+export type JobInfo = { id: string; attempt: number; cause: Cause | undefined };
 
 export type Queues = {
   add<Data>(definition: QueueDefinition<Data>, data: Data, options?: AddOptions): Promise<string>;
@@ -102,12 +107,14 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
   });
 
   return {
-    async add(definition, data, { id, delayMs, priority } = {}) {
+    async add(definition, data, { id, delayMs, priority, cause } = {}) {
       const job = await queueOf(definition).add(definition.name, definition.schema.parse(data), {
         ...jobOptions(definition as QueueDefinition<never>),
         ...(id === undefined ? {} : { jobId: id }),
         ...(delayMs === undefined ? {} : { delay: delayMs }),
         ...(priority === undefined ? {} : { priority }),
+        // Where BullMQ itself keeps what goes along with a job and is none of its data.
+        ...(cause === undefined ? {} : { telemetry: { metadata: JSON.stringify(cause) } }),
       });
       return job.id!;
     },
@@ -141,10 +148,10 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
           if (!parsed.success)
             throw new UnrecoverableError(`its data is not as defined: ${parsed.error.message}`);
           try {
-            await handle(parsed.data, { id: job.id!, attempt: job.attemptsMade + 1 });
+            await handle(parsed.data, { id: job.id!, attempt: job.attemptsMade + 1, cause: causeOf(job) });
           } catch (error) {
             if (!isPartAway(error)) throw error;
-            log.debug({ error, queue: name, job: job.id }, "a part is away; the job waits");
+            log.debug({ error, ...nameJob(job) }, "a part is away; the job waits");
             await later(job, token, fullJitter(job.attemptsStarted - job.attemptsMade, awayBackoff) + 100);
           }
         },
@@ -160,7 +167,7 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
       );
       worker.on("error", (error) => log.debug({ error, queue: name }, "a worker met an error"));
       worker.on("failed", (job, error) => {
-        const line = { error, queue: name, job: job?.id, attempt: job?.attemptsMade };
+        const line = { error, queue: name, ...(job && nameJob(job)) };
         if (job && job.attemptsMade < (job.opts.attempts ?? 1))
           log.warn(line, "a job failed; it is tried again");
         else log.error(line, "a job failed for good");
@@ -205,3 +212,16 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
     },
   };
 }
+
+function causeOf({ opts }: Job): Cause | undefined {
+  const metadata = opts.telemetry?.metadata;
+  return metadata === undefined ? undefined : (JSON.parse(metadata) as Cause);
+}
+
+const nameJob = (job: Job) => ({
+  queue: job.queueName,
+  job: job.id,
+  attempt: job.attemptsMade,
+  requestId: causeOf(job)?.requestId,
+  traceId: causeOf(job)?.traceparent.slice(3, 35),
+});

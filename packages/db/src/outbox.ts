@@ -1,5 +1,6 @@
 // Events leave through the database's own log: a row here is committed with the change that it tells of, or not at all.
 
+import { sql } from "drizzle-orm";
 import type { Db } from "./client.ts";
 import { outbox } from "./schema/outbox.ts";
 
@@ -18,4 +19,12 @@ export type OutboxRow = {
 
 export async function appendToOutbox(transaction: Transaction, row: OutboxRow): Promise<void> {
   await transaction.insert(outbox).values(row);
+}
+
+/**
+ * Names the transaction after whom it serves, so that pg_stat_activity and the server's log lines (%a) lead to the request.
+ * Sent along with the first statement, it costs no trip. docs/decisions/0008 says why it is no comment in the statements.
+ */
+export async function nameTransaction(transaction: Transaction, name: string): Promise<void> {
+  await transaction.execute(sql`select set_config('application_name', ${name}, true)`);
 }

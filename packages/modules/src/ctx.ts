@@ -11,7 +11,7 @@ import type { Registry } from "@signalbox/core/registry";
 import type { Signals } from "@signalbox/core/signals/signals";
 import type { Kms } from "@signalbox/core/vault";
 import type { Db, Sql } from "@signalbox/db";
-import { appendToOutbox, type Transaction } from "@signalbox/db/outbox";
+import { appendToOutbox, nameTransaction, type Transaction } from "@signalbox/db/outbox";
 import type { Limiter } from "@signalbox/gateway/limiter";
 import type { Stage } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
@@ -102,7 +102,10 @@ export async function transaction<C extends Ctx, T>(
 ): Promise<T> {
   const steps: (() => Promise<unknown>)[] = [];
   const done = await ctx.db.transaction(async (db) => {
-    const result = await work({ ...ctx, db, afterCommit: (step) => void steps.push(step) });
+    const [, result] = await Promise.all([
+      nameTransaction(db, `signalbox ${ctx.instance.name} ${ctx.requestId}`),
+      work({ ...ctx, db, afterCommit: (step) => void steps.push(step) }),
+    ]);
     // Last, so that the claim's row is held for a moment only.
     if (ctx.claim) await markEffect(db, ctx.claim);
     return result;

@@ -30,7 +30,12 @@ export const isPartAway = (error: unknown): boolean =>
   isDatabaseAway(error) || (error instanceof AppError && error.code === "unavailable");
 
 async function runJob(deps: Deps, job: Job, event: BusEvent): Promise<void> {
-  await job.run(jobCtx(deps, job, event), readPayload(job.event, event) as never);
+  const ctx = jobCtx(deps, job, event);
+  const from = performance.now();
+  await job.run(ctx, readPayload(job.event, event) as never);
+  if (!ctx.log.isLevelEnabled("debug")) return;
+  const durationMs = Math.round((performance.now() - from) * 100) / 100;
+  ctx.log.debug({ event: event.id, topic: event.topic, durationMs }, "a job is done");
 }
 
 function readPayload({ name, version, schema, upgrades }: EventType, event: BusEvent) {

@@ -46,7 +46,8 @@ const settings: Record<string, string> = {
   password_encryption: "scram-sha-256",
   timezone: "UTC",
   log_timezone: "UTC",
-  log_line_prefix: "%m [%p] ",
+  // The application's name ends with the id of the request that is served.
+  log_line_prefix: "%m [%p] %a ",
   log_checkpoints: "off",
   idle_in_transaction_session_timeout: "60s",
 };
