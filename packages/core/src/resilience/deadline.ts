@@ -92,9 +92,21 @@ export const currentDeadline = (): Deadline | undefined => calls.getStore();
 
 const tickMs = 20;
 
-type Waiting = { deadline: Deadline; end: (why: AppError) => void };
+class Watch {
+  readonly deadline: Deadline;
+  readonly end: (why: AppError) => void;
 
-const waiting = new Set<Waiting>();
+  constructor(deadline: Deadline, end: (why: AppError) => void) {
+    this.deadline = deadline;
+    this.end = end;
+  }
+
+  [Symbol.dispose](): void {
+    waiting.delete(this);
+  }
+}
+
+const waiting = new Set<Watch>();
 let timer: NodeJS.Timeout | undefined;
 
 function tick(): void {
@@ -114,14 +126,8 @@ function tick(): void {
 
 /** Calls `end` once, soon after the deadline has ended. A look at all that waits every few ms is cheaper than a timer for each. */
 export function onEnd(deadline: Deadline, end: (why: AppError) => void): Disposable {
-  const each: Waiting & Disposable = {
-    deadline,
-    end,
-    [Symbol.dispose]() {
-      waiting.delete(each);
-    },
-  };
-  waiting.add(each);
+  const watch = new Watch(deadline, end);
+  waiting.add(watch);
   timer ??= setInterval(tick, tickMs).unref();
-  return each;
+  return watch;
 }

@@ -1,0 +1,195 @@
+// The calls of one service: so many at once as makes sense, and a short line by priority for the rest. Critical calls wait in
+// order and first; of the others the newest goes first, because the oldest one's caller has most likely given up.
+
+import type { AppError } from "@signalbox/core/errors";
+import { onEnd } from "@signalbox/core/resilience/deadline";
+import { createAdaptiveLimit, type LimitBounds } from "./adaptive-limit.ts";
+import type { Call } from "./pipeline.ts";
+import { refusal } from "./refusal.ts";
+
+export type LaneSettings = LimitBounds & {
+  /** Of the limit, up to which percentage calls of lesser priority are taken. */
+  normalPercent: number;
+  backgroundPercent: number;
+  maxQueue: number;
+  /** How long a call may wait for its turn while the line is short-lived. */
+  patienceMs: number;
+  criticalPatienceMs: number;
+};
+
+export type LaneFigures = {
+  service: string;
+  limit: number;
+  inFlight: number;
+  waiting: number;
+  refused: number;
+  latencyRatio: number;
+  overloaded: boolean;
+};
+
+export type Lane = {
+  run<T>(call: Call, next: () => Promise<T>): Promise<T>;
+  readonly overloaded: boolean;
+  figures(): LaneFigures;
+};
+
+type Waiter = { call: Call; since: number; enter(): void; refuse(why: AppError): void };
+
+/** A line that is there for so long is not a burst. */
+const standingMs = 300;
+/** In a standing line whoever is not served soon is better told so. */
+const shortPatienceMs = 20;
+/** Without a refusal for so long the overload is over. */
+const calmMs = 1_000;
+const sweepMs = 5;
+
+export function createLane({
+  service,
+  settings,
+  underPressure,
+  now = performance.now.bind(performance),
+}: {
+  service: string;
+  settings: () => LaneSettings;
+  underPressure: () => boolean;
+  now?: () => number;
+}): Lane {
+  const adaptive = createAdaptiveLimit({ bounds: settings, underPressure, now });
+  const lines: Record<Call["priority"], Waiter[]> = { critical: [], normal: [], background: [] };
+  let inFlight = 0;
+  let waiting = 0;
+  let lineFrom = 0;
+  let overloadedUntil = 0;
+  let refused = 0;
+  let sweeping: NodeJS.Timeout | undefined;
+
+  const room = (priority: Call["priority"]): boolean => {
+    if (priority === "critical") return inFlight < adaptive.limit;
+    const { normalPercent, backgroundPercent } = settings();
+    const percent = priority === "normal" ? normalPercent : backgroundPercent;
+    return inFlight < Math.max(1, Math.floor((adaptive.limit * percent) / 100));
+  };
+
+  function isOverloaded(at: number): boolean {
+    if (at < overloadedUntil) return true;
+    if (waiting === 0 || at - lineFrom < standingMs) return false;
+    overloadedUntil = at + calmMs;
+    return true;
+  }
+
+  function refuse(at: number): AppError {
+    refused += 1;
+    if (isOverloaded(at)) overloadedUntil = at + calmMs;
+    // Spread, so that those who were refused together do not come back together.
+    return refusal("overloaded", "too many calls are under way; try again shortly", 500 + Math.floor(Math.random() * 1_500));
+  }
+
+  function wait(call: Call): Promise<void> {
+    const at = now();
+    adaptive.reach();
+    const { maxQueue } = settings();
+    const line = lines[call.priority];
+    if (line.length >= maxQueue || (call.priority === "background" && isOverloaded(at)))
+      return Promise.reject(refuse(at));
+    return new Promise((resolve, reject) => {
+      line.push({ call, since: at, enter: resolve, refuse: reject });
+      if (waiting === 0) lineFrom = at;
+      waiting += 1;
+      sweeping ??= setInterval(sweep, sweepMs).unref();
+    });
+  }
+
+  function take(waiter: Waiter): void {
+    waiting -= 1;
+    inFlight += 1;
+    waiter.enter();
+  }
+
+  /** Lets in whoever has room now. */
+  function pump(): void {
+    const { critical, normal, background } = lines;
+    while (critical.length > 0 && room("critical")) take(critical.shift()!);
+    if (critical.length > 0) return;
+    while (normal.length > 0 && room("normal")) take(normal.pop()!);
+    if (normal.length > 0) return;
+    while (background.length > 0 && room("background")) take(background.pop()!);
+  }
+
+  /** Tells those for whom waiting has no sense any more. */
+  function sweep(): void {
+    pump();
+    const at = now();
+    const { patienceMs, criticalPatienceMs } = settings();
+    const isStanding = isOverloaded(at);
+    for (const priority of ["critical", "normal", "background"] as const) {
+      const line = lines[priority];
+      if (line.length === 0) continue;
+      const patience =
+        priority === "critical"
+          ? criticalPatienceMs
+          : isStanding
+            ? Math.min(patienceMs, shortPatienceMs)
+            : patienceMs;
+      // Oldest first, so all who stay are at the end; a caller who left counts wherever he stands.
+      lines[priority] = line.filter((waiter) => {
+        const why =
+          waiter.call.deadline.ended(at) ?? (at - waiter.since >= patience ? refuse(at) : undefined);
+        if (why === undefined) return true;
+        waiting -= 1;
+        waiter.refuse(why);
+        return false;
+      });
+    }
+    if (waiting > 0) return;
+    clearInterval(sweeping);
+    sweeping = undefined;
+  }
+
+  function leave(name: string, from: number, isSample: boolean): void {
+    const at = now();
+    if (isSample) adaptive.sample(name, at - from, inFlight, at);
+    inFlight -= 1;
+    if (waiting > 0) pump();
+  }
+
+  /** Answers when the time is over, whatever the work does then; its place is free when it has really ended. */
+  function work<T>({ name, deadline }: Call, from: number, next: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const watch = onEnd(deadline, reject);
+      next().then(
+        (value) => {
+          watch[Symbol.dispose]();
+          leave(name, from, true);
+          resolve(value);
+        },
+        (error) => {
+          watch[Symbol.dispose]();
+          // How fast something is refused says nothing about how long it takes.
+          leave(name, from, error?.code === "deadline");
+          reject(error);
+        },
+      );
+    });
+  }
+
+  return {
+    run(call, next) {
+      if (waiting === 0 && room(call.priority)) {
+        inFlight += 1;
+        return work(call, call.startedAt, next);
+      }
+      return wait(call).then(() => work(call, now(), next));
+    },
+    get overloaded() {
+      return isOverloaded(now());
+    },
+    figures: () => ({
+      service,
+      ...adaptive.figures(),
+      inFlight,
+      waiting,
+      refused,
+      overloaded: isOverloaded(now()),
+    }),
+  };
+}
