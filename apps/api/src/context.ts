@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyOperatorSession } from "@signalbox/control/operator-session";
 import { AppError } from "@signalbox/core/errors";
+import { readTimeout, timeoutHeader } from "@signalbox/core/resilience/deadline";
 import { createAccessVerifier, createApplicationReader } from "@signalbox/modules/auth";
 import type { Actor, Ctx, Deps } from "@signalbox/modules/ctx";
 import type { FastifyRequest } from "fastify";
@@ -61,6 +62,7 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
   const { headers } = request;
   const ifMatch = headers["if-match"];
   const idempotencyKey = headers["idempotency-key"];
+  const timeoutMs = readTimeout(headers[timeoutHeader]);
   return {
     ...deps,
     actor,
@@ -69,6 +71,8 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
     variant: "stable",
     address: request.address,
     userAgent: headers["user-agent"] ?? "",
+    peer: request.raw.socket,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey: String(idempotencyKey) }),
     answer: { headers: {} },

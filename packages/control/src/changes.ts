@@ -1,21 +1,23 @@
 // What an operator can change. Each is one event in the log, then in force here, then pushed to everyone.
 
 import { AppError } from "@signalbox/core/errors";
-import type { Document } from "./fold.ts";
+import { type Section, sections } from "./fold.ts";
 import type { Live } from "./live.ts";
 import type { Act, ControlLog } from "./log.ts";
 import {
   type CacheLayer,
   type CacheTtl,
   type ControlActor,
-  cacheSetting,
+  type DependencyLayer,
   defaultLimits,
   expired,
   holding,
   type LimitLayer,
   limitSetting,
+  type ShedLayer,
+  type ShedValues,
   type SwitchLayer,
-  switchSetting,
+  shedValues,
 } from "./settings.ts";
 
 export type ChangeDeps = { controlLog: ControlLog; live: Live };
@@ -153,15 +155,50 @@ export async function resetCacheTtl(deps: ChangeDeps, key: string, why: Why) {
   return done!;
 }
 
-type Sectioned = Pick<Document, "switches" | "limits" | "caches">;
-export const sections = {
-  switch: { of: (document: Sectioned) => document.switches, schema: switchSetting },
-  limit: { of: (document: Sectioned) => document.limits, schema: limitSetting },
-  cache_ttl: { of: (document: Sectioned) => document.caches ?? {}, schema: cacheSetting },
-} as const;
+/** Given values are laid over those that hold now. */
+export async function setShed(deps: ChangeDeps, key: string, to: Partial<ShedValues>, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "shed.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.shed?.[key];
+      const held = current && holding<ShedLayer>(current, nowMs);
+      const values = held && shedValues.parse(held);
+      return {
+        before: held ?? null,
+        after: { ...values, ...to, afterwards: afterwards<ShedLayer>(current, why.expiresAt, nowMs) },
+      };
+    },
+  });
+  return done!;
+}
+
+export async function forceDependency(
+  deps: ChangeDeps,
+  key: string,
+  force: DependencyLayer["force"],
+  why: Why,
+) {
+  const done = await change(deps, {
+    ...why,
+    kind: "dependency.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.dependencies?.[key];
+      return {
+        before: (current && holding<DependencyLayer>(current, nowMs)) ?? null,
+        after: { force, afterwards: afterwards<DependencyLayer>(current, why.expiresAt, nowMs) },
+      };
+    },
+  });
+  return done!;
+}
 
 /** Writes into the log that a value has expired; everyone has gone by it since the instant itself. */
-export function recordExpiry(deps: ChangeDeps, section: keyof typeof sections, key: string) {
+export function recordExpiry(deps: ChangeDeps, section: Section, key: string) {
   return change(deps, {
     kind: `${section}.expired`,
     key,
@@ -169,8 +206,8 @@ export function recordExpiry(deps: ChangeDeps, section: keyof typeof sections, k
     reason: "its time was over",
     requestId: "expiry",
     decide(document, nowMs) {
-      const setting: Layered<SwitchLayer | LimitLayer | CacheLayer> | undefined =
-        sections[section].of(document)[key];
+      const setting: Layered<{ expiresAt: string | null }> | undefined =
+        document[sections[section].field]?.[key];
       // Another process was faster, or an operator decided anew meanwhile.
       if (setting === undefined || !expired(setting, nowMs)) return undefined;
       const index = setting.afterwards.findIndex((layer) => !expired(layer, nowMs));

@@ -8,7 +8,7 @@ import { setSwitch } from "./changes.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { overridePath, snapshotPath } from "./disk.ts";
 import { createExpirySweep } from "./expiry.ts";
-import { settingsAt } from "./fold.ts";
+import { emptyDocument, settingsAt } from "./fold.ts";
 import { createLive, type Live } from "./live.ts";
 import { createControlLog } from "./log.ts";
 import { quiet, startTestEngines, type TestEngines, until } from "./testing.ts";
@@ -225,7 +225,7 @@ describe("the live copy", () => {
     const { createSeal } = await import("./seal.ts");
     const forged = {
       head: { revision: revision + 100, hash: "x" },
-      document: { switches: {}, limits: {} },
+      document: emptyDocument,
       at: 0,
     };
     await push(
@@ -244,7 +244,7 @@ describe("the live copy", () => {
     await live.announce({
       ...folded,
       head: { revision: folded.head.revision + 1_000, hash: "x" },
-      document: { ...folded.document, shed: { maxInFlight: "many" } },
+      document: { ...folded.document, shed: { "*": { maxInFlight: "many" } } as never },
     });
     assert.equal(live.revision, folded.head.revision);
     await engines.redis.del(`${engines.prefix}:{control}:document`);

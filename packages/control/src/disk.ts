@@ -38,15 +38,17 @@ export async function writeSnapshot(dataDir: string, text: string): Promise<void
 const override = z.object({
   switches: settingsSchema.shape.switches,
   limits: z.record(z.string(), z.looseObject({})).default({}),
-  shed: z.looseObject({}).optional(),
+  shed: settingsSchema.shape.shed,
+  dependencies: settingsSchema.shape.dependencies,
 });
 
 export type Override = {
   switches: SettingsInput["switches"];
   limits: SettingsInput["limits"];
-  shed?: object;
+  shed: SettingsInput["shed"];
+  dependencies: SettingsInput["dependencies"];
 };
-export const noOverride: Override = { switches: {}, limits: {} };
+export const noOverride: Override = { switches: {}, limits: {}, shed: {}, dependencies: {} };
 
 /** Asks the file for news; undefined: nothing has changed since. A file that does not parse throws, once a change. */
 export function createOverrideReader(dataDir: string): () => Promise<Override | undefined> {
@@ -69,7 +71,8 @@ export function createOverrideReader(dataDir: string): () => Promise<Override | 
     return {
       switches,
       limits: read.limits as SettingsInput["limits"],
-      ...(read.shed ? { shed: read.shed } : {}),
+      shed: read.shed,
+      dependencies: read.dependencies,
     };
   };
 }

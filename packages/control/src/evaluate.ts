@@ -6,14 +6,19 @@ import {
   type CacheLayer,
   type CacheTtl,
   type CanarySetting,
+  type DependencyLayer,
+  defaultShed,
   expired,
   holding,
   type LimitLayer,
   type LimitSetting,
   pathOf,
   type Settings,
+  type ShedLayer,
+  type ShedValues,
   type SwitchLayer,
   type SwitchSetting,
+  shedValues,
 } from "./settings.ts";
 
 /** One key that can switch a name off. */
@@ -36,6 +41,10 @@ export type Rules = {
   canaryOf(name: string, service: string): CanarySetting | undefined;
   /** What caches go by; the same object for as long as nothing changes. */
   cacheAt(nowMs: number): CacheRules;
+  /** How much a service takes at once. */
+  shedOf(service: string, nowMs: number): ShedValues;
+  /** The operators' word on a part; undefined: its breaker decides. */
+  forced(dependency: string, nowMs: number): "open" | "closed" | undefined;
 };
 
 export type CacheRules = { maxLoads: number; ttl: Record<string, CacheTtl> };
@@ -115,6 +124,22 @@ export function compile(settings: Settings): Rules {
     return cache;
   }
 
+  /** Without an end the values of a service stay the same for as long as this document does. */
+  const sheds = new Map<string, ShedValues>();
+  const shedMayEnd = Object.values(settings.shed).some(({ expiresAt }) => expiresAt !== null);
+
+  function shedNow(service: string, nowMs: number): ShedValues {
+    const known = sheds.get(service);
+    if (known) return known;
+    const layers = ["*", service].map(
+      (key) => settings.shed[key] && holding<ShedLayer>(settings.shed[key], nowMs),
+    );
+    const given = layers.map((layer) => layer && shedValues.parse(layer));
+    const values: ShedValues = { ...defaultShed, ...given[0], ...given[1] };
+    if (!shedMayEnd && sheds.size < maxNames) sheds.set(service, values);
+    return values;
+  }
+
   const limitNow = (key: string, setting: LimitSetting, nowMs: number): Limit | undefined => {
     const value = setting.expiresAt === null ? setting : holding<LimitLayer>(setting, nowMs);
     return value && { key, value };
@@ -133,6 +158,12 @@ export function compile(settings: Settings): Rules {
       return setting && limitNow(key, setting, nowMs);
     },
     cacheAt,
+    shedOf: shedNow,
+    forced(dependency, nowMs) {
+      const setting = settings.dependencies[dependency];
+      const force = setting && holding<DependencyLayer>(setting, nowMs)?.force;
+      return force === "auto" ? undefined : force;
+    },
     canaryOf:
       canaries.size === 0 ? () => undefined : (name, service) => canaryOfName(name) ?? canaries.get(service),
   };

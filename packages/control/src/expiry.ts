@@ -2,7 +2,8 @@
 // exactly one of them write each expiry.
 
 import type { Logger } from "@signalbox/core/log";
-import { type ChangeDeps, recordExpiry, sections } from "./changes.ts";
+import { type ChangeDeps, recordExpiry } from "./changes.ts";
+import { type Section, sections } from "./fold.ts";
 import { expired } from "./settings.ts";
 
 const roundMs = 500;
@@ -17,8 +18,10 @@ export function createExpirySweep(deps: ChangeDeps & { log: Logger; now?: () => 
 
   async function sweep(): Promise<void> {
     const settings = live.current();
-    for (const section of Object.keys(sections) as (keyof typeof sections)[]) {
-      for (const [key, setting] of Object.entries(sections[section].of(settings))) {
+    for (const section of Object.keys(sections) as Section[]) {
+      const entries: Record<string, { revision: number; expiresAt: string | null }> =
+        settings[sections[section].field];
+      for (const [key, setting] of Object.entries(entries)) {
         // A local override has no event that could expire.
         if (setting.revision === 0 || !expired(setting, now())) continue;
         const done = await recordExpiry(deps, section, key);

@@ -1,18 +1,20 @@
 // What the log amounts to: each event sets one key to what it says, so the state at any revision is a fold of plain rows.
 
+import type { z } from "zod";
 import {
-  type CacheLayer,
   type CacheSetting,
   type ControlActor,
   cacheSetting,
+  type DependencySetting,
+  dependencySetting,
   holding,
-  type LimitLayer,
   type LimitSetting,
   limitSetting,
   type Settings,
-  type SwitchLayer,
+  type ShedSetting,
   type SwitchSetting,
   settingsSchema,
+  shedSetting,
   switchSetting,
 } from "./settings.ts";
 
@@ -39,14 +41,29 @@ export type Document = {
   limits: Record<string, LimitSetting>;
   /** Absent in what a release wrote that did not know it. */
   caches?: Record<string, CacheSetting>;
+  shed: Record<string, ShedSetting>;
+  dependencies: Record<string, DependencySetting>;
   [section: string]: unknown;
 };
 
-export const emptyDocument: Document = { switches: {}, limits: {} };
+export const emptyDocument: Document = { switches: {}, limits: {}, shed: {}, dependencies: {} };
+
+/** What the first word of an event's kind stands for: where in the document its keys are, and what a value of them is. */
+export const sections = {
+  switch: { field: "switches", schema: switchSetting },
+  limit: { field: "limits", schema: limitSetting },
+  cache_ttl: { field: "caches", schema: cacheSetting },
+  shed: { field: "shed", schema: shedSetting },
+  dependency: { field: "dependencies", schema: dependencySetting },
+} as const satisfies Record<string, { field: keyof Settings; schema: z.ZodType }>;
+
+export type Section = keyof typeof sections;
 
 /** The document with one more event in it. Kinds that this version does not know change nothing. */
 export function applyEvent(document: Document, event: ControlEvent): Document {
-  const [section] = event.kind.split(".");
+  const [section = ""] = event.kind.split(".");
+  if (!Object.hasOwn(sections, section)) return document;
+  const { field, schema } = sections[section as Section];
   const value = event.after as Record<string, unknown> | null;
   const provenance = {
     reason: event.reason,
@@ -55,34 +72,8 @@ export function applyEvent(document: Document, event: ControlEvent): Document {
     changedAt: event.at.toISOString(),
     changedBy: event.actor,
   };
-  if (section === "switch")
-    return {
-      ...document,
-      switches: withKey(
-        document.switches,
-        event.key,
-        value && switchSetting.parse({ order: event.revision, ...value, ...provenance }),
-      ),
-    };
-  if (section === "limit")
-    return {
-      ...document,
-      limits: withKey(
-        document.limits,
-        event.key,
-        value && limitSetting.parse({ order: event.revision, ...value, ...provenance }),
-      ),
-    };
-  if (section === "cache_ttl")
-    return {
-      ...document,
-      caches: withKey(
-        document.caches ?? {},
-        event.key,
-        value && cacheSetting.parse({ order: event.revision, ...value, ...provenance }),
-      ),
-    };
-  return document;
+  const setting = value && schema.parse({ order: event.revision, ...value, ...provenance });
+  return { ...document, [field]: withKey<unknown>(document[field] ?? {}, event.key, setting) };
 }
 
 function withKey<Value>(record: Record<string, Value>, key: string, value: Value | null) {
@@ -92,21 +83,17 @@ function withKey<Value>(record: Record<string, Value>, key: string, value: Value
 
 export const toSettings = (document: unknown): Settings => settingsSchema.parse(document);
 
+type Layered = { expiresAt: string | null; afterwards: { expiresAt: string | null }[] };
+
 /** The settings as calls met them at an instant: what had expired by then is gone, whether or not the log said so yet. */
 export function settingsAt(document: Document, nowMs: number): Settings {
-  const held = <Layer extends { expiresAt: string | null }>(
-    record: Record<string, Layer & { afterwards: Layer[] }>,
-  ) =>
+  const held = (record: Record<string, Layered> = {}) =>
     Object.fromEntries(
       Object.entries(record).flatMap(([key, setting]) => {
-        const layer = holding<Layer>(setting, nowMs);
+        const layer = holding<{ expiresAt: string | null }>(setting, nowMs);
         return layer === undefined ? [] : [[key, { ...layer, afterwards: [] }]];
       }),
     );
-  return toSettings({
-    ...document,
-    switches: held<SwitchLayer>(document.switches),
-    limits: held<LimitLayer>(document.limits),
-    caches: held<CacheLayer>(document.caches ?? {}),
-  });
+  const fields = Object.values(sections).map(({ field }) => [field, held(document[field])]);
+  return toSettings({ ...document, ...Object.fromEntries(fields) });
 }

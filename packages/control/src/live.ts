@@ -78,7 +78,7 @@ export function createLive(deps: LiveDeps): Live {
     revision: base.head.revision,
     head: base.head.hash,
     source,
-    overridden: [...Object.keys(override.switches ?? {}), ...Object.keys(override.limits ?? {})],
+    overridden: Object.values(override).flatMap((section) => Object.keys(section ?? {})),
     paths: { push: subscription?.connected ?? false, poll: polled },
   });
 
@@ -89,7 +89,8 @@ export function createLive(deps: LiveDeps): Live {
       ...document,
       switches: { ...document.switches, ...nextOverride.switches },
       limits: { ...document.limits, ...nextOverride.limits },
-      ...(nextOverride.shed ? { shed: { ...document.shed, ...nextOverride.shed } } : {}),
+      shed: { ...document.shed, ...nextOverride.shed },
+      dependencies: { ...document.dependencies, ...nextOverride.dependencies },
     });
     const compiled = compile(parsed);
     settings = parsed;

@@ -52,12 +52,55 @@ const limitValue = {
   by: z.enum(["caller", "address", "account"]).default("caller"),
 };
 
+const count = z.number().int().min(1).max(100_000);
+const waitMs = z.number().int().min(0).max(60_000);
+
+/** How much a service takes at once; what is left out stays as it is by default. */
+const shedValue = {
+  /** Between these two the limit finds its place by itself. */
+  minInFlight: count.optional(),
+  maxInFlight: count.optional(),
+  /** So many times its quiet latency a call may take before fewer are let in. */
+  tolerance: z.number().min(1.1).max(20).optional(),
+  /** Of the limit, up to which percentage calls of lesser priority are taken. */
+  normalPercent: z.number().min(0).max(100).optional(),
+  backgroundPercent: z.number().min(0).max(100).optional(),
+  /** How many of one priority may wait, and for how long. */
+  maxQueue: z.number().int().min(0).max(100_000).optional(),
+  patienceMs: waitMs.optional(),
+  criticalPatienceMs: waitMs.optional(),
+  /** Mean delay of the event loop over a second at which background calls are refused; four times it: normal ones too. */
+  eventLoopDelayMs: z.number().positive().max(60_000).optional(),
+};
+
+export const defaultShed = {
+  minInFlight: 4,
+  maxInFlight: 2_000,
+  tolerance: 1.5,
+  normalPercent: 90,
+  backgroundPercent: 60,
+  maxQueue: 1_000,
+  patienceMs: 1_000,
+  criticalPatienceMs: 5_000,
+  eventLoopDelayMs: 300,
+};
+
+/** `open`: not asked at all. `closed`: asked whatever happens. `auto`: the breaker decides. */
+const dependencyValue = { force: z.enum(["auto", "open", "closed"]).default("auto") };
+
 const switchLayer = z.object({ ...switchValue, ...provenance });
 const limitLayer = z.object({ ...limitValue, ...provenance });
+const shedLayer = z.object({ ...shedValue, ...provenance });
+const dependencyLayer = z.object({ ...dependencyValue, ...provenance });
 
 /** `afterwards` is what holds once this value has expired: the first of it that has not expired itself. */
 export const switchSetting = switchLayer.extend({ afterwards: z.array(switchLayer).default([]) });
 export const limitSetting = limitLayer.extend({ afterwards: z.array(limitLayer).default([]) });
+/** By service, or `*` for all. */
+export const shedSetting = shedLayer.extend({ afterwards: z.array(shedLayer).default([]) });
+/** By name of the part: postgres, redis, smtp. */
+export const dependencySetting = dependencyLayer.extend({ afterwards: z.array(dependencyLayer).default([]) });
+export const shedValues = z.object(shedValue);
 
 export const defaultLimits = {
   user: { rate: 200, burst: 1_000, by: "caller" },
@@ -104,16 +147,8 @@ export const settingsSchema = z.object({
     .record(settingKey, limitSetting)
     .default({})
     .transform((given) => ({ ...parsedDefaultLimits, ...given })),
-  shed: z
-    .object({
-      maxInFlight: z.number().int().min(1).default(2_000),
-      /** Of `maxInFlight`, up to which percentage calls of lesser priority are taken. */
-      normalPercent: z.number().min(0).max(100).default(90),
-      backgroundPercent: z.number().min(0).max(100).default(60),
-      /** Mean delay of the event loop over a second at which background calls are refused; four times it: normal ones too. */
-      eventLoopDelayMs: z.number().positive().default(300),
-    })
-    .prefault({}),
+  shed: z.record(settingKey, shedSetting).default({}),
+  dependencies: z.record(settingKey, dependencySetting).default({}),
   canaries: z.array(canarySetting).default([]),
   cache: z
     .object({
@@ -138,6 +173,11 @@ export type LimitLayer = z.output<typeof limitLayer>;
 export type CacheSetting = z.output<typeof cacheSetting>;
 export type CacheLayer = z.output<typeof cacheLayer>;
 export type CacheTtl = z.output<typeof cacheTtl>;
+export type ShedSetting = z.output<typeof shedSetting>;
+export type ShedLayer = z.output<typeof shedLayer>;
+export type ShedValues = typeof defaultShed;
+export type DependencySetting = z.output<typeof dependencySetting>;
+export type DependencyLayer = z.output<typeof dependencyLayer>;
 export type CanarySetting = z.output<typeof canarySetting>;
 export type ControlActor = z.output<typeof actor>;
 

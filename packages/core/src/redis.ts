@@ -1,7 +1,9 @@
 // One way to reach Redis or Valkey: a single server, Sentinel or Cluster, told apart by the URL alone.
 //   redis://host:6379   rediss://…   redis+sentinel://h1:26379,h2:26379/primary   redis+cluster://h1:6379,h2:6379
 
-import { Cluster, Redis as IORedis, type RedisOptions } from "ioredis";
+import { Cluster, type Command, Redis as IORedis, type RedisOptions } from "ioredis";
+import type { Breaker } from "./resilience/breaker.ts";
+import { currentDeadline } from "./resilience/deadline.ts";
 
 export type Redis = IORedis;
 
@@ -23,14 +25,40 @@ export const patient: RedisOptions = {
 
 export function connectRedis(
   url: string,
-  options: RedisOptions & { onError?: (error: Error) => void } = {},
+  options: RedisOptions & { onError?: (error: Error) => void; breaker?: Breaker } = {},
 ): Redis {
-  const { onError, ...rest } = options;
+  const { onError, breaker, ...rest } = options;
   const settings = { ...common, ...rest };
   const client = open(url.replace(/^valkey(s?):/, "redis$1:"), settings);
   // Without a listener ioredis prints to the console and Node would end the process on a second error event.
   client.on("error", (error: Error) => onError?.(error));
+  if (breaker) guard(client, breaker);
   return client;
+}
+
+/** In a call nothing is asked of a Redis that does not answer; whatever else this process does waits for it by itself. */
+function guard(client: Redis, breaker: Breaker): void {
+  const send = client.sendCommand.bind(client);
+  client.sendCommand = (command: Command, stream) => {
+    if (currentDeadline() === undefined) return send(command, stream);
+    let ticket: number;
+    try {
+      ticket = breaker.enter();
+    } catch (error) {
+      command.reject(error as Error);
+      return command.promise;
+    }
+    const { resolve, reject } = command;
+    command.resolve = (value) => {
+      breaker.done(ticket, true);
+      resolve(value);
+    };
+    command.reject = (error) => {
+      breaker.done(ticket, error.name === "ReplyError", error.message);
+      reject(error);
+    };
+    return send(command, stream);
+  };
 }
 
 function open(url: string, settings: RedisOptions): Redis {

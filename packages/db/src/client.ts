@@ -1,9 +1,12 @@
 // The two ways into Postgres: Drizzle for everyday queries, and plain postgres.js for the few statements on a hot path.
 // They are separate clients, because Drizzle replaces the JSON and date handling of the client that it is given.
 
+import type { Breaker } from "@signalbox/core/resilience/breaker";
+import type { PoolUse } from "@signalbox/core/signals/saturation";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { isPlain, openSocket } from "./farewell.ts";
+import { createGuard } from "./guard.ts";
 import * as schema from "./schema/index.ts";
 
 export type Db = PostgresJsDatabase<typeof schema>;
@@ -13,10 +16,16 @@ export type Database = {
   sql: Sql;
   /** One connection for what a process asks again and again, so that its pools can go to sleep when nobody calls. */
   watch: Sql;
+  /** The same pools for what is read once for whoever asks, such as the cache's values: it does not end with the first caller. */
+  shared: { db: Db; sql: Sql };
+  pool(): PoolUse;
   close(): Promise<void>;
 };
 
-export function connectDatabase(url: string, options: { name: string; poolSize?: number }): Database {
+export function connectDatabase(
+  url: string,
+  options: { name: string; poolSize?: number; breaker?: Breaker },
+): Database {
   const open = (max: number) =>
     postgres(url, {
       max,
@@ -35,13 +44,23 @@ export function connectDatabase(url: string, options: { name: string; poolSize?:
     });
   const poolSize = options.poolSize ?? 10;
   const forDrizzle = open(poolSize);
-  const sql = open(poolSize);
+  const plain = open(poolSize);
   const watch = open(1);
+  const guards = [createGuard(poolSize, options.breaker), createGuard(poolSize, options.breaker)] as const;
   return {
-    db: drizzle(forDrizzle, { schema }),
-    sql,
+    db: drizzle(guards[0].forCalls(forDrizzle), { schema }),
+    sql: guards[1].forCalls(plain),
     watch,
+    shared: { db: drizzle(guards[0].forAll(forDrizzle), { schema }), sql: guards[1].forAll(plain) },
+    pool() {
+      const [first, second] = guards.map((guard) => guard.use());
+      return {
+        size: first!.size + second!.size,
+        inUse: first!.inUse + second!.inUse,
+        waiting: first!.waiting + second!.waiting,
+      };
+    },
     close: async () =>
-      void (await Promise.all([forDrizzle, sql, watch].map((client) => client.end({ timeout: 5 })))),
+      void (await Promise.all([forDrizzle, plain, watch].map((client) => client.end({ timeout: 5 })))),
   };
 }

@@ -5,10 +5,11 @@ import type { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
 import type { Signals } from "@signalbox/core/signals/signals";
+import type { LaneFigures } from "./lane.ts";
 import { createLimiter, type Limiter } from "./limiter.ts";
 import { pipeline, type Stage } from "./pipeline.ts";
 import { canary } from "./stages/canary.ts";
-import { loadShed } from "./stages/load-shed.ts";
+import { createLoadShed } from "./stages/load-shed.ts";
 import { rateLimit } from "./stages/rate-limit.ts";
 import { switches } from "./stages/switches.ts";
 import { trace } from "./stages/trace.ts";
@@ -22,6 +23,8 @@ export type GatewayDeps = {
   instance: { id: string; track: "stable" | "canary" };
   /** How many instances share a limit while Redis is away. */
   instances?: () => number;
+  /** How many statements wait for a connection to the database. */
+  poolWaiting?: () => number;
   /** Keeps installs that share a Redis apart. */
   prefix?: string;
   now?: () => number;
@@ -30,17 +33,33 @@ export type GatewayDeps = {
 };
 
 /** The limiter is shared with verbs that count by something only they know, such as failed sign-ins by account. */
-export type Gateway = Stage & { limiter: Limiter; close(): Promise<void> };
+export type Gateway = Stage & {
+  limiter: Limiter;
+  isOverloaded(service: string): boolean;
+  /** How much each service has under way here, and how much it takes. */
+  lanes(): LaneFigures[];
+  close(): Promise<void>;
+};
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const { live, redis, log, signals, instance, instances, prefix, nameError, now = Date.now } = deps;
   const limiter = createLimiter({ redis, instances, prefix });
+  const pressure = {
+    eventLoopDelayMs: () => signals?.eventLoopDelayMs ?? 0,
+    poolWaiting: deps.poolWaiting ?? (() => 0),
+  };
+  const shed = createLoadShed(live, pressure, now);
   const stage = pipeline([
     trace({ log, signals, instance, nameError }),
     switches(live, now),
-    loadShed(live, () => signals?.eventLoopDelayMs ?? 0),
+    shed.stage,
     rateLimit(live, limiter, now),
     canary(live),
   ]);
-  return Object.assign(stage, { limiter, close: () => limiter.close() });
+  return Object.assign(stage, {
+    limiter,
+    isOverloaded: shed.isOverloaded,
+    lanes: shed.figures,
+    close: () => limiter.close(),
+  });
 }

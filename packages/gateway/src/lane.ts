@@ -35,6 +35,14 @@ export type Lane = {
 
 type Waiter = { call: Call; since: number; enter(): void; refuse(why: AppError): void };
 
+const begin = <T>(next: () => Promise<T>): Promise<T> => {
+  try {
+    return next();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+};
+
 /** A line that is there for so long is not a burst. */
 const standingMs = 300;
 /** In a standing line whoever is not served soon is better told so. */
@@ -81,7 +89,11 @@ export function createLane({
     refused += 1;
     if (isOverloaded(at)) overloadedUntil = at + calmMs;
     // Spread, so that those who were refused together do not come back together.
-    return refusal("overloaded", "too many calls are under way; try again shortly", 500 + Math.floor(Math.random() * 1_500));
+    return refusal(
+      "overloaded",
+      "too many calls are under way; try again shortly",
+      500 + Math.floor(Math.random() * 1_500),
+    );
   }
 
   function wait(call: Call): Promise<void> {
@@ -156,7 +168,7 @@ export function createLane({
   function work<T>({ name, deadline }: Call, from: number, next: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const watch = onEnd(deadline, reject);
-      next().then(
+      begin(next).then(
         (value) => {
           watch[Symbol.dispose]();
           leave(name, from, true);

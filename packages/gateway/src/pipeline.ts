@@ -1,5 +1,7 @@
 // What every call passes on its way in, and how the stages nest. A stage knows no other stage and no framework.
 
+import type { Deadline } from "@signalbox/core/resilience/deadline";
+
 export type Caller = {
   kind: "guest" | "user" | "operator" | "job";
   /** Whose share and limit it is: the user's id, or the address of a guest. */
@@ -22,6 +24,8 @@ export type Call = {
   /** Headers that a stage wants on the answer, of a refusal too. */
   headers: Record<string, string>;
   startedAt: number;
+  /** Until when an answer is of use, and whether the caller still waits for it. */
+  deadline: Deadline;
 };
 
 export type Stage = <T>(call: Call, next: () => Promise<T>) => Promise<T>;

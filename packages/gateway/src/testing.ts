@@ -1,5 +1,6 @@
 // A call as the doors make it, for the tests of stages.
 
+import { Deadline } from "@signalbox/core/resilience/deadline";
 import type { Call } from "./pipeline.ts";
 
 export function testCall(given: Partial<Call> = {}): Call {
@@ -14,6 +15,7 @@ export function testCall(given: Partial<Call> = {}): Call {
     variant: "stable",
     headers: {},
     startedAt: performance.now(),
+    deadline: new Deadline(10_000),
     ...given,
   };
 }

@@ -8,6 +8,8 @@ import type { Logger } from "@signalbox/core/log";
 import type { Mailer } from "@signalbox/core/mail";
 import type { Redis } from "@signalbox/core/redis";
 import type { Registry } from "@signalbox/core/registry";
+import type { Peer } from "@signalbox/core/resilience/deadline";
+import type { Dependencies } from "@signalbox/core/resilience/dependencies";
 import type { Signals } from "@signalbox/core/signals/signals";
 import type { Kms } from "@signalbox/core/vault";
 import type { Db, Sql } from "@signalbox/db";
@@ -44,6 +46,8 @@ export type Deps = {
   /** The gateway's own, for verbs that count by something only they know. */
   limiter: Limiter;
   mailer: Mailer;
+  /** The parts that this process asks, each with its breaker. */
+  dependencies: Dependencies;
   passwordCost: PasswordCost;
   signals: Signals;
   /** Who else is alive. */
@@ -73,6 +77,9 @@ export type Ctx = Deps & {
   address: string;
   /** The caller's own words on what it runs on. */
   userAgent: string;
+  /** How long the caller will wait, where it said so; and whether it is still there. */
+  timeoutMs?: number;
+  peer?: Peer;
   /** The program that calls for its user, where it showed its key. */
   application?: Pick<Application, "id" | "scopes" | "barred">;
   /** In a job: what it runs for, and as whom; isFirstTime() in @signalbox/db/consumed takes it as its mark. */

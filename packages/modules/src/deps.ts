@@ -1,13 +1,14 @@
 // What a process of the platform opens at its start and closes at its end: the same for api, workers and tools.
 
 import { readFileSync } from "node:fs";
-import { createLive } from "@signalbox/control/live";
+import { createLive, type Live } from "@signalbox/control/live";
 import { createCache } from "@signalbox/core/cache/cache";
 import { type Config, ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry, newInstanceId } from "@signalbox/core/registry";
+import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import type { Shutdown } from "@signalbox/core/shutdown";
 import { createSignals } from "@signalbox/core/signals/signals";
 import { startTelemetry } from "@signalbox/core/telemetry";
@@ -47,23 +48,34 @@ export async function openDeps(
   });
   shutdown.add("telemetry", () => telemetry.close());
 
-  const { db, sql, watch, close } = connectDatabase(config.DATABASE_URL, {
+  // The settings come from the parts that they have a word on.
+  let settings: Live | undefined;
+  const dependencies = createDependencies({
+    log,
+    forced: (name) => settings?.rules().forced(name, Date.now()),
+  });
+  const { db, sql, watch, shared, pool, close } = connectDatabase(config.DATABASE_URL, {
     name: `signalbox ${config.SIGNALBOX_NAME}`,
     poolSize: config.SIGNALBOX_POOL_SIZE,
+    breaker: dependencies.open({ name: "postgres", title: "the database", minCalls: 5 }).breaker,
   });
   shutdown.add("postgres", close);
 
-  const redis = connectRedis(config.REDIS_URL, { onError: (error) => log.debug({ error }, "redis is away") });
+  const redis = connectRedis(config.REDIS_URL, {
+    onError: (error) => log.debug({ error }, "redis is away"),
+    breaker: dependencies.open({ name: "redis", title: "Redis", minCalls: 5 }).breaker,
+  });
   shutdown.add("redis", () => redis.disconnect());
 
   const live = createLive({ log, sql: watch, redis, secret, dataDir: config.SIGNALBOX_DATA_DIR, instance });
   shutdown.add("live settings", () => live.close());
+  settings = live;
   await live.start();
 
   const cache = createCache({
     redis,
     log,
-    source: { db, sql },
+    source: shared,
     entities,
     instance: instance.id,
     settings: () => live.rules().cacheAt(Date.now()),
@@ -73,6 +85,7 @@ export async function openDeps(
 
   const signals = createSignals({ redis, log, instance });
   shutdown.add("signals", () => signals.close());
+  signals.watchPool(pool);
   signals.start();
 
   const registry = createRegistry({
@@ -91,6 +104,7 @@ export async function openDeps(
     signals,
     instance,
     instances: () => registry.count(role),
+    poolWaiting: () => pool().waiting,
   });
   shutdown.add("gateway", () => gateway.close());
 
@@ -116,6 +130,7 @@ export async function openDeps(
     gateway,
     limiter: gateway.limiter,
     mailer,
+    dependencies,
     passwordCost: {
       memoryCost: config.SIGNALBOX_ARGON2_KIB,
       timeCost: config.SIGNALBOX_ARGON2_PASSES,

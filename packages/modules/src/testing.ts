@@ -9,6 +9,7 @@ import { createLogger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
+import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import { createSignals } from "@signalbox/core/signals/signals";
 import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import { connectDatabase } from "@signalbox/db";
@@ -38,7 +39,7 @@ export async function testWorld(
   options: { settings?: SettingsInput; deps?: Partial<Deps> } = {},
 ): Promise<World> {
   const database = await createTestDatabase();
-  const { db, sql, watch, close } = connectDatabase(database.url, { name: "test", poolSize: 3 });
+  const { db, sql, watch, shared, close } = connectDatabase(database.url, { name: "test", poolSize: 3 });
   if (!process.env.TEST_REDIS_URL)
     throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
   const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
@@ -48,7 +49,7 @@ export async function testWorld(
   const cache = createCache({
     redis,
     log,
-    source: { db, sql },
+    source: shared,
     entities,
     instance: instance.id,
     settings: () => live.rules().cacheAt(Date.now()),
@@ -69,6 +70,10 @@ export async function testWorld(
       smtpUrl: undefined,
       from: "signalbox@localhost",
       keep: (mail) => keepMail({ db, sql }, mail),
+    }),
+    dependencies: createDependencies({
+      log,
+      forced: (name) => live.rules().forced(name, Date.now()),
     }),
     passwordCost: defaultPasswordCost,
     revocations: createRevocations({ sql, redis, log }),

@@ -2,6 +2,7 @@
 // The official tRPC handler and the fast path of apps/api both go through `enter`, so there is one behaviour.
 
 import { AppError, type ErrorCode, errorTable, type FieldError, toProblem } from "@signalbox/core/errors";
+import { Deadline, withDeadline } from "@signalbox/core/resilience/deadline";
 import { nameDatabaseFault } from "@signalbox/db";
 import type { Call } from "@signalbox/gateway/pipeline";
 import { initTRPC, TRPCError } from "@trpc/server";
@@ -20,6 +21,8 @@ export type Meta = {
   auth?: "guest" | "user" | "operator";
   /** Shed last, as everything else, or first. */
   priority?: Call["priority"];
+  /** How long it may take, where that is less than usual. */
+  timeoutMs?: number;
   /** A user needs the role moderator as well. */
   moderator?: true;
   /** The least role an operator needs. */
@@ -127,6 +130,9 @@ function permit({ actor, application }: Ctx, name: string, meta: Meta | undefine
   if (!isAllowed(application, name)) throw new AppError("forbidden", `this application may not call ${name}`);
 }
 
+/** What the server allows one statement, so that a call ends before its statement would. */
+const usualTimeoutMs = 10_000;
+
 export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
   const { actor } = ctx;
   const id = actor.kind === "user" || actor.kind === "operator" ? actor.id : ctx.address;
@@ -141,6 +147,10 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
     variant: "stable",
     headers: ctx.answer.headers,
     startedAt: performance.now(),
+    deadline: new Deadline(
+      Math.min(ctx.timeoutMs ?? Number.POSITIVE_INFINITY, meta?.timeoutMs ?? usualTimeoutMs),
+      ctx.peer,
+    ),
   };
 }
 
@@ -164,7 +174,7 @@ export function enter<T>(
       throw nameError(error);
     }
   };
-  return meta?.auth === "operator" ? inside() : ctx.gateway(call, inside);
+  return meta?.auth === "operator" ? inside() : withDeadline(call.deadline, () => ctx.gateway(call, inside));
 }
 
 type Crossing = { name: string; meta: Meta | undefined; type: string; raw: () => unknown };

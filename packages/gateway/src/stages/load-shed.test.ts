@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { fixedLive } from "@signalbox/control/live";
+import { Deadline } from "@signalbox/core/resilience/deadline";
 import type { Call } from "../pipeline.ts";
 import { testCall } from "../testing.ts";
-import { loadShed } from "./load-shed.ts";
+import { createLoadShed, type Pressure } from "./load-shed.ts";
 
 const priorities: Call["priority"][] = ["background", "normal", "critical"];
 
+const open = (shed: object, { eventLoopDelayMs = 0, poolWaiting = 0 } = {}) => {
+  const pressure: Pressure = { eventLoopDelayMs: () => eventLoopDelayMs, poolWaiting: () => poolWaiting };
+  return createLoadShed(fixedLive({ shed: { "*": shed } }), pressure, Date.now);
+};
+
 test("as calls pile up, background ones are refused first and critical ones last", async () => {
-  const live = fixedLive({ shed: { maxInFlight: 10, normalPercent: 80, backgroundPercent: 50 } });
-  const stage = loadShed(live, () => 0);
+  const limits = { minInFlight: 10, maxInFlight: 10, normalPercent: 80, backgroundPercent: 50 };
+  const { stage } = open({ ...limits, maxQueue: 0 });
   const release: (() => void)[] = [];
   const hold = () => new Promise<void>((resolve) => release.push(resolve));
   const tryAll = async () => {
@@ -22,6 +29,8 @@ test("as calls pile up, background ones are refused first and critical ones last
     return taken;
   };
   const running: Promise<void>[] = [];
+  // Its limit is found by experience: one answer, and the settings' bounds hold.
+  for (let n = 0; n < 10; n++) await stage(testCall(), () => pause(12));
   const fill = (count: number) => {
     while (running.length < count) running.push(stage(testCall({ priority: "critical" }), hold));
   };
@@ -39,18 +48,18 @@ test("as calls pile up, background ones are refused first and critical ones last
 });
 
 test("a call that fails makes room again", async () => {
-  const stage = loadShed(fixedLive({ shed: { maxInFlight: 1, normalPercent: 100 } }), () => 0);
-  for (let n = 0; n < 3; n++)
+  const { stage, figures } = open({ maxQueue: 0 });
+  for (let n = 0; n < 40; n++)
     await assert.rejects(
       stage(testCall(), () => Promise.reject(new Error("boom"))),
       { message: "boom" },
     );
+  assert.equal(figures()[0]?.inFlight, 0);
 });
 
 test("an instance that is behind refuses background calls, far behind normal ones, critical ones never", async () => {
-  const live = fixedLive({ shed: { eventLoopDelayMs: 100 } });
-  const taken = async (delay: number) => {
-    const stage = loadShed(live, () => delay);
+  const taken = async (eventLoopDelayMs: number) => {
+    const { stage } = open({ eventLoopDelayMs: 100 }, { eventLoopDelayMs });
     const through: string[] = [];
     for (const priority of priorities)
       await stage(testCall({ priority }), async () => through.push(priority)).catch(() => {});
@@ -59,4 +68,70 @@ test("an instance that is behind refuses background calls, far behind normal one
   assert.deepEqual(await taken(100), priorities);
   assert.deepEqual(await taken(101), ["normal", "critical"]);
   assert.deepEqual(await taken(401), ["critical"]);
+});
+
+test("a burst waits for its turn: critical calls first and in order, of the others the newest", async () => {
+  const { stage, figures } = open({});
+  const held = Promise.withResolvers<void>();
+  const running = Array.from({ length: 16 }, () =>
+    stage(testCall({ priority: "critical" }), () => held.promise),
+  );
+  const turns: string[] = [];
+  const queued = ["background 1", "normal 1", "normal 2", "critical 1", "critical 2"].map((name) => {
+    const priority = name.split(" ")[0] as Call["priority"];
+    return stage(testCall({ name: `feed.${name}`, service: "feed", priority }), async () => turns.push(name));
+  });
+  assert.equal(figures()[0]?.waiting, 5);
+  held.resolve();
+  await Promise.all([...running, ...queued]);
+  assert.deepEqual(turns, ["critical 1", "critical 2", "normal 2", "normal 1", "background 1"]);
+});
+
+test("nobody waits longer than his patience, his deadline or his presence", async () => {
+  const { stage, figures } = open({ patienceMs: 40, criticalPatienceMs: 5_000 });
+  const held = Promise.withResolvers<void>();
+  const running = Array.from({ length: 16 }, () =>
+    stage(testCall({ priority: "critical" }), () => held.promise),
+  );
+  const never = async () => assert.fail("had no turn");
+  const peer = { destroyed: false };
+  const impatient = stage(testCall(), never);
+  const short = stage(testCall({ priority: "critical", deadline: new Deadline(30) }), never);
+  const gone = stage(testCall({ priority: "critical", deadline: new Deadline(5_000, peer) }), never);
+  peer.destroyed = true;
+  await assert.rejects(gone, { code: "cancelled" });
+  await assert.rejects(short, { code: "deadline" });
+  await assert.rejects(impatient, { code: "overloaded" });
+  assert.equal(figures()[0]?.waiting, 0);
+  held.resolve();
+  await Promise.all(running);
+});
+
+test("a call whose time is over is answered; its place is free once it has really ended", async () => {
+  const { stage, figures } = open({});
+  const held = Promise.withResolvers<void>();
+  await assert.rejects(
+    stage(testCall({ deadline: new Deadline(10) }), () => held.promise),
+    { code: "deadline" },
+  );
+  assert.equal(figures()[0]?.inFlight, 1);
+  held.resolve();
+  await pause(1);
+  assert.equal(figures()[0]?.inFlight, 0);
+});
+
+test("one service that is full leaves the others their room", async () => {
+  const { stage } = open({ maxQueue: 0 });
+  const held = Promise.withResolvers<void>();
+  const running = Array.from({ length: 16 }, () =>
+    stage(testCall({ priority: "critical" }), () => held.promise),
+  );
+  await assert.rejects(
+    stage(testCall(), async () => {}),
+    { code: "overloaded" },
+  );
+  const answer = await stage(testCall({ name: "users.me.read", service: "users" }), async () => "answer");
+  assert.equal(answer, "answer");
+  held.resolve();
+  await Promise.all(running);
 });

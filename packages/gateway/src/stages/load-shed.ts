@@ -1,34 +1,58 @@
-// Refuses when too much is under way already: background calls first, critical ones last.
+// Refuses what can not be answered in time anyway: background calls first, critical ones last. Each service has a lane of its own,
+// so that one that is slow does not take the room of the others.
 
 import type { Live } from "@signalbox/control/live";
+import { createLane, type Lane, type LaneFigures } from "../lane.ts";
 import type { Call, Stage } from "../pipeline.ts";
 import { refusal } from "../refusal.ts";
 
-export function loadShed(live: Live, eventLoopDelayMs: () => number): Stage {
-  let inFlight = 0;
+/** What tells that this process itself is short of something. */
+export type Pressure = {
+  eventLoopDelayMs(): number;
+  /** Statements that wait for a connection to the database. */
+  poolWaiting(): number;
+};
 
-  /** Why a call of this priority is not taken now. */
-  function tooMuch(priority: Call["priority"]): string | undefined {
-    const { shed } = live.current();
-    const percent =
-      priority === "critical" ? 100 : priority === "normal" ? shed.normalPercent : shed.backgroundPercent;
-    if (inFlight >= (shed.maxInFlight * percent) / 100) return "too many calls are under way";
-    if (priority === "critical") return undefined;
-    const patience = priority === "normal" ? 4 * shed.eventLoopDelayMs : shed.eventLoopDelayMs;
-    return eventLoopDelayMs() > patience ? "this instance is behind with its work" : undefined;
+/** Mean delay over a second from which on a slow answer is taken for our own doing. */
+const lateLoopMs = 50;
+
+export function createLoadShed(live: Live, pressure: Pressure, now: () => number) {
+  const lanes = new Map<string, Lane>();
+  const underPressure = () => pressure.poolWaiting() > 0 || pressure.eventLoopDelayMs() > lateLoopMs;
+
+  function laneOf(service: string): Lane {
+    let lane = lanes.get(service);
+    if (lane === undefined) {
+      const settings = () => live.rules().shedOf(service, now());
+      lane = createLane({ service, settings, underPressure });
+      lanes.set(service, lane);
+    }
+    return lane;
   }
 
-  return async (call, next) => {
-    const why = tooMuch(call.priority);
-    if (why !== undefined) {
-      // Spread, so that those who were refused together do not come back together.
-      throw refusal("overloaded", `${why}; try again shortly`, 500 + Math.floor(Math.random() * 1_500));
-    }
-    inFlight += 1;
-    try {
-      return await next();
-    } finally {
-      inFlight -= 1;
-    }
+  function isBehind({ priority, service }: Call): boolean {
+    if (priority === "critical") return false;
+    const patience = live.rules().shedOf(service, now()).eventLoopDelayMs;
+    return pressure.eventLoopDelayMs() > (priority === "normal" ? 4 * patience : patience);
+  }
+
+  const stage: Stage = (call, next) => {
+    // Spread, so that those who were refused together do not come back together.
+    if (isBehind(call))
+      return Promise.reject(
+        refusal(
+          "overloaded",
+          "this instance is behind with its work; try again shortly",
+          500 + Math.floor(Math.random() * 1_500),
+        ),
+      );
+    return laneOf(call.service).run(call, next);
+  };
+
+  return {
+    stage,
+    /** Does a service have more to do than it can, so that what is optional in its answers is better left out? */
+    isOverloaded: (service: string): boolean => lanes.get(service)?.overloaded ?? false,
+    figures: (): LaneFigures[] => [...lanes.values()].map((lane) => lane.figures()),
   };
 }

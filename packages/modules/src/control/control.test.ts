@@ -12,6 +12,7 @@ import { defaultTtl } from "@signalbox/core/cache/settings";
 import { newId } from "@signalbox/core/ids";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
+import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import { createSignals } from "@signalbox/core/signals/signals";
 import { createGateway } from "@signalbox/gateway";
 import { testCall } from "@signalbox/gateway/testing";
@@ -78,6 +79,10 @@ async function start(
     gateway,
     limiter: gateway.limiter,
     mailer: { server: null, send: async () => {}, close() {} },
+    dependencies: createDependencies({
+      log,
+      forced: (name) => live.rules().forced(name, Date.now()),
+    }),
     passwordCost: { memoryCost: 19_456, timeCost: 2, parallelism: 1 },
     signals,
     registry,
