@@ -1,0 +1,313 @@
+// What the whole pipeline costs: a profile read from the cache with one of ten thousand tokens, through limits, switches, canary,
+// signals and trace, against bare Fastify with one Redis GET that answers the same bytes. Once the profile comes from the memory
+// of the process (L1), once everything comes from Redis (L2). Engines, servers and load are processes of their own.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import fastify from "fastify";
+import { createGatewayApp } from "../apps/api/src/app.ts";
+import { startTestEngines } from "../apps/cli/src/engines/for-tests.ts";
+import { limitSetting } from "../packages/control/src/settings.ts";
+import { createCache } from "../packages/core/src/cache/cache.ts";
+import { readConfig } from "../packages/core/src/config.ts";
+import { createHealth } from "../packages/core/src/health.ts";
+import { newId } from "../packages/core/src/ids.ts";
+import { createLogger } from "../packages/core/src/log.ts";
+import { connectRedis } from "../packages/core/src/redis.ts";
+import { createShutdown } from "../packages/core/src/shutdown.ts";
+import { connectDatabase } from "../packages/db/src/index.ts";
+import { migrate } from "../packages/db/src/migrate.ts";
+import { createLimiter } from "../packages/gateway/src/limiter.ts";
+import { signAccess } from "../packages/modules/src/auth/tokens.ts";
+import { openDeps } from "../packages/modules/src/deps.ts";
+import { openConnections, pace, percentile } from "./harness/connection.ts";
+import { openDriver } from "./harness/drive.ts";
+import { figure, median, progress, report } from "./harness/report.ts";
+
+const peopleCount = 10_000;
+const profileCount = 1_000;
+const rounds = 9;
+const roundMs = 800;
+const paceRounds = 5;
+const paceMs = 2_000;
+
+type Side = "bare" | "l1" | "l2";
+type Server = { child: ChildProcess; port: number };
+type Order =
+  | { do: "open"; port: number; file: string }
+  | { do: "all"; port: number }
+  | { do: "run"; port: number; ms: number }
+  | { do: "pace"; port: number; rate: number; ms: number };
+
+const [role, ...words] = process.argv.slice(2);
+if (process.send && role === "load") serveLoad();
+else if (process.send && role === "bare") process.send(await serveBare(words[0]!, words[1]!));
+else if (process.send && (role === "l1" || role === "l2")) process.send(await serveOurs(role));
+else await measure();
+
+/** The peer: the same Fastify and the same Redis client, and nothing else. */
+async function serveBare(redisUrl: string, body: string): Promise<number> {
+  const redis = connectRedis(redisUrl);
+  await redis.set("bench:profile", body);
+  const app = fastify();
+  app.get("/v1/users/:handle", async (_request, reply) => {
+    reply.header("content-type", "application/json; charset=utf-8");
+    return redis.get("bench:profile");
+  });
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  return (app.server.address() as AddressInfo).port;
+}
+
+/** What apps/api/src/main.ts starts, its public port alone. */
+async function serveOurs(level: "l1" | "l2"): Promise<number> {
+  const config = readConfig(process.env);
+  const log = createLogger({ name: "bench", level: "warn" });
+  const shutdown = createShutdown(log);
+  const deps = await openDeps(config, { log, shutdown, role: "all" });
+  if (level === "l2") {
+    const { redis, db, sql } = deps;
+    const settings = { maxLoads: 8, ttl: { users: { l1Ms: 0 } } };
+    deps.cache = createCache({ redis, log, source: { db, sql }, settings: () => settings });
+    await deps.cache.start();
+  }
+  const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
+  const app = createGatewayApp(deps, health);
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  return (app.server.address() as AddressInfo).port;
+}
+
+function serveLoad(): void {
+  const drivers = new Map<number, Awaited<ReturnType<typeof openDriver>>>();
+  let texts: string[] = [];
+  let n = 0;
+  const answer = async (order: Order): Promise<unknown> => {
+    if (order.do === "open") {
+      const { readFile } = await import("node:fs/promises");
+      texts = JSON.parse(await readFile(order.file, "utf8"));
+      drivers.set(
+        order.port,
+        await openDriver(
+          order.port,
+          texts.map((text) => Buffer.from(text)),
+        ),
+      );
+      return null;
+    }
+    if (order.do === "all") return drivers.get(order.port)!.all();
+    if (order.do === "run") return drivers.get(order.port)!.run(order.ms);
+    const connections = await openConnections(order.port, 32);
+    const done = await pace(connections, order, () => texts[n++ % texts.length]!);
+    for (const connection of connections) connection.close();
+    return {
+      p50: percentile(done.latencies, 0.5),
+      p99: percentile(done.latencies, 0.99),
+      failures: done.failures,
+    };
+  };
+  process.on("message", (order: Order) =>
+    answer(order).then(
+      (value) => process.send?.({ value: value ?? null }),
+      (error: Error) => process.send?.({ failed: error.message }),
+    ),
+  );
+}
+
+async function measure(): Promise<void> {
+  const children: ChildProcess[] = [];
+  const folder = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
+  progress("starting engines, and writing ten thousand people");
+  const engines = await startTestEngines();
+  const { databaseUrl, redisUrl } = engines;
+  try {
+    const secret = randomBytes(32).toString("base64url");
+    const env = {
+      NODE_ENV: "production",
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: redisUrl,
+      SIGNALBOX_SECRET: secret,
+      SIGNALBOX_DATA_DIR: folder,
+    };
+    await mkdir(join(folder, "control"));
+    // One address sends all of this; everything else stays as it is by default.
+    await writeFile(
+      join(folder, "control", "override.json"),
+      JSON.stringify({
+        limits: { address: { rate: 1_000_000, burst: 10_000_000, by: "address" } },
+        switches: { "users.profile.read": { state: "on" }, feed: { state: "off" } },
+      }),
+    );
+    const { requests, body } = await prepare(databaseUrl, secret);
+    const file = join(folder, "requests.json");
+    await writeFile(file, JSON.stringify(requests));
+
+    const start = async (role: string, words: string[] = []): Promise<ChildProcess> => {
+      const child = fork(import.meta.filename, [role, ...words], {
+        stdio: ["ignore", "ignore", "inherit", "ipc"],
+        env: { ...process.env, ...env },
+        execArgv: role === process.env.BENCH_PROFILE ? ["--cpu-prof", "--cpu-prof-dir=/tmp/limits-prof"] : [],
+      });
+      children.push(child);
+      return child;
+    };
+    const startServer = async (role: Side, words: string[] = []): Promise<Server> => {
+      const child = await start(role, words);
+      const [port] = (await once(child, "message")) as [number];
+      return { child, port };
+    };
+    const servers = {
+      bare: await startServer("bare", [redisUrl, body]),
+      l1: await startServer("l1"),
+      l2: await startServer("l2"),
+    };
+    const client = await start("load");
+    const ask = async <T>(order: Order): Promise<T> => {
+      client.send(order);
+      const [said] = (await once(client, "message")) as [{ value?: T; failed?: string }];
+      if (said.failed !== undefined) throw new Error(said.failed);
+      return said.value as T;
+    };
+    const sides: Side[] = ["bare", "l1", "l2"];
+    for (const side of sides) {
+      const { port } = servers[side];
+      await ask({ do: "open", port, file });
+      // Fills caches, and verifies each token for the first and only time.
+      await ask({ do: "all", port });
+      await ask({ do: "run", port, ms: 2_000 });
+    }
+
+    const rates: Record<Side, number[]> = { bare: [], l1: [], l2: [] };
+    for (let round = 0; round < rounds; round += 1)
+      for (const side of sides)
+        rates[side].push(await ask<number>({ do: "run", port: servers[side].port, ms: roundMs }));
+    const ratio = (side: Side) => median(rates[side].map((rate, at) => rate / rates.bare[at]!));
+    progress(
+      sides
+        .map((side) => `${side} ${Math.round(median(rates[side]))}/s (${ratio(side).toFixed(3)})`)
+        .join(", "),
+    );
+
+    const added = async (side: "l1" | "l2") => {
+      const rate = median(rates[side]) / 2;
+      const at: Record<"ours" | "theirs", number[]> = { ours: [], theirs: [] };
+      const halves: number[][] = [[], []];
+      for (let round = 0; round < paceRounds; round += 1)
+        for (const [who, name] of [
+          ["theirs", "bare"],
+          ["ours", side],
+        ] as const) {
+          const done = await ask<{ p50: number; p99: number; failures: number }>({
+            do: "pace",
+            port: servers[name].port,
+            rate,
+            ms: paceMs,
+          });
+          if (done.failures > 0) throw new Error(`${done.failures} answers of ${name} were not right`);
+          at[who].push(done.p99);
+          halves[who === "ours" ? 0 : 1]!.push(done.p50);
+        }
+      const [ours, theirs] = [median(at.ours), median(at.theirs)];
+      progress(
+        `${side} at ${Math.round(rate)}/s: p50 ${median(halves[0]!).toFixed(2)}, p99 ${ours.toFixed(2)} ms; ` +
+          `bare p50 ${median(halves[1]!).toFixed(2)}, p99 ${theirs.toFixed(2)} ms`,
+      );
+      return ours - theirs;
+    };
+    const addedL1 = await added("l1");
+    const addedL2 = await added("l2");
+    const decisions = await measureLimiter(redisUrl);
+    for (const child of children) child.kill();
+
+    const times = { unit: "x", bar: 0.7, better: "higher" as const };
+    const ms = { unit: "ms", better: "lower" as const };
+    report("gateway", [
+      figure("cached profile from L1, requests/s, ours / bare Fastify with one GET", ratio("l1"), times),
+      figure("cached profile from L2, requests/s, ours / bare Fastify with one GET", ratio("l2"), times),
+      figure("p99 at half load from L1, ours - bare at the same rate", addedL1, { ...ms, bar: 1 }),
+      figure("p99 at half load from L2, ours - bare at the same rate", addedL2, { ...ms, bar: 1 }),
+      figure("decision of the shared limiter, p50", decisions.p50, { ...ms, bar: 0.1 }),
+      figure("different tokens in the run", requests.length, {
+        unit: "tokens",
+        bar: 10_000,
+        better: "higher",
+      }),
+    ]);
+  } finally {
+    for (const child of children) child.kill();
+    await engines.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** People in the tables, and for each of them a token and a profile to read. */
+async function prepare(databaseUrl: string, secret: string) {
+  await migrate(databaseUrl);
+  const { db, sql, close } = connectDatabase(databaseUrl, { name: "bench", poolSize: 2 });
+  try {
+    const ids = Array.from({ length: peopleCount }, () => newId());
+    await sql`
+      insert into users (id, handle, display_name)
+      select id, 'person_' || at, 'Person ' || at from unnest(${ids}::uuid[]) with ordinality as one (id, at)`;
+    await sql`insert into handles (handle, user_id) select handle, id from users`;
+    await sql`insert into user_counts (user_id) select id from users`;
+    const deps = {
+      db,
+      secret: Buffer.from(secret),
+      publicUrl: "http://127.0.0.1:8080",
+      now: () => new Date(),
+    };
+    const requests: string[] = [];
+    for (const [at, id] of ids.entries()) {
+      const token = await signAccess(deps, id, newId());
+      requests.push(
+        `GET /v1/users/person_${1 + ((at * 7) % profileCount)} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+      );
+    }
+    const [id] = ids;
+    const body = JSON.stringify({
+      id,
+      handle: "person_1",
+      displayName: "Person 1",
+      avatar: null,
+      bio: "",
+      links: [],
+      counts: { followers: 0, following: 0 },
+      createdAt: new Date().toISOString(),
+    });
+    return { requests, body };
+  } finally {
+    await close();
+  }
+}
+
+/** Three instances over one Redis, callers of all kinds: one that calls all the time, some near their limit, many that call seldom. */
+async function measureLimiter(redisUrl: string): Promise<{ p50: number; p99: number }> {
+  const connections = Array.from({ length: 3 }, () => connectRedis(redisUrl));
+  await Promise.all(connections.map((redis) => redis.ping()));
+  const limiters = connections.map((redis) => createLimiter({ redis, instances: () => 3, prefix: "bench" }));
+  const limit = { key: "user", value: limitSetting.parse({ rate: 200, burst: 1_000 }) };
+  const took: number[] = [];
+  const calls = 60_000;
+  const decide = async (n: number) => {
+    const limiter = limiters[n % 3]!;
+    const subject = n % 4 === 0 ? "hot" : n % 4 === 1 ? `busy-${n % 50}` : `seldom-${n % peopleCount}`;
+    const began = process.hrtime.bigint();
+    const taken = limiter.take(limit, subject);
+    if (typeof taken !== "number") await taken;
+    took.push(Number(process.hrtime.bigint() - began) / 1e6);
+  };
+  for (let n = 0; n < calls; n += 32) {
+    await Promise.all(Array.from({ length: 32 }, (_, at) => decide(n + at)));
+    if (n % 320 === 0) await pause(1);
+  }
+  await Promise.all(limiters.map((limiter) => limiter.close()));
+  for (const redis of connections) redis.disconnect();
+  const [p50, p99] = [percentile(took, 0.5), percentile(took, 0.99)];
+  progress(`limiter: p50 ${(p50 * 1_000).toFixed(1)} µs, p99 ${(p99 * 1_000).toFixed(1)} µs`);
+  return { p50, p99 };
+}
