@@ -46,6 +46,8 @@ type Order =
   | { do: "pace"; port: number; rate: number; ms: number };
 
 const [role, ...words] = process.argv.slice(2);
+// Leaving by itself, a server still writes what --cpu-prof gathered.
+if (process.send) process.once("disconnect", () => process.exit());
 if (process.send && role === "load") serveLoad();
 else if (process.send && role === "bare") process.send(await serveBare(words[0]!, words[1]!));
 else if (process.send && (role === "l1" || role === "l2")) process.send(await serveOurs(role));
@@ -221,7 +223,6 @@ async function measure(): Promise<void> {
     const addedL1 = await added("l1");
     const addedL2 = await added("l2");
     const decisions = await measureLimiter(redisUrl);
-    for (const child of children) child.kill();
 
     const times = { unit: "x", bar: 0.7, better: "higher" as const };
     const ms = { unit: "ms", better: "lower" as const };
@@ -238,7 +239,13 @@ async function measure(): Promise<void> {
       }),
     ]);
   } finally {
-    for (const child of children) child.kill();
+    await Promise.all(
+      children.map(async (child) => {
+        const gone = once(child, "exit");
+        child.disconnect();
+        await gone;
+      }),
+    );
     await engines.stop();
     await rm(folder, { recursive: true, force: true });
   }
