@@ -34,7 +34,7 @@ const peopleCount = 10_000;
 const profileCount = 1_000;
 const rounds = 9;
 const roundMs = 800;
-const paceRounds = 5;
+const paceRounds = Number(process.env.PACE ?? 5);
 const paceMs = 2_000;
 
 type Side = "bare" | "l1" | "l2";
@@ -74,7 +74,7 @@ async function serveOurs(level: "l1" | "l2"): Promise<number> {
   const deps = await openDeps(config, { log, shutdown, role: "all" });
   if (level === "l2") {
     const { redis, db, sql } = deps;
-    const settings = { maxLoads: 8, ttl: { users: { l1Ms: 0 } } };
+    const settings = { maxLoads: 8, ttl: { "users.profile": { l1Ms: 0 } } };
     deps.cache = createCache({ redis, log, source: { db, sql }, settings: () => settings });
     await deps.cache.start();
   }

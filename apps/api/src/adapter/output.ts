@@ -31,8 +31,22 @@ export function compileOutput(schema: z.ZodType | undefined): Encode {
     plan.runs = true;
     shape = {};
   }
-  if (!plan.runs) return fastJson(shape as fastJson.AnySchema);
-  return (data) => JSON.stringify(schema.parse(data));
+  return keepFrozen(
+    plan.runs ? (data) => JSON.stringify(schema.parse(data)) : fastJson(shape as fastJson.AnySchema),
+  );
+}
+
+/** An answer that is frozen to its ground comes from a cache and will come again: its text is kept as long as it is. */
+function keepFrozen(encode: Encode): Encode {
+  const texts = new WeakMap<object, string>();
+  return (data) => {
+    if (typeof data !== "object" || data === null) return encode(data);
+    const kept = texts.get(data);
+    if (kept !== undefined) return kept;
+    const text = encode(data);
+    if (text !== undefined && Object.isFrozen(data)) texts.set(data, text);
+    return text;
+  };
 }
 
 const documentation = ["$schema", "pattern", "default", "title", "description", "examples", "propertyNames"];

@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 type Options = {
   path: string;
   auth: "user" | "operator";
-  createCtx: (request: FastifyRequest) => Promise<Ctx>;
+  createCtx: (request: FastifyRequest) => Promise<Ctx> | Ctx;
 };
 
 const name = "personal.archive.read";

@@ -47,6 +47,8 @@ export type Entity<Value> = {
   read(id: string): Promise<Value | undefined>;
   /** The same, and whether it is stale. */
   find(id: string): Promise<Found<Value>>;
+  /** What this process has in memory, without waiting; undefined: ask find(). */
+  peek(id: string): Found<Value> | undefined;
   readMany(ids: string[]): Promise<Map<string, Value>>;
   /** Write-through: does the write, whose answer is the new value, and puts it in place of the old one everywhere. */
   write(id: string, work: () => Promise<Value>): Promise<Value>;
@@ -324,24 +326,27 @@ export function createEntity<Source, Value>(
 
   // ---- reading ----
 
-  function find(id: string): Promise<Found<Value>> {
+  function peek(id: string): Found<Value> | undefined {
     const held = memory.get(id);
-    if (held) {
-      const now = Date.now();
-      if (now < (link.listening ? held.until : held.untilAlone)) {
-        held.used = true;
-        if (held.stale) counters.stale += 1;
-        else {
-          counters.l1Hits += 1;
-          if (held.stored.value === undefined) counters.negativeHits += 1;
-          if (isDue(held.stored, now)) refresh(id);
-        }
-        return Promise.resolve(found(held.stored, held.stale));
-      }
+    if (held === undefined) return undefined;
+    const now = Date.now();
+    if (now >= (link.listening ? held.until : held.untilAlone)) return undefined;
+    held.used = true;
+    if (held.stale) counters.stale += 1;
+    else {
+      counters.l1Hits += 1;
+      if (held.stored.value === undefined) counters.negativeHits += 1;
+      if (isDue(held.stored, now)) refresh(id);
     }
+    return found(held.stored, held.stale);
+  }
+
+  function find(id: string): Promise<Found<Value>> {
+    const held = peek(id);
+    if (held) return Promise.resolve(held);
     const under = reading.get(id);
     if (under) return under;
-    const begun = inFlight(id, (flight) => fetch(id, flight, held?.stored)).finally(() => {
+    const begun = inFlight(id, (flight) => fetch(id, flight, memory.get(id)?.stored)).finally(() => {
       if (reading.get(id) === begun) reading.delete(id);
     });
     reading.set(id, begun);
@@ -486,7 +491,8 @@ export function createEntity<Source, Value>(
 
   return {
     find,
-    read: async (id) => (await find(id)).value,
+    peek,
+    read: async (id) => (peek(id) ?? (await find(id))).value,
     readMany,
     write,
     forget,

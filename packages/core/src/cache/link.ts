@@ -49,6 +49,8 @@ export function createLink({
   const channel = newsChannel(keyPrefix, db);
   const origin = newId();
   const epochs = new Map<string, number>();
+  /** The same by entity, worked out once. */
+  const reached = new Map<string, number>();
   const unsent = new Map<string, { name: string; id: string }>();
   const askers = new Map<string, Asker>();
 
@@ -107,6 +109,7 @@ export function createLink({
   function adoptEpoch(name: string, epoch: number): void {
     if ((epochs.get(name) ?? 0) >= epoch) return;
     epochs.set(name, epoch);
+    reached.clear();
     news.allChanged(name);
   }
 
@@ -203,7 +206,14 @@ export function createLink({
       return unsent.size;
     },
     /** Since when values of this entity count. */
-    epochOf: (name: string) => Math.max(...pathTo(name).map((key) => epochs.get(key) ?? 0)),
+    epochOf(name: string): number {
+      let epoch = reached.get(name);
+      if (epoch === undefined) {
+        epoch = Math.max(...pathTo(name).map((key) => epochs.get(key) ?? 0));
+        reached.set(name, epoch);
+      }
+      return epoch;
+    },
 
     get: (key: string) => ask((commands) => commands.get(key)),
 

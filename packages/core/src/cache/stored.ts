@@ -17,20 +17,23 @@ export function seal(tag: string, json: string | undefined, head: Omit<Stored<un
 
 export function open<Value>(tag: string, text: string | null): Stored<Value> | undefined {
   if (text === null || !text.startsWith(tag)) return undefined;
-  const [, freshUntil, filledAt, fillMs] = text.slice(0, 128).split(":", 4).map(Number);
-  const at = tag.length + `${freshUntil}:${filledAt}:${fillMs}:`.length;
-  const json = text.slice(at);
+  const first = text.indexOf(":", tag.length);
+  const second = text.indexOf(":", first + 1);
+  const third = text.indexOf(":", second + 1);
   return {
-    value: json === "" ? undefined : freeze(JSON.parse(json)),
-    freshUntil: freshUntil!,
-    filledAt: filledAt!,
-    fillMs: fillMs!,
+    value: third + 1 === text.length ? undefined : freeze(JSON.parse(text.slice(third + 1))),
+    freshUntil: Number(text.slice(tag.length, first)),
+    filledAt: Number(text.slice(first + 1, second)),
+    fillMs: Number(text.slice(second + 1, third)),
   };
 }
 
 /** Many callers share one value in memory: none of them may change it for the others. */
 export function freeze<Value>(value: Value): Value {
   if (typeof value !== "object" || value === null) return value;
-  for (const inner of Object.values(value)) freeze(inner);
+  for (const key in value) {
+    const inner = value[key];
+    if (typeof inner === "object") freeze(inner);
+  }
   return Object.freeze(value);
 }

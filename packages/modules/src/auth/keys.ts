@@ -37,13 +37,22 @@ const heldBy = new WeakMap<Deps["db"], Held>();
 /** The install's keys as they are now, made when there are none. Read anew in the background, so that a caller seldom waits. */
 export async function signingKeys(deps: KeyDeps): Promise<SigningKeys> {
   const nowMs = deps.now().getTime();
+  const known = knownKeys(deps, nowMs);
+  if (known) return known;
   let held = heldBy.get(deps.db);
   if (!held) {
     held = { rows: [], at: 0, lookedAt: 0, loading: undefined };
     heldBy.set(deps.db, held);
   }
-  if (held.rows.length === 0) await load(deps, held);
-  else if (Math.abs(nowMs - held.at) > freshMs) load(deps, held).catch(() => {});
+  await load(deps, held);
+  return keysAt(held, deps.secret, nowMs);
+}
+
+/** The same without waiting; undefined where none were read yet. */
+export function knownKeys(deps: KeyDeps, nowMs: number): SigningKeys | undefined {
+  const held = heldBy.get(deps.db);
+  if (held === undefined || held.rows.length === 0) return undefined;
+  if (Math.abs(nowMs - held.at) > freshMs) load(deps, held).catch(() => {});
   return keysAt(held, deps.secret, nowMs);
 }
 

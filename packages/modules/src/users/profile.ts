@@ -1,6 +1,7 @@
 // Profiles and the handles that lead to them: reading.
 
 import type { Found } from "@signalbox/core/cache/cache";
+import { freeze } from "@signalbox/core/cache/stored";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
@@ -30,6 +31,18 @@ const present = (profile: StoredProfile): Profile => ({
   counts: { followers: profile.followers, following: profile.following },
   createdAt: profile.createdAt,
 });
+
+// The cache hands out one frozen value many times; so does this, and whoever writes it as JSON can keep the text with it.
+const presented = new WeakMap<StoredProfile, Profile>();
+
+function presentShared(profile: StoredProfile): Profile {
+  let shown = presented.get(profile);
+  if (shown === undefined) {
+    shown = freeze(present(profile));
+    presented.set(profile, shown);
+  }
+  return shown;
+}
 
 export const presentOwn = (profile: StoredProfile): OwnProfile => ({
   ...present(profile),
@@ -65,7 +78,7 @@ export async function readProfile(ctx: Ctx, { handle }: z.infer<typeof ByHandle>
   await refuseBlocked(ctx, found.value, handle);
   describeAnswer(ctx, found);
   if (found.value.handle !== handle) ctx.answer.headers["Content-Location"] = `/users/${found.value.handle}`;
-  return present(found.value);
+  return presentShared(found.value);
 }
 
 export async function readOwnProfile(ctx: AsUser): Promise<OwnProfile> {
@@ -97,9 +110,11 @@ function describeAnswer(ctx: Ctx, { value, stale, filledAt }: Present, { own = f
 
 const unknown = (handle: string) => new AppError("not_found", `there is no user @${handle}`);
 
-async function findProfile(ctx: Ctx, handle: string): Promise<Present> {
-  const id = await ctx.cache.entity(handleOwners).read(handle);
-  const found = id === undefined ? undefined : await ctx.cache.entity(profiles).find(id);
+async function findProfile({ cache }: Ctx, handle: string): Promise<Present> {
+  const owners = cache.entity(handleOwners);
+  const { value: id } = owners.peek(handle) ?? (await owners.find(handle));
+  const people = cache.entity(profiles);
+  const found = id === undefined ? undefined : (people.peek(id) ?? (await people.find(id)));
   if (found?.value === undefined) throw unknown(handle);
   return { ...found, value: found.value };
 }

@@ -13,7 +13,12 @@ const readRelations = async (ctx: Ctx, userId: string): Promise<Relations> =>
 /** Did `by` block this user? */
 export async function isBlockedBy(ctx: Ctx, userId: string, by: string): Promise<boolean> {
   if (userId === by) return false;
-  const { blockedBy } = await readRelations(ctx, userId);
+  const entity = ctx.cache.entity(relations);
+  // Either of the two knows. Of a profile that many read, the reader is the one whose relations are not at hand.
+  const own = entity.peek(userId)?.value;
+  const theirs = own?.blockedBy ? undefined : (entity.peek(by)?.value ?? (await entity.read(by)));
+  if (theirs?.blocks) return theirs.blocks.includes(userId);
+  const { blockedBy } = own ?? (await readRelations(ctx, userId));
   if (blockedBy) return blockedBy.includes(by);
   const found = await ctx.db
     .select({ id: blocks.userId })

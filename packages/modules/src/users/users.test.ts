@@ -164,7 +164,7 @@ test("after a change of handle the old one leads to the same user, and nobody el
     assert.equal(profile.handle, "ann_after");
     assert.equal(
       open.headers["Content-Location"],
-      handle === "ann_before" ? "/v1/users/ann_after" : undefined,
+      handle === "ann_before" ? "/users/ann_after" : undefined,
     );
   }
   await assert.rejects(bob.api.users.me.update({ handle: "ann_before" }), refused("conflict"));
