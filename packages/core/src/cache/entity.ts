@@ -3,7 +3,7 @@
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
 import { type Counters, newCounters } from "./counters.ts";
-import { valueKeys } from "./keys.ts";
+import { valueKey, valueKeys } from "./keys.ts";
 import { cutMs, type Link, RedisAway } from "./link.ts";
 import type { LoadGate } from "./load-gate.ts";
 import { createMemory } from "./memory.ts";
@@ -108,6 +108,7 @@ const beta = 1;
 
 /** An answer on its way to memory. What was dropped meanwhile does not get there. */
 type Flight = { live: boolean };
+type Reading<Value> = Flight & { found: Promise<Found<Value>> | undefined };
 
 type Waiter = { resolve(loaded: Loaded): void; reject(error: unknown): void };
 type Loaded = { value: unknown; json: string | undefined; tookMs: number };
@@ -122,7 +123,7 @@ export function createEntity<Source, Value>(
   const memory = createMemory<Value>(l1Entries);
   const counters = newCounters();
   const recent = watchRecent(counters);
-  const reading = new Map<string, Promise<Found<Value>>>();
+  const reading = new Map<string, Reading<Value>>();
   const refreshing = new Set<string>();
   const flights = new Map<string, Set<Flight>>();
   let batch: Map<string, Waiter[]> | undefined;
@@ -185,13 +186,18 @@ export function createEntity<Source, Value>(
     shared.drops += 1;
     memory.delete(id);
     // Whoever comes from now on begins anew; those who came before get what they asked for.
-    reading.delete(id);
+    const under = reading.get(id);
+    if (under) {
+      under.live = false;
+      reading.delete(id);
+    }
     for (const flight of flights.get(id) ?? []) flight.live = false;
   }
 
   function dropAll(): void {
     shared.drops += 1;
     memory.clear();
+    for (const under of reading.values()) under.live = false;
     reading.clear();
     for (const all of flights.values()) for (const flight of all) flight.live = false;
   }
@@ -345,25 +351,27 @@ export function createEntity<Source, Value>(
     const held = peek(id);
     if (held) return Promise.resolve(held);
     const under = reading.get(id);
-    if (under) return under;
-    const begun = inFlight(id, (flight) => fetch(id, flight, memory.get(id)?.stored)).finally(() => {
-      if (reading.get(id) === begun) reading.delete(id);
-    });
+    if (under) return under.found!;
+    const begun: Reading<Value> = { live: true, found: undefined };
     reading.set(id, begun);
-    return begun;
+    begun.found = fetch(id, begun);
+    return begun.found;
   }
 
-  async function fetch(id: string, flight: Flight, before: Stored<Value> | undefined): Promise<Found<Value>> {
+  async function fetch(id: string, flight: Reading<Value>): Promise<Found<Value>> {
+    const before = memory.get(id)?.stored;
     let known = before;
     try {
-      const stored = open<Value>(tag(), await link.get(keysOf(id).value));
+      const stored = open<Value>(tag(), await link.get(valueKey(name, id)));
       if (stored && stored.freshUntil > Date.now()) return hit(id, stored, flight);
       known = stored ?? before;
       counters.misses += 1;
       return await loadOnce(id, flight, known);
     } catch (error) {
       if (!(error instanceof RedisAway)) throw error;
-      return loadAlone(id, known);
+      return await loadAlone(id, known);
+    } finally {
+      if (reading.get(id) === flight) reading.delete(id);
     }
   }
 

@@ -16,8 +16,10 @@ export type ValueKeys = {
   cut: string;
 };
 
+export const valueKey = (name: string, id: string): string => `cache:{${name}:${safe(id)}}`;
+
 export function valueKeys(name: string, id: string): ValueKeys {
-  const value = `cache:{${name}:${safe(id)}}`;
+  const value = valueKey(name, id);
   return { value, lease: `${value}:lease`, cut: `${value}:cut` };
 }
 

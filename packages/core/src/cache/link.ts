@@ -34,6 +34,8 @@ export type Link = ReturnType<typeof createLink>;
 /** One who asked that something be forgotten, and is told by everyone who did. */
 type Asker = (instance: string) => void;
 
+type Reader = { key: string; resolve(text: string | null): void; reject(error: unknown): void };
+
 export function createLink({
   redis,
   log,
@@ -53,6 +55,7 @@ export function createLink({
   const reached = new Map<string, number>();
   const unsent = new Map<string, { name: string; id: string }>();
   const askers = new Map<string, Asker>();
+  let gathering: Reader[] = [];
 
   let commands: Redis | undefined;
   let subscriber: Redis | undefined;
@@ -76,6 +79,26 @@ export function createLink({
       if (!(error instanceof Error && error.name === "ReplyError")) lose(error);
       throw new RedisAway("Redis did not do it", { cause: error });
     }
+  }
+
+  function readGathered(): void {
+    const asked = gathering;
+    gathering = [];
+    const read = (commands: Redis): Promise<(string | null)[]> =>
+      asked.length === 1
+        ? commands.get(asked[0]!.key).then((text) => [text])
+        : // A Cluster keeps them in different places.
+          commands.isCluster
+          ? Promise.all(asked.map(({ key }) => commands.get(key)))
+          : commands.mget(asked.map(({ key }) => key));
+    ask(read).then(
+      (texts) => {
+        for (let at = 0; at < asked.length; at++) asked[at]!.resolve(texts[at]!);
+      },
+      (error) => {
+        for (const { reject } of asked) reject(error);
+      },
+    );
   }
 
   /** Before anything is read there again: since when values count, and what we could not tell meanwhile. */
@@ -215,7 +238,12 @@ export function createLink({
       return epoch;
     },
 
-    get: (key: string) => ask((commands) => commands.get(key)),
+    /** All that is asked for in one turn of the event loop goes as one command. */
+    get(key: string): Promise<string | null> {
+      return new Promise((resolve, reject) => {
+        if (gathering.push({ key, resolve, reject }) === 1) setImmediate(readGathered);
+      });
+    },
 
     async acquire(
       { value, lease }: ValueKeys,

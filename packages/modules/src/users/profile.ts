@@ -11,7 +11,7 @@ import { type AsUser, type Ctx, type InTransaction, one } from "../ctx.ts";
 import { handleOwners, profiles, type StoredProfile } from "./cached.ts";
 import { claimHandle } from "./handles.ts";
 import { profileTag } from "./profile-version.ts";
-import { isBlockedBy } from "./relations.ts";
+import { isBlockedBy, peekBlocked } from "./relations.ts";
 import type { ByHandle, OwnProfile, Person, Profile } from "./schema.ts";
 
 const { handles, userCounts, users } = tables;
@@ -73,12 +73,27 @@ export async function findAccount(
   return found?.user;
 }
 
-export async function readProfile(ctx: Ctx, { handle }: z.infer<typeof ByHandle>): Promise<Profile> {
+/** Waits for nothing where this process has all of it in memory. */
+export function readProfile(ctx: Ctx, { handle }: z.infer<typeof ByHandle>): Profile | Promise<Profile> {
+  const { value: id } = ctx.cache.entity(handleOwners).peek(handle) ?? {};
+  const found = id === undefined ? undefined : ctx.cache.entity(profiles).peek(id);
+  if (found === undefined || id === undefined) return readProfileSlowly(ctx, handle);
+  const { value } = found;
+  const hidden = ctx.actor.kind === "user" ? peekBlocked(ctx, ctx.actor.id, id) : false;
+  if (value === undefined || hidden !== false) return readProfileSlowly(ctx, handle);
+  return presentShared(describeProfile(ctx, { ...found, value }, handle));
+}
+
+async function readProfileSlowly(ctx: Ctx, handle: string): Promise<Profile> {
   const found = await findProfile(ctx, handle);
   await refuseBlocked(ctx, found.value, handle);
+  return present(describeProfile(ctx, found, handle));
+}
+
+function describeProfile(ctx: Ctx, found: Present, handle: string): StoredProfile {
   describeAnswer(ctx, found);
   if (found.value.handle !== handle) ctx.answer.headers["Content-Location"] = `/users/${found.value.handle}`;
-  return presentShared(found.value);
+  return found.value;
 }
 
 export async function readOwnProfile(ctx: AsUser): Promise<OwnProfile> {
@@ -121,7 +136,8 @@ async function findProfile({ cache }: Ctx, handle: string): Promise<Present> {
 
 /** Whom a user blocked, to him that user is not there. */
 async function refuseBlocked(ctx: Ctx, { id }: StoredProfile, handle: string): Promise<void> {
-  if (ctx.actor.kind === "user" && (await isBlockedBy(ctx, ctx.actor.id, id))) throw unknown(handle);
+  if (ctx.actor.kind !== "user") return;
+  if (peekBlocked(ctx, ctx.actor.id, id) ?? (await isBlockedBy(ctx, ctx.actor.id, id))) throw unknown(handle);
 }
 
 /** The user behind a handle in a path, or the refusal that a caller can read. */

@@ -10,15 +10,22 @@ const { blocks, mutes } = tables;
 const readRelations = async (ctx: Ctx, userId: string): Promise<Relations> =>
   (await ctx.cache.entity(relations).read(userId)) ?? { blocks: null, blockedBy: null, mutes: null };
 
-/** Did `by` block this user? */
+/**
+ * Did `by` block this user? Either of the two knows; undefined: neither is in this process's memory. Of a profile that many
+ * read, the reader is the one who is not.
+ */
+export function peekBlocked({ cache }: Ctx, userId: string, by: string): boolean | undefined {
+  if (userId === by) return false;
+  const entity = cache.entity(relations);
+  const { blocks } = entity.peek(by)?.value ?? {};
+  return blocks?.includes(userId) ?? entity.peek(userId)?.value?.blockedBy?.includes(by);
+}
+
 export async function isBlockedBy(ctx: Ctx, userId: string, by: string): Promise<boolean> {
   if (userId === by) return false;
-  const entity = ctx.cache.entity(relations);
-  // Either of the two knows. Of a profile that many read, the reader is the one whose relations are not at hand.
-  const own = entity.peek(userId)?.value;
-  const theirs = own?.blockedBy ? undefined : (entity.peek(by)?.value ?? (await entity.read(by)));
-  if (theirs?.blocks) return theirs.blocks.includes(userId);
-  const { blockedBy } = own ?? (await readRelations(ctx, userId));
+  const theirs = await readRelations(ctx, by);
+  if (theirs.blocks) return theirs.blocks.includes(userId);
+  const { blockedBy } = await readRelations(ctx, userId);
   if (blockedBy) return blockedBy.includes(by);
   const found = await ctx.db
     .select({ id: blocks.userId })

@@ -162,10 +162,7 @@ test("after a change of handle the old one leads to the same user, and nobody el
     const profile = await open.api.users.profile.read({ handle });
     assert.equal(profile.id, ann.id);
     assert.equal(profile.handle, "ann_after");
-    assert.equal(
-      open.headers["Content-Location"],
-      handle === "ann_before" ? "/users/ann_after" : undefined,
-    );
+    assert.equal(open.headers["Content-Location"], handle === "ann_before" ? "/users/ann_after" : undefined);
   }
   await assert.rejects(bob.api.users.me.update({ handle: "ann_before" }), refused("conflict"));
   await assert.rejects(bob.api.users.me.update({ handle: "ann_after" }), refused("conflict"));
