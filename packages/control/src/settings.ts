@@ -149,6 +149,12 @@ export const settingsSchema = z.object({
     .transform((given) => ({ ...parsedDefaultLimits, ...given })),
   shed: z.record(settingKey, shedSetting).default({}),
   dependencies: z.record(settingKey, dependencySetting).default({}),
+  feed: z
+    .object({
+      /** With more followers than this an author's posts are not pushed to timelines but fetched by who reads. */
+      pullAbove: z.number().int().min(1).default(10_000),
+    })
+    .prefault({}),
   canaries: z.array(canarySetting).default([]),
   cache: z
     .object({

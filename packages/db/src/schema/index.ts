@@ -6,4 +6,5 @@ export * from "./mailbox.ts";
 export * from "./moderation.ts";
 export * from "./outbox.ts";
 export * from "./personal.ts";
+export * from "./read-models.ts";
 export * from "./users.ts";

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { ctxOf, testWorld, type World } from "../testing.ts";
-import { pushToTimelines } from "./timeline.ts";
+import { buildTimeline, pushToTimelines, timelineKey } from "./timeline.ts";
 
 let world: World;
 before(async () => {
@@ -73,7 +73,7 @@ test("paging through a feed gives every post once, over the end of the list, aft
     seen.push(...page.items.map(({ id }) => id));
     cursor = page.nextCursor ?? undefined;
     if (seen.length === 10) await hal.feed.post.create({ text: "late" });
-    if (seen.length === 20) await world.deps.redis.del(`feed:{${reader}}:home`);
+    if (seen.length === 20) await world.deps.redis.del(timelineKey(reader));
   } while (cursor);
   assert.deepEqual(seen, made.reverse());
 });
@@ -86,6 +86,8 @@ test("a feed is whole although its list was filled out of order and trimmed many
   await quin.feed.home.read({});
   const ids = Array.from({ length: 1_500 }, () => newId());
   await world.deps.db.insert(tables.posts).values(ids.map((id) => ({ userId: author, id, text: id })));
+  const ctx = ctxOf(world.deps, { kind: "job", name: "test" });
+  await buildTimeline(ctx, reader);
   // As after a fault: runs of posts arrive late, some of them twice.
   const late = ids.filter((_, at) => at % 97 < 20);
   const order = [
@@ -93,9 +95,8 @@ test("a feed is whole although its list was filled out of order and trimmed many
     ...late,
     ...ids.filter((_, at) => at % 97 >= 20).slice(500),
   ];
-  const ctx = ctxOf(world.deps, { kind: "job", name: "test" });
   for (const id of order) await pushToTimelines(ctx, [reader], id);
-  assert.ok((await world.deps.redis.llen(`feed:{${reader}}:home`)) <= 881);
+  assert.ok((await world.deps.redis.llen(timelineKey(reader))) <= 881);
   const seen: string[] = [];
   for (let cursor: string | undefined, first = true; first || cursor; first = false) {
     const page = await quin.feed.home.read({ limit: 100, cursor });

@@ -1,19 +1,42 @@
 // What the feed does when something was announced.
 
 import { type Ctx, on } from "../ctx.ts";
-import { followerIds, userFollowed, userUnfollowed } from "../users/index.ts";
-import { postCreated } from "./events.ts";
-import { dropTimeline, pushToTimelines } from "./timeline.ts";
+import { userFollowed, userMuted, userUnfollowed, userUnmuted } from "../users/index.ts";
+import { countsKey, forgetCounts, forgetPosts } from "./cached.ts";
+import { postCreated, postDeleted, postEdited } from "./events.ts";
+import { fanOut, withdraw } from "./fan-out.ts";
+import { dropTimelines } from "./timeline.ts";
+
+type Post = { userId: string; id: string };
 
 const chunk = 500;
 
-async function fanOut(ctx: Ctx, post: { userId: string; id: string }): Promise<void> {
-  await pushToTimelines(ctx, [post.userId], post.id);
-  for await (const ids of followerIds(ctx, post.userId, chunk)) await pushToTimelines(ctx, ids, post.id);
+/** What people did with a post that is gone. */
+async function clearAway(ctx: Ctx, { userId, id }: Post): Promise<void> {
+  for (const table of ["likes", "reposts"]) {
+    for (;;) {
+      const { count } = await ctx.sql`
+        delete from ${ctx.sql(table)} where post_id = ${id} and user_id in (
+          select user_id from ${ctx.sql(table)} where post_id = ${id} limit ${chunk})`;
+      if (count < chunk) break;
+    }
+  }
+  await ctx.sql`delete from post_counts where user_id = ${userId} and post_id = ${id}`;
+  await forgetCounts(ctx, [countsKey({ userId, id })]);
 }
+
+// The second way by which a change reaches the cache, should the process that made it have died before it could tell.
+const forget = (ctx: Ctx, { id }: Post) => forgetPosts(ctx, [id]);
+const rebuild = (ctx: Ctx, { userId }: { userId: string }) => dropTimelines(ctx, [userId]);
 
 export const jobs = [
   on(postCreated, "feed.timeline.push", fanOut),
-  on(userFollowed, "feed.timeline.join", (ctx, { userId }) => dropTimeline(ctx, userId)),
-  on(userUnfollowed, "feed.timeline.part", (ctx, { userId }) => dropTimeline(ctx, userId)),
+  on(postEdited, "feed.post.forget", forget),
+  on(postDeleted, "feed.post.forget", forget),
+  on(postDeleted, "feed.post.clear", clearAway),
+  on(postDeleted, "feed.timeline.withdraw", withdraw),
+  on(userFollowed, "feed.timeline.join", rebuild),
+  on(userUnfollowed, "feed.timeline.part", rebuild),
+  on(userMuted, "feed.timeline.part", rebuild),
+  on(userUnmuted, "feed.timeline.join", rebuild),
 ];

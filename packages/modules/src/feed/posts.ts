@@ -1,128 +1,258 @@
-// Posts: written once with the event that tells of them, and shown in one shape everywhere.
+// Posts: written once with the event that tells of them, edited with what they said before kept, and deleted for good.
 
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
-import { and, desc, eq, inArray, lt } from "@signalbox/db/query";
+import { and, asc, desc, eq, inArray, lt, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type AsUser, type Ctx, emit, one, transaction } from "../ctx.ts";
+import { type AsUser, type Ctx, emit, type InTransaction, one, transaction } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
-import { blockedAmong, knownUser, readPeople } from "../users/index.ts";
-import { postCreated, postDeleted } from "./events.ts";
-import type { ById, CreatePost, FeedItem, FeedPage, PostsOf } from "./schema.ts";
+import { knownUser } from "../users/index.ts";
+import { forgetPosts, type StoredPost } from "./cached.ts";
+import { countPost } from "./counts.ts";
+import { type Entities, extractEntities } from "./entities.ts";
+import { postCreated, postDeleted, postEdited } from "./events.ts";
+import { home } from "./read/home.ts";
+import { hydrateOne } from "./read/hydrate.ts";
+import { readPage } from "./read/page.ts";
+import { present, presentNew } from "./read/present.ts";
+import { noPost, refuseHidden, visible } from "./read/rules.ts";
+import { byAuthor, byParent } from "./read/skeleton.ts";
+import type {
+  ById,
+  CreatePost,
+  EditPost,
+  FeedItem,
+  FeedPage,
+  HistoryOf,
+  Page,
+  PostHistory,
+  PostsOf,
+  RepliesTo,
+} from "./schema.ts";
 import { pushToTimelines } from "./timeline.ts";
 
-const { posts } = tables;
-export type Post = typeof posts.$inferSelect;
+const { mentions, postEdits, posts } = tables;
+type Post = typeof posts.$inferSelect;
 
 export async function createPost(ctx: AsUser, input: z.infer<typeof CreatePost>): Promise<FeedItem> {
   const userId = ctx.actor.id;
-  const post = await transaction(ctx, async (ctx) => {
-    const post = one(
-      await ctx.db.insert(posts).values({ userId, id: newId(), text: input.text }).returning(),
+  const parent = input.replyTo ? await answerable(ctx, input.replyTo) : null;
+  const named = await extractEntities(ctx, input.text);
+  const row = await transaction(ctx, async (ctx) => {
+    if (parent && !(await lockPost(ctx, parent))) throw noParent();
+    const row = one(
+      await ctx.db
+        .insert(posts)
+        .values({
+          userId,
+          id: newId(),
+          text: input.text,
+          visibility: input.visibility,
+          replyTo: parent?.id ?? null,
+          ...columnsOf(named),
+        })
+        .returning(),
     );
-    await emit(ctx, postCreated, { userId, id: post.id });
-    return post;
+    await writeMentions(ctx, row.id, named);
+    if (parent) await countPost(ctx, parent, { replies: 1 });
+    await emit(ctx, postCreated, {
+      userId,
+      id: row.id,
+      visibility: row.visibility,
+      replyTo: row.replyTo,
+      mentions: named.mentions.map(({ id }) => id),
+    });
+    return row;
   });
-  // The author reads it back at once, whatever the workers do; the event repeats this should Redis be away now.
-  await pushToTimelines(ctx, [userId], post.id).catch((error) =>
-    ctx.log.debug({ error }, "own timeline not reached; the event will"),
-  );
-  return one(await presentPosts(ctx, [post]));
+  const [item] = await Promise.all([
+    presentNew(ctx, toStored(row, named)),
+    // The author reads it back at once, whatever the workers do; the event repeats this should Redis be away now.
+    pushToTimelines(ctx, [userId], row.id).catch((error) =>
+      ctx.log.debug({ error }, "own timeline not reached; the event will"),
+    ),
+  ]);
+  if (!item) throw new AppError("unauthorized", "this account no longer exists");
+  return item;
 }
 
-export async function readPost(ctx: Ctx, { id }: z.infer<typeof ById>): Promise<FeedItem> {
-  const post = await knownPost(ctx, id);
-  // To whom its author is hidden, it does not exist.
-  if (ctx.actor.kind === "user" && (await blockedAmong(ctx, ctx.actor.id, [post.userId])).size > 0)
-    throw noPost();
-  return one(await presentPosts(ctx, [post]), noPost);
+const noParent = () =>
+  new AppError("invalid", "replyTo: there is no such post", {
+    errors: [{ field: "replyTo", message: "there is no such post" }],
+  });
+
+/** What the author can not see, he can not answer. */
+async function answerable(ctx: Ctx, id: string): Promise<StoredPost> {
+  try {
+    const post = await hydrateOne(ctx, id);
+    await refuseHidden(ctx, post);
+    return post;
+  } catch (error) {
+    throw error instanceof AppError && error.code === "not_found" ? noParent() : error;
+  }
+}
+
+export async function editPost(ctx: AsUser, input: z.infer<typeof EditPost>): Promise<FeedItem> {
+  await ownPost(ctx, input.id, "edit");
+  const named = input.text === undefined ? undefined : await extractEntities(ctx, input.text);
+  const userId = ctx.actor.id;
+  await transaction(ctx, async (ctx) => {
+    const key = and(eq(posts.userId, userId), eq(posts.id, input.id));
+    const before = one(await ctx.db.select().from(posts).where(key).for("update"), noPost);
+    const text = input.text ?? before.text;
+    const visibility = input.visibility ?? before.visibility;
+    if (text === before.text && visibility === before.visibility) return;
+    const isNewText = text !== before.text;
+    if (isNewText)
+      await ctx.db.insert(postEdits).values({
+        userId,
+        postId: before.id,
+        id: newId(),
+        text: before.text,
+        writtenAt: before.editedAt ?? before.createdAt,
+      });
+    const row = one(
+      await ctx.db
+        .update(posts)
+        .set({
+          text,
+          visibility,
+          ...(isNewText ? { editedAt: sql`now()`, ...(named ? columnsOf(named) : {}) } : {}),
+        })
+        .where(key)
+        .returning(),
+    );
+    if (isNewText && named) {
+      await ctx.db.delete(mentions).where(eq(mentions.postId, row.id));
+      await writeMentions(ctx, row.id, named);
+    }
+    await emit(ctx, postEdited, {
+      userId,
+      id: row.id,
+      visibility: row.visibility,
+      mentions: named?.mentions.map(({ id }) => id) ?? [],
+    });
+    ctx.afterCommit(() => forgetPosts(ctx, [row.id]));
+  });
+  return one(await present(ctx, [await hydrateOne(ctx, input.id)]), noPost);
+}
+
+const columnsOf = ({ hashtags, links }: Entities) => ({
+  hashtags: hashtags.length > 0 ? hashtags : null,
+  links: links.length > 0 ? links : null,
+});
+
+async function writeMentions(ctx: InTransaction, postId: string, { mentions: named }: Entities) {
+  if (named.length === 0) return;
+  await ctx.db.insert(mentions).values(named.map(({ id, handle }) => ({ userId: id, postId, handle })));
+}
+
+const toStored = (row: Post, entities: Entities): StoredPost => ({
+  id: row.id,
+  userId: row.userId,
+  text: row.text,
+  visibility: row.visibility,
+  replyTo: row.replyTo,
+  entities,
+  createdAt: row.createdAt.toISOString(),
+  editedAt: row.editedAt?.toISOString() ?? null,
+});
+
+/** Keeps a post from being deleted until the transaction ends; false: it is gone. */
+async function lockPost(ctx: InTransaction, { userId, id }: Pick<Post, "userId" | "id">): Promise<boolean> {
+  const found = await ctx.db
+    .select({ id: posts.id })
+    .from(posts)
+    .where(and(eq(posts.userId, userId), eq(posts.id, id)))
+    .for("key share");
+  return found.length > 0;
 }
 
 export async function deletePost(ctx: AsUser, { id }: z.infer<typeof ById>): Promise<void> {
-  const post = await knownPost(ctx, id);
-  if (post.userId !== ctx.actor.id) throw new AppError("forbidden", "only its author can delete a post");
-  await removePost(ctx, post);
+  await removePost(ctx, await ownPost(ctx, id, "delete"));
 }
 
-/** Whoever decides it; gone already: nothing changes. */
+async function ownPost(ctx: AsUser, id: string, verb: string): Promise<StoredPost> {
+  const post = await hydrateOne(ctx, id);
+  if (post.userId === ctx.actor.id) return post;
+  await refuseHidden(ctx, post);
+  throw new AppError("forbidden", `only its author can ${verb} a post`);
+}
+
+/** Whoever decides it; gone already: nothing changes. What hangs on it is cleared away when the event arrives. */
 export async function removePost(ctx: Ctx, { userId, id }: Pick<Post, "userId" | "id">): Promise<void> {
   await transaction(ctx, async (ctx) => {
-    const gone = await ctx.db
+    const [gone] = await ctx.db
       .delete(posts)
       .where(and(eq(posts.userId, userId), eq(posts.id, id)))
       .returning();
-    if (gone.length > 0) await emit(ctx, postDeleted, { userId, id });
+    if (!gone) return;
+    await ctx.db.delete(postEdits).where(and(eq(postEdits.userId, userId), eq(postEdits.postId, id)));
+    await ctx.db.delete(mentions).where(eq(mentions.postId, id));
+    if (gone.replyTo) await uncountReply(ctx, gone.replyTo);
+    await emit(ctx, postDeleted, { userId, id });
+    ctx.afterCommit(() => forgetPosts(ctx, [id]));
   });
 }
 
-export async function listPostsOf(
+async function uncountReply(ctx: InTransaction, parentId: string): Promise<void> {
+  const [parent] = await ctx.db
+    .select({ userId: posts.userId, id: posts.id })
+    .from(posts)
+    .where(eq(posts.id, parentId))
+    .for("key share");
+  if (parent) await countPost(ctx, parent, { replies: -1 });
+}
+
+export async function readPost(ctx: Ctx, { id }: z.infer<typeof ById>): Promise<FeedItem> {
+  return one(await present(ctx, await visible(ctx, [await hydrateOne(ctx, id)], "profile")), noPost);
+}
+
+export async function readHistory(
   ctx: Ctx,
-  { handle, limit, cursor }: z.infer<typeof PostsOf>,
-): Promise<FeedPage> {
-  const author = await knownUser(ctx, handle);
-  const rows = await postsBefore(ctx, [author.id], openCursor(cursor)?.[0], limit + 1);
-  const { items, nextCursor } = toPage(
-    rows,
+  { id, limit, cursor }: z.infer<typeof HistoryOf>,
+): Promise<z.infer<typeof PostHistory>> {
+  const post = await hydrateOne(ctx, id);
+  await refuseHidden(ctx, post);
+  const [before] = openCursor(cursor) ?? [];
+  const edits = await ctx.db
+    .select()
+    .from(postEdits)
+    .where(
+      and(
+        eq(postEdits.userId, post.userId),
+        eq(postEdits.postId, id),
+        before && before !== id ? lt(postEdits.id, before) : undefined,
+      ),
+    )
+    .orderBy(desc(postEdits.id))
+    .limit(limit + 1);
+  // What it says now comes first, and stands in the cursor as the post itself.
+  const now = { id, text: post.text, writtenAt: new Date(post.editedAt ?? post.createdAt) };
+  return toPage(
+    before ? edits : [now, ...edits],
     limit,
     (row) => row.id,
-    (row) => row,
+    ({ text, writtenAt }) => ({ text, writtenAt: writtenAt.toISOString() }),
   );
-  return { items: await presentPosts(ctx, items), nextCursor };
 }
 
-const noPost = () => new AppError("not_found", "there is no post under this id");
+export const readHome = (ctx: AsUser, page: z.infer<typeof Page>): Promise<FeedPage> =>
+  readPage(ctx, home(ctx), "home", page);
 
-async function knownPost(ctx: Ctx, id: string): Promise<Post> {
-  const [post] = await ctx.db.select().from(posts).where(eq(posts.id, id)).limit(1);
-  if (!post) throw noPost();
-  return post;
+export async function listPostsOf(ctx: Ctx, { handle, ...page }: z.infer<typeof PostsOf>): Promise<FeedPage> {
+  const author = await knownUser(ctx, handle);
+  return readPage(ctx, byAuthor(ctx, author.id), "profile", page);
 }
 
-/** The newest posts of these authors, each author's by its own key, so that the cost does not grow with the table. */
-export async function postsBefore(
-  ctx: Ctx,
-  authorIds: string[],
-  before: string | undefined,
-  limit: number,
-): Promise<Post[]> {
-  if (authorIds.length === 0) return [];
-  if (authorIds.length === 1) {
-    const own = and(eq(posts.userId, authorIds[0]!), before ? lt(posts.id, before) : undefined);
-    return ctx.db.select().from(posts).where(own).orderBy(desc(posts.id)).limit(limit);
-  }
-  return ctx.sql<Post[]>`
-    select post.user_id as "userId", post.id, post.text, post.created_at as "createdAt", post.edited_at as "editedAt"
-    from unnest(${authorIds}::uuid[]) as author (id)
-    cross join lateral (
-      select * from posts where posts.user_id = author.id ${before ? ctx.sql`and posts.id < ${before}` : ctx.sql``}
-      order by posts.id desc limit ${limit}
-    ) as post
-    order by post.id desc limit ${limit}`;
+export async function listReplies(ctx: Ctx, { id, ...page }: z.infer<typeof RepliesTo>): Promise<FeedPage> {
+  await refuseHidden(ctx, await hydrateOne(ctx, id));
+  return readPage(ctx, byParent(ctx, id), "thread", page);
 }
 
+/** For moderators: from the truth, whoever may see them. */
 export async function postsByIds(ctx: Ctx, ids: string[]): Promise<Post[]> {
   return ids.length === 0
     ? []
-    : ctx.db.select().from(posts).where(inArray(posts.id, ids)).orderBy(desc(posts.id));
-}
-
-/** A post whose author is gone is not shown. */
-export async function presentPosts(ctx: Ctx, rows: Post[]): Promise<FeedItem[]> {
-  const people = await readPeople(ctx, [...new Set(rows.map((row) => row.userId))]);
-  return rows.flatMap((row) => {
-    const author = people.get(row.userId);
-    if (!author) return [];
-    return {
-      id: row.id,
-      text: row.text,
-      author,
-      createdAt: row.createdAt.toISOString(),
-      editedAt: row.editedAt?.toISOString() ?? null,
-      replyTo: null,
-      media: [],
-      counts: { likes: 0, replies: 0, reposts: 0 },
-      viewer: { liked: false, reposted: false },
-    };
-  });
+    : ctx.db.select().from(posts).where(inArray(posts.id, ids)).orderBy(asc(posts.id));
 }

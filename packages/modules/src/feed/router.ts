@@ -1,10 +1,29 @@
 import type { TRPCRouterRecord } from "@trpc/server";
 import { z } from "zod";
-import { Page } from "../page.ts";
 import { guestProcedure, userProcedure } from "../trpc.ts";
-import { readHome } from "./home.ts";
-import { createPost, deletePost, listPostsOf, readPost } from "./posts.ts";
-import { ById, CreatePost, FeedItem, FeedPage, PostsOf } from "./schema.ts";
+import { like, repost, unlike, unrepost } from "./marks.ts";
+import {
+  createPost,
+  deletePost,
+  editPost,
+  listPostsOf,
+  listReplies,
+  readHistory,
+  readHome,
+  readPost,
+} from "./posts.ts";
+import {
+  ById,
+  CreatePost,
+  EditPost,
+  FeedItem,
+  FeedPage,
+  HistoryOf,
+  Page,
+  PostHistory,
+  PostsOf,
+  RepliesTo,
+} from "./schema.ts";
 
 export const router = {
   post: {
@@ -18,6 +37,11 @@ export const router = {
       .input(ById)
       .output(FeedItem)
       .query(({ ctx, input }) => readPost(ctx, input)),
+    edit: userProcedure
+      .meta({ rest: "PATCH /posts/{id}", summary: "Change your post; what it said before stays readable" })
+      .input(EditPost)
+      .output(FeedItem)
+      .mutation(({ ctx, input }) => editPost(ctx, input)),
     delete: userProcedure
       .meta({ rest: "DELETE /posts/{id}", status: 204, summary: "Delete your post" })
       .input(ById)
@@ -28,6 +52,44 @@ export const router = {
       .input(PostsOf)
       .output(FeedPage)
       .query(({ ctx, input }) => listPostsOf(ctx, input)),
+  },
+  history: {
+    list: guestProcedure
+      .meta({ rest: "GET /posts/{id}/history", summary: "What a post says and said before, newest first" })
+      .input(HistoryOf)
+      .output(PostHistory)
+      .query(({ ctx, input }) => readHistory(ctx, input)),
+  },
+  reply: {
+    list: guestProcedure
+      .meta({ rest: "GET /posts/{id}/replies", summary: "The answers to a post, newest first" })
+      .input(RepliesTo)
+      .output(FeedPage)
+      .query(({ ctx, input }) => listReplies(ctx, input)),
+  },
+  like: {
+    create: userProcedure
+      .meta({ rest: "PUT /posts/{id}/like", status: 204, summary: "Like a post" })
+      .input(ById)
+      .output(z.void())
+      .mutation(({ ctx, input }) => like(ctx, input)),
+    delete: userProcedure
+      .meta({ rest: "DELETE /posts/{id}/like", status: 204, summary: "Take your like back" })
+      .input(ById)
+      .output(z.void())
+      .mutation(({ ctx, input }) => unlike(ctx, input)),
+  },
+  repost: {
+    create: userProcedure
+      .meta({ rest: "PUT /posts/{id}/repost", status: 204, summary: "Repost a public post" })
+      .input(ById)
+      .output(z.void())
+      .mutation(({ ctx, input }) => repost(ctx, input)),
+    delete: userProcedure
+      .meta({ rest: "DELETE /posts/{id}/repost", status: 204, summary: "Take your repost back" })
+      .input(ById)
+      .output(z.void())
+      .mutation(({ ctx, input }) => unrepost(ctx, input)),
   },
   home: {
     read: userProcedure

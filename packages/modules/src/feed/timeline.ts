@@ -1,122 +1,214 @@
-// The home timeline: a Redis list of post ids (16 bytes each) for every user who reads one. Its last entry is its floor: the list holds
-// every post above that id. Ids arrive out of order after a fault, so the floor is remembered and not guessed from what is left.
+// The home timeline: a Redis list of post ids (16 bytes each) for every user who reads one. Its last entry is its floor: the list
+// holds every post above that id. Ids arrive out of order after a fault, so the floor is remembered and not guessed from what is left.
+// While a list is being built its last entry is the builder's token, which is longer than an id: pushes already collect above it.
 // A timeline is only ever a copy: what is missing is built again from Postgres, and reading goes on there below the floor.
 
+import { randomBytes } from "node:crypto";
+import { createLoadGate } from "@signalbox/core/cache/load-gate";
 import { AppError } from "@signalbox/core/errors";
-import { newId } from "@signalbox/core/ids";
 import type { Ctx } from "../ctx.ts";
-import { followedIds } from "../users/index.ts";
-import { postsBefore } from "./posts.ts";
+import { blockedAmong, followedIds, mutedAmong } from "../users/index.ts";
 
 const windowSize = 800;
 /** Trimming at each push would cost more than a few entries too many. */
 const slack = 80;
 const idleSeconds = 30 * 24 * 3600;
-const buildSeconds = 60;
+/** A build that takes longer has died. */
+const buildSeconds = 20;
+const idBytes = 16;
 /** The floor of a list that reaches back to the beginning. */
-const beginning = Buffer.alloc(16);
+const beginning = Buffer.alloc(idBytes);
 
-const listKey = (userId: string) => `feed:{${userId}}:home`;
-/** Takes the pushes that arrive while a list is being built, so that none falls between reading the truth and writing the list. */
-const lateKey = (userId: string) => `feed:{${userId}}:late`;
-/** Changes when the list is dropped: a build that began before must not bring the old one back. */
-const generationKey = (userId: string) => `feed:{${userId}}:generation`;
+const buckets = 64;
+/** Users share hash tags in so many groups, so that on a Cluster one script serves all lists of a group. */
+const bucketOf = (userId: string) => Number.parseInt(userId.slice(-4), 16) % buckets;
+export const timelineKey = (userId: string) => `feed:{${bucketOf(userId)}}:home:${userId}`;
+
+type Store = Pick<Ctx, "redis">;
 
 // Only lists that exist are pushed to: who does not read costs nothing, and a missing list can not pass for a whole one.
 // Lua compares strings by the server's locale, so ids are compared byte by byte; that happens at a trim only.
 const pushScript = `
 local function above(a, b)
-  for at = 1, 16 do
+  for at = 1, ${idBytes} do
     local x, y = string.byte(a, at), string.byte(b, at)
     if x ~= y then return x > y end
   end
   return false
 end
-local limit = tonumber(ARGV[2])
 for _, key in ipairs(KEYS) do
-  if redis.call("LPUSHX", key, ARGV[1]) > limit + tonumber(ARGV[3]) then
+  if redis.call("LPUSHX", key, ARGV[1]) > ${windowSize + slack} then
     local floor = redis.call("LINDEX", key, -1)
-    for _, id in ipairs(redis.call("LRANGE", key, limit, -2)) do
-      if above(id, floor) then floor = id end
+    if #floor == ${idBytes} then
+      for _, id in ipairs(redis.call("LRANGE", key, ${windowSize}, -2)) do
+        if above(id, floor) then floor = id end
+      end
+      redis.call("LTRIM", key, 0, ${windowSize - 1})
+      redis.call("RPUSH", key, floor)
     end
-    redis.call("LTRIM", key, 0, limit - 1)
-    redis.call("RPUSH", key, floor)
   end
 end`;
 
+// The floor stays: without it a lower one would be taken for it.
+const removeScript = `
+for _, key in ipairs(KEYS) do
+  local last = redis.call("LINDEX", key, -1)
+  if last and last ~= ARGV[1] then redis.call("LREM", key, 0, ARGV[1]) end
+end`;
+
 /** Pushing the same id twice is harmless: a reader drops the second. */
-export async function pushToTimelines(ctx: Ctx, userIds: string[], postId: string): Promise<void> {
-  const keys = userIds.flatMap((userId) => [listKey(userId), lateKey(userId)]);
-  await ctx.redis.eval(pushScript, keys.length, ...keys, encodeId(postId), windowSize, slack);
+export const pushToTimelines = (store: Store, userIds: string[], postId: string) =>
+  onLists(store, pushScript, userIds, encodeId(postId));
+
+export const removeFromTimelines = (store: Store, userIds: string[], postId: string) =>
+  onLists(store, removeScript, userIds, encodeId(postId));
+
+/** The next read builds them anew: for changes that touch many entries, such as a follow. */
+export const dropTimelines = (store: Store, userIds: string[]) =>
+  onLists(store, `for _, key in ipairs(KEYS) do redis.call("UNLINK", key) end`, userIds);
+
+async function onLists(
+  { redis }: Store,
+  script: string,
+  userIds: string[],
+  ...words: Buffer[]
+): Promise<void> {
+  const groups = redis.isCluster ? [...Map.groupBy(userIds, bucketOf).values()] : [userIds];
+  await Promise.all(groups.map((ids) => redis.eval(script, ids.length, ...ids.map(timelineKey), ...words)));
 }
 
-/** The next read builds it anew: for changes that touch many entries, such as a follow. */
-export async function dropTimeline(ctx: Ctx, userId: string): Promise<void> {
-  await ctx.redis.multi().set(generationKey(userId), newId(), "EX", 3600).del(listKey(userId)).exec();
-}
-
-export type Skeleton = {
-  /** Newest first, each once, and every one there is above the floor. */
-  ids: string[];
-  /** Posts older than `ids` exist in Postgres only. */
-  more: boolean;
+export type Timeline = {
+  /** Newest first, each once, from below a place on. */
+  below(place: string | undefined, size: number): string[];
+  /** Whether the list would hold this post. */
+  holds(id: string): boolean;
+  /** There is nothing below the list. */
+  isWhole: boolean;
 };
 
-export async function readTimeline(ctx: Ctx, userId: string): Promise<Skeleton> {
-  const entries = await ctx.redis.lrangeBuffer(listKey(userId), 0, -1);
-  return entries.length > 0 ? decode(entries) : buildTimeline(ctx, userId);
+/** Undefined: there is no list yet, and one is being built while the reader is served from Postgres. */
+export async function readTimeline(ctx: Ctx, userId: string): Promise<Timeline | undefined> {
+  const key = timelineKey(userId);
+  const entries = await ctx.redis.lrangeBuffer(key, 0, -1);
+  const last = entries.at(-1);
+  if (last?.length === idBytes) {
+    // Who reads stays among those who are pushed to.
+    if (Math.random() < 0.05) ctx.redis.expire(key, idleSeconds).catch(() => {});
+    return decode(entries);
+  }
+  if (!last)
+    buildTimeline(ctx, userId).catch((error) =>
+      ctx.log.warn(
+        { error, requestId: ctx.requestId },
+        "a home timeline was not built; the next read tries again",
+      ),
+    );
+  return undefined;
 }
 
-// One build a user and process at a time; the rest wait for its answer.
-const building = new Map<string, Promise<Skeleton>>();
+// One build a user and process at a time, and of all users so many at once: after a flush everyone needs one.
+const building = new Map<string, Promise<void>>();
+const gate = createLoadGate(() => 4, { maxWaiting: 10_000, waitMs: 60_000 });
 
-function buildTimeline(ctx: Ctx, userId: string): Promise<Skeleton> {
-  let build = building.get(userId);
+export function buildTimeline(ctx: Ctx, userId: string): Promise<void> {
+  const key = (ctx.redis.options.keyPrefix ?? "") + userId;
+  let build = building.get(key);
   if (!build) {
-    build = buildOnce(ctx, userId).finally(() => building.delete(userId));
-    building.set(userId, build);
+    build = gate.run(() => buildOnce(ctx, userId)).finally(() => building.delete(key));
+    building.set(key, build);
   }
   return build;
 }
 
-// What is there already stays (another process may have built it a moment ago); a reader sorts and drops what is twice.
-// Nothing is installed where the list was dropped meanwhile, or where so much came late that the late list itself was trimmed.
-const installScript = `
-local late = redis.call("LRANGE", KEYS[2], 0, -1)
-local whole = table.remove(late) == ARGV[3]
-if whole and (redis.call("GET", KEYS[3]) or "") == ARGV[1] then
-  redis.call("DEL", KEYS[2])
-  if #late > 0 then redis.call("LPUSH", KEYS[1], unpack(late)) end
-  for from = 4, #ARGV, 500 do redis.call("RPUSH", KEYS[1], unpack(ARGV, from, math.min(from + 499, #ARGV))) end
-  redis.call("EXPIRE", KEYS[1], ARGV[2])
-end`;
+const beginScript = `
+if redis.call("EXISTS", KEYS[1]) == 1 then return 0 end
+redis.call("RPUSH", KEYS[1], ARGV[1])
+return redis.call("EXPIRE", KEYS[1], ${buildSeconds})`;
 
-async function buildOnce(ctx: Ctx, userId: string): Promise<Skeleton> {
-  const [list, late, generation] = [listKey(userId), lateKey(userId), generationKey(userId)];
-  const began = (await ctx.redis.get(generation)) ?? "";
-  // Before the truth is read: a post committed from now on is in the rows, in the late list or in both.
-  await ctx.redis.multi().rpush(late, beginning).expire(late, buildSeconds).exec();
-  const rows = await postsBefore(ctx, await feedAuthors(ctx, userId), undefined, windowSize);
-  const entries = rows.map((row) => encodeId(row.id));
-  if (rows.length < windowSize) entries.push(beginning);
-  await ctx.redis.eval(installScript, 3, list, late, generation, began, idleSeconds, beginning, ...entries);
-  return decode(entries);
+// Not where the list was dropped meanwhile: what was read may be what the drop was about.
+const installScript = `
+if redis.call("LINDEX", KEYS[1], -1) ~= ARGV[1] then return 0 end
+redis.call("RPOP", KEYS[1])
+for from = 2, #ARGV, 500 do redis.call("RPUSH", KEYS[1], unpack(ARGV, from, math.min(from + 499, #ARGV))) end
+return redis.call("EXPIRE", KEYS[1], ${idleSeconds})`;
+
+async function buildOnce(ctx: Ctx, userId: string): Promise<void> {
+  const key = timelineKey(userId);
+  const token = Buffer.concat([Buffer.from("b"), randomBytes(idBytes)]);
+  // Before the truth is read: a post committed from now on is in the rows, in the list or in both.
+  if ((await ctx.redis.eval(beginScript, 1, key, token)) === 0) return;
+  const ids = await newestWindow(ctx, await feedAuthors(ctx, userId));
+  const entries = ids.map(encodeId);
+  if (ids.length < windowSize) entries.push(beginning);
+  await ctx.redis.eval(installScript, 1, key, token, ...entries);
 }
 
 /** Whose posts a home feed is made of. */
-export const feedAuthors = async (ctx: Ctx, userId: string) => [userId, ...(await followedIds(ctx, userId))];
+export async function feedAuthors(ctx: Ctx, userId: string): Promise<string[]> {
+  const followed = await followedIds(ctx, userId);
+  const [blocked, muted] = await Promise.all([
+    blockedAmong(ctx, userId, followed),
+    mutedAmong(ctx, userId, followed),
+  ]);
+  return [userId, ...followed.filter((id) => !blocked.has(id) && !muted.has(id))];
+}
 
-function decode(entries: Buffer[]): Skeleton {
-  const floor = entries.at(-1) ?? beginning;
-  const above = entries.filter((entry) => entry.compare(floor) > 0);
+/** The newest ids of many authors. Of each a few are read, and more only of those whose few are all among the newest. */
+async function newestWindow({ sql }: Pick<Ctx, "sql">, authorIds: string[]): Promise<string[]> {
+  let found: string[] = [];
+  let asked = authorIds.map((id): { id: string; below: string | null } => ({ id, below: null }));
+  let each = Math.min(windowSize, Math.ceil((2 * windowSize) / authorIds.length) + 10);
+  while (asked.length > 0) {
+    const rows = await sql<{ author: string; id: string }[]>`
+      select author.id as author, post.id
+      from unnest(${asked.map(({ id }) => id)}::uuid[], ${asked.map(({ below }) => below)}::uuid[]) as author (id, below)
+      cross join lateral (
+        select id from posts where user_id = author.id and (author.below is null or posts.id < author.below)
+        order by id desc limit ${each}
+      ) as post`;
+    found = [...found, ...rows.map(({ id }) => id)].sort().reverse().slice(0, windowSize);
+    const lowest = found.length < windowSize ? undefined : found.at(-1)!;
+    asked = [...Map.groupBy(rows, ({ author }) => author)].flatMap(([id, own]) => {
+      const below = own.reduce((least, row) => (row.id < least ? row.id : least), own[0]!.id);
+      return own.length === each && (lowest === undefined || below > lowest) ? [{ id, below }] : [];
+    });
+    each = windowSize;
+  }
+  return found;
+}
+
+function decode(entries: Buffer[]): Timeline {
+  const floor = entries.at(-1)!;
+  const floorId = decodeId(floor);
   // In hex, byte order and text order are one.
-  return { ids: [...new Set(above.map(decodeId))].sort().reverse(), more: !floor.equals(beginning) };
+  const ids = [...new Set(entries.map((entry) => entry.toString("hex")))].sort().reverse();
+  const end = ids.indexOf(floor.toString("hex"));
+  return {
+    below(place, size) {
+      const start = place === undefined ? 0 : firstBelow(ids, place.replaceAll("-", ""));
+      return ids.slice(start, Math.min(start + size, end)).map(toId);
+    },
+    holds: (id) => id > floorId,
+    isWhole: floor.equals(beginning),
+  };
+}
+
+function firstBelow(ids: string[], place: string): number {
+  let [low, high] = [0, ids.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ids[middle]! < place) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 const encodeId = (id: string) => Buffer.from(id.replaceAll("-", ""), "hex");
 
 function decodeId(bytes: Buffer): string {
-  if (bytes.length !== 16) throw new AppError("internal", "a timeline entry is not an id");
-  const text = bytes.toString("hex");
-  return `${text.slice(0, 8)}-${text.slice(8, 12)}-${text.slice(12, 16)}-${text.slice(16, 20)}-${text.slice(20)}`;
+  if (bytes.length !== idBytes) throw new AppError("internal", "a timeline entry is not an id");
+  return toId(bytes.toString("hex"));
 }
+
+const toId = (hex: string) =>
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;

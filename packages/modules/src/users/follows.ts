@@ -114,8 +114,13 @@ export const listBlocked = ownList(blocks);
 export const listMuted = ownList(mutes);
 
 /** Followers in pages, for a fan-out that must be able to go on where it stopped. */
-export async function* followerIds(ctx: Ctx, userId: string, size: number): AsyncGenerator<string[]> {
-  for (let after: string | undefined; ; ) {
+export async function* followerIds(
+  ctx: Ctx,
+  userId: string,
+  size: number,
+  from?: string,
+): AsyncGenerator<string[]> {
+  for (let after = from; ; ) {
     const rows = await ctx.db
       .select({ id: follows.userId })
       .from(follows)
@@ -141,4 +146,12 @@ export async function followedAmong(ctx: Ctx, userId: string, ids: string[]): Pr
     .from(follows)
     .where(and(eq(follows.userId, userId), inArray(follows.targetId, ids)));
   return new Set(rows.map(({ id }) => id));
+}
+
+/** From the table: what decides by it must not decide by what was. */
+export async function countFollowers({ sql }: Pick<Ctx, "sql">, userId: string): Promise<number> {
+  const [row] = await sql<
+    { followers: number }[]
+  >`select followers from user_counts where user_id = ${userId}`;
+  return row?.followers ?? 0;
 }

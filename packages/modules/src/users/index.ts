@@ -7,9 +7,9 @@ export {
   userUnmuted,
   userUpdated,
 } from "./events.ts";
-export { followedAmong, followedIds, followerIds } from "./follows.ts";
+export { countFollowers, followedAmong, followedIds, followerIds } from "./follows.ts";
 export { jobs } from "./jobs.ts";
-export { createProfile, findAccount, knownUser, readPeople } from "./profile.ts";
+export { createProfile, findAccount, idsOfHandles, knownUser, readPeople } from "./profile.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";
 export { router } from "./router.ts";
 export { userIdsByStart } from "./search.ts";

@@ -11,7 +11,7 @@ import { type AsUser, type Ctx, type InTransaction, one } from "../ctx.ts";
 import { handleOwners, profiles, type StoredProfile } from "./cached.ts";
 import { claimHandle } from "./handles.ts";
 import { profileTag } from "./profile-version.ts";
-import { isBlockedBy, peekBlocked } from "./relations.ts";
+import { blockedAmong, isBlockedBy, peekBlocked } from "./relations.ts";
 import type { ByHandle, OwnProfile, Person, Profile } from "./schema.ts";
 
 const { handles, userCounts, users } = tables;
@@ -156,4 +156,13 @@ export async function anyUser(ctx: Ctx, handle: string): Promise<StoredProfile> 
 export async function readPeople(ctx: Ctx, ids: string[]): Promise<Map<string, Person>> {
   const found = await ctx.cache.entity(profiles).readMany(ids);
   return new Map([...found].map(([id, profile]) => [id, presentPerson(profile)]));
+}
+
+/** Whom handles in a text lead to, as far as they lead to someone who has not blocked the writer. */
+export async function idsOfHandles(ctx: Ctx, names: string[]): Promise<Map<string, string>> {
+  if (names.length === 0) return new Map();
+  const found = await ctx.cache.entity(handleOwners).readMany(names);
+  if (ctx.actor.kind !== "user") return found;
+  const hidden = await blockedAmong(ctx, ctx.actor.id, [...found.values()]);
+  return new Map([...found].filter(([, id]) => !hidden.has(id)));
 }

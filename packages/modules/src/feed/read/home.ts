@@ -1,0 +1,56 @@
+// The skeleton of a home feed: the reader's list, merged with the posts of authors who are too large to push; below the list's
+// floor the truth itself, without a seam. Without Redis it is the truth from the top: slower, never wrong.
+
+import { isDatabaseAway } from "@signalbox/db";
+import type { AsUser } from "../../ctx.ts";
+import { followedAmong } from "../../users/index.ts";
+import { readPulled } from "../cached.ts";
+import { feedAuthors, readTimeline, type Timeline } from "../timeline.ts";
+import { newestOf, type Skeleton } from "./skeleton.ts";
+
+export const home = (ctx: AsUser): Skeleton =>
+  async function* (below, size) {
+    const [timeline, pulled] = await Promise.all([timelineOf(ctx), pulledBy(ctx)]);
+    let place = below;
+    for (;;) {
+      const listed = timeline.below(place, size);
+      const merged =
+        pulled.length === 0 ? listed : merge(listed, await newestOf(ctx, pulled, place, size), size);
+      // Where the list ends, what lies below its floor is not whole yet.
+      const whole = listed.length < size ? merged.filter((id) => timeline.holds(id)) : merged;
+      if (whole.length > 0) yield whole;
+      place = whole.at(-1) ?? place;
+      if (whole.length < size) break;
+    }
+    if (timeline.isWhole) return;
+    const authors = await feedAuthors(ctx, ctx.actor.id);
+    for (;;) {
+      const ids = await newestOf(ctx, authors, place, size);
+      yield ids;
+      if (ids.length < size) return;
+      place = ids.at(-1)!;
+    }
+  };
+
+const merge = (a: string[], b: string[], size: number) =>
+  [...new Set([...a, ...b])].sort().reverse().slice(0, size);
+
+async function pulledBy(ctx: AsUser): Promise<string[]> {
+  const all = await readPulled(ctx);
+  return all.length === 0 ? [] : [...(await followedAmong(ctx, ctx.actor.id, all))];
+}
+
+const nothing: Timeline = { below: () => [], holds: () => false, isWhole: false };
+
+async function timelineOf(ctx: AsUser): Promise<Timeline> {
+  try {
+    return (await readTimeline(ctx, ctx.actor.id)) ?? nothing;
+  } catch (error) {
+    if (isDatabaseAway(error)) throw error;
+    ctx.log.warn(
+      { error, requestId: ctx.requestId },
+      "home timeline not readable; reading the feed from Postgres",
+    );
+    return nothing;
+  }
+}

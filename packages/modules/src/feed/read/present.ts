@@ -1,0 +1,54 @@
+// Step four of reading posts: what callers are shown, with the author, what was counted, and what the reader did.
+
+import type { Ctx } from "../../ctx.ts";
+import { readPeople } from "../../users/index.ts";
+import { type Counts, counts, countsKey, type StoredPost } from "../cached.ts";
+import { marksOn } from "../marks.ts";
+import type { FeedItem } from "../schema.ts";
+
+/** A post whose author is gone is not shown. */
+export async function present(ctx: Ctx, posts: StoredPost[]): Promise<FeedItem[]> {
+  if (posts.length === 0) return [];
+  const ids = posts.map(({ id }) => id);
+  const [people, counted, marks] = await Promise.all([
+    readPeople(ctx, [...new Set(posts.map(({ userId }) => userId))]),
+    ctx.cache.entity(counts).readMany(posts.map(countsKey)),
+    ctx.actor.kind === "user" ? marksOn(ctx, ctx.actor.id, ids) : undefined,
+  ]);
+  return posts.flatMap((post): FeedItem[] => {
+    const author = people.get(post.userId);
+    if (!author) return [];
+    const viewer = {
+      liked: marks?.liked.has(post.id) ?? false,
+      reposted: marks?.reposted.has(post.id) ?? false,
+    };
+    return [toItem(post, author, counted.get(countsKey(post)) ?? nothing, viewer)];
+  });
+}
+
+/** What nobody can have counted or marked yet. */
+export async function presentNew(ctx: Ctx, post: StoredPost): Promise<FeedItem | undefined> {
+  const author = (await readPeople(ctx, [post.userId])).get(post.userId);
+  return author && toItem(post, author, nothing, { liked: false, reposted: false });
+}
+
+const nothing: Counts = { likes: 0, replies: 0, reposts: 0 };
+
+const toItem = (
+  post: StoredPost,
+  author: FeedItem["author"],
+  counted: Counts,
+  viewer: FeedItem["viewer"],
+): FeedItem => ({
+  id: post.id,
+  text: post.text,
+  author,
+  createdAt: post.createdAt,
+  editedAt: post.editedAt,
+  replyTo: post.replyTo,
+  visibility: post.visibility,
+  entities: post.entities,
+  media: [],
+  counts: counted,
+  viewer,
+});

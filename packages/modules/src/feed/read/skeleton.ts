@@ -1,0 +1,47 @@
+// Step one of reading posts: which ids there are, newest first and below a place. No rule is applied here.
+
+import type { Ctx } from "../../ctx.ts";
+
+export type Skeleton = (below: string | undefined, size: number) => AsyncGenerator<string[]>;
+
+/** A list that a query answers part by part. */
+const fromQuery = (query: (below: string | undefined, size: number) => Promise<string[]>): Skeleton =>
+  async function* (below, size) {
+    for (let place = below; ; ) {
+      const ids = await query(place, size);
+      yield ids;
+      if (ids.length < size) return;
+      place = ids.at(-1)!;
+    }
+  };
+
+export const byAuthor = ({ sql }: Ctx, userId: string): Skeleton =>
+  fromQuery(async (below, size) => {
+    const rows = await sql<{ id: string }[]>`
+      select id from posts where user_id = ${userId} ${below ? sql`and id < ${below}` : sql``} order by id desc limit ${size}`;
+    return rows.map(({ id }) => id);
+  });
+
+export const byParent = ({ sql }: Ctx, postId: string): Skeleton =>
+  fromQuery(async (below, size) => {
+    const rows = await sql<{ id: string }[]>`
+      select id from posts where reply_to = ${postId} ${below ? sql`and id < ${below}` : sql``} order by id desc limit ${size}`;
+    return rows.map(({ id }) => id);
+  });
+
+/** The newest of these authors, each one's by its own key, so that the cost does not grow with the table. */
+export async function newestOf(
+  { sql }: Pick<Ctx, "sql">,
+  authorIds: string[],
+  below: string | undefined,
+  size: number,
+): Promise<string[]> {
+  if (authorIds.length === 0) return [];
+  const rows = await sql<{ id: string }[]>`
+    select post.id from unnest(${authorIds}::uuid[]) as author (id)
+    cross join lateral (
+      select id from posts where user_id = author.id ${below ? sql`and id < ${below}` : sql``} order by id desc limit ${size}
+    ) as post
+    order by post.id desc limit ${size}`;
+  return rows.map(({ id }) => id);
+}
