@@ -1,7 +1,8 @@
 // Encryption at rest: a small interface to whatever keeps the master key, sealing under a data key, and a keyed index to look up
 // what is sealed.
 
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
+import { mac } from "./mac.ts";
 
 export type Wrapped = { masterVersion: string; wrapped: Buffer };
 
@@ -65,6 +66,5 @@ export function open(key: Buffer, context: string, sealed: Buffer): Buffer {
 
 /** Equal texts have equal indexes, and without the secret nobody can tell which text an index stands for. */
 export function blindIndex(secret: Buffer, purpose: string, text: string): Buffer {
-  const key = Buffer.from(hkdfSync("sha256", secret, "", `blind index ${purpose}`, 32));
-  return createHmac("sha256", key).update(text).digest();
+  return mac(secret, `blind index ${purpose}`, text);
 }

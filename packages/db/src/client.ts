@@ -43,7 +43,7 @@ export function connectDatabase(
       ...(isPlain(url) ? { socket: openSocket as never } : {}),
     });
   const poolSize = options.poolSize ?? 10;
-  const forDrizzle = open(poolSize);
+  const forDrizzle = keepStatements(open(poolSize));
   const plain = open(poolSize);
   const watch = open(1);
   const guards = [createGuard(poolSize, options.breaker), createGuard(poolSize, options.breaker)] as const;
@@ -64,3 +64,26 @@ export function connectDatabase(
       void (await Promise.all([forDrizzle, plain, watch].map((client) => client.end({ timeout: 5 })))),
   };
 }
+
+/**
+ * Drizzle has each statement parsed and planned anew, and the driver then waits for its description before it sends the values.
+ * Kept by its connection, a statement costs one trip and no plan, and those of a transaction that do not wait for each other share
+ * a trip.
+ */
+function keepStatements<Client extends Sql | postgres.TransactionSql>(client: Client): Client {
+  const { unsafe } = client;
+  client.unsafe = (text, values, options) => unsafe(text, values, { ...options, prepare: true });
+  for (const name of ["begin", "savepoint"] as const) {
+    const open = (client as Partial<Record<typeof name, Open>>)[name];
+    if (!open) continue;
+    const openKept: Open = (...words) => {
+      const work = words.pop() as Work;
+      return open(...words, (inner: postgres.TransactionSql) => work(keepStatements(inner)));
+    };
+    Object.assign(client, { [name]: openKept });
+  }
+  return client;
+}
+
+type Work = (inner: postgres.TransactionSql) => unknown;
+type Open = (...words: unknown[]) => unknown;

@@ -1,8 +1,8 @@
 // Links in mails: the key of a row under a MAC, so that nothing which is kept opens anything. Each works once, and for a while.
 
-import { createHmac, timingSafeEqual } from "node:crypto";
-import { deriveKey } from "@signalbox/control/keys";
+import { timingSafeEqual } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
+import { mac } from "@signalbox/core/mac";
 import { tables } from "@signalbox/db";
 import { and, eq, gt, isNull, lt } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
@@ -17,7 +17,7 @@ const prefix = "sbm_";
 
 function sealLink(secret: Buffer, purpose: Purpose, { userId, id }: Key): string {
   const body = Buffer.from((userId + id).replaceAll("-", ""), "hex");
-  return prefix + Buffer.concat([body, mac(secret, purpose, body)]).toString("base64url");
+  return prefix + Buffer.concat([body, linkMac(secret, purpose, body)]).toString("base64url");
 }
 
 function openLink(secret: Buffer, purpose: Purpose, token: string): Key | undefined {
@@ -25,14 +25,12 @@ function openLink(secret: Buffer, purpose: Purpose, token: string): Key | undefi
   const bytes = Buffer.from(token.slice(prefix.length), "base64url");
   if (bytes.length !== 64) return undefined;
   const body = bytes.subarray(0, 32);
-  if (!timingSafeEqual(mac(secret, purpose, body), bytes.subarray(32))) return undefined;
+  if (!timingSafeEqual(linkMac(secret, purpose, body), bytes.subarray(32))) return undefined;
   return { userId: toUuid(body, 0), id: toUuid(body, 16) };
 }
 
-const mac = (secret: Buffer, purpose: Purpose, body: Buffer) =>
-  createHmac("sha256", deriveKey(secret, `mailed-link ${purpose}`))
-    .update(body)
-    .digest();
+const linkMac = (secret: Buffer, purpose: Purpose, body: Buffer) =>
+  mac(secret, `mailed-link ${purpose}`, body);
 
 /** The same id gives the same link: a job that runs twice sends the same one twice. */
 export async function makeLink(ctx: Ctx, purpose: Purpose, key: Key, email: string): Promise<string> {

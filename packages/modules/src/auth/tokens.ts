@@ -1,7 +1,8 @@
 // Access tokens (signed, 15 minutes, verified without a database) and refresh tokens (a session's id and counter under a MAC).
 
-import { createHmac, hkdfSync, sign, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import { sign, timingSafeEqual, verify as verifySignature } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
+import { mac } from "@signalbox/core/mac";
 import type { Actor, Deps } from "../ctx.ts";
 import { accessSeconds, knownKeys, learnKeys, signingKeys } from "./keys.ts";
 
@@ -146,7 +147,7 @@ export function sealRefresh(secret: Buffer, { userId, sessionId, counter }: Refr
   body.write(userId.replaceAll("-", ""), 0, "hex");
   body.write(sessionId.replaceAll("-", ""), 16, "hex");
   body.writeUInt32BE(counter, 32);
-  return prefix + Buffer.concat([body, mac(secret, body)]).toString("base64url");
+  return prefix + Buffer.concat([body, refreshMac(secret, body)]).toString("base64url");
 }
 
 /** Undefined for anything this install did not make, without asking the database. */
@@ -157,20 +158,11 @@ export function openRefresh(secret: Buffer, token: string): RefreshClaim | undef
   // One claim, one token: the decoder would also take other last letters and stray signs.
   if (bytes.length !== 36 + macBytes || bytes.toString("base64url") !== text) return undefined;
   const body = bytes.subarray(0, 36);
-  if (!timingSafeEqual(mac(secret, body), bytes.subarray(36))) return undefined;
+  if (!timingSafeEqual(refreshMac(secret, body), bytes.subarray(36))) return undefined;
   return { userId: toUuid(body, 0), sessionId: toUuid(body, 16), counter: body.readUInt32BE(32) };
 }
 
-const macKeys = new WeakMap<Buffer, Buffer>();
-
-function mac(secret: Buffer, body: Buffer): Buffer {
-  let key = macKeys.get(secret);
-  if (!key) {
-    key = Buffer.from(hkdfSync("sha256", secret, "", "refresh-token", 32));
-    macKeys.set(secret, key);
-  }
-  return createHmac("sha256", key).update(body).digest().subarray(0, macBytes);
-}
+const refreshMac = (secret: Buffer, body: Buffer) => mac(secret, "refresh-token", body).subarray(0, macBytes);
 
 export function toUuid(bytes: Buffer, at: number): string {
   const text = bytes.toString("hex", at, at + 16);
