@@ -11,11 +11,12 @@ import { findByEmail, sealEmail } from "./email.ts";
 import { userCreated } from "./events.ts";
 import { accessSeconds } from "./keys.ts";
 import { hashPassword, isOutdated, verifyPassword } from "./passwords.ts";
+import { type Moved, moveOn } from "./rotation.ts";
 import type { Login, Refresh, Register, SignedIn } from "./schema.ts";
 import { hasSecondFactor, takeCode } from "./second-factor.ts";
 import { endSessions, openSession } from "./sessions.ts";
 import { beginAttempt } from "./throttle.ts";
-import { openRefresh, type Role, refreshMs, sealRefresh, sessionMs, signAccess } from "./tokens.ts";
+import { openRefresh, type RefreshClaim, type Role, sealRefresh, signAccess } from "./tokens.ts";
 
 const { credentials } = tables;
 
@@ -100,17 +101,11 @@ export async function refresh(ctx: Ctx, input: z.infer<typeof Refresh>): Promise
   return answer(ctx, user, { ...claim, counter }, role);
 }
 
-/** Moves the session one token on in a single guarded statement; of many at once exactly one wins, the rest get its answer. */
-async function advance(
-  ctx: Ctx,
-  { userId, sessionId, counter }: { userId: string; sessionId: string; counter: number },
-): Promise<{ counter: number; role: Role }> {
-  const [moved] = await ctx.sql<[{ counter: number; role: Role }?]>`
-    update sessions set counter = counter + 1, rotated_at = now(), 
-      expires_at = least(now() + ${refreshMs} * interval '1 millisecond', created_at + ${sessionMs} * interval '1 millisecond')
-    where user_id = ${userId} and id = ${sessionId} and counter = ${counter} and revoked_at is null and expires_at > now()
-    returning counter, (select role from credentials where user_id = ${userId}) as role`;
+/** Of many who show one token at once exactly one moves its session on, and the rest get its answer. */
+async function advance(ctx: Ctx, claim: RefreshClaim): Promise<Moved> {
+  const moved = await moveOn(ctx.sql, claim);
   if (moved) return moved;
+  const { userId, sessionId, counter } = claim;
   const [session] = await ctx.sql`
     select counter, revoked_at is not null or expires_at <= now() as ended, rotated_at > now() - ${graceMs} * interval '1 millisecond' as fresh,
       (select role from credentials where user_id = ${userId}) as role
@@ -138,12 +133,7 @@ async function findCredentials(ctx: Ctx, login: string) {
   return row;
 }
 
-async function answer(
-  ctx: Ctx,
-  user: Account,
-  claim: { userId: string; sessionId: string; counter: number },
-  role: Role = "user",
-) {
+async function answer(ctx: Ctx, user: Account, claim: RefreshClaim, role: Role = "user") {
   return {
     user: { id: user.id, handle: user.handle, displayName: user.displayName },
     accessToken: await signAccess(ctx, claim.userId, claim.sessionId, role),

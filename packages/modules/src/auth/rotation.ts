@@ -1,0 +1,92 @@
+// Moves sessions one refresh token on. Those asked for in the same moment go in one statement, each under its own guard, so that
+// a crowd that comes back after an outage costs the database a commit a batch and not a commit each.
+
+import type { Sql } from "@signalbox/db";
+import { type RefreshClaim, type Role, refreshMs, sessionMs } from "./tokens.ts";
+
+export type Moved = { counter: number; role: Role };
+
+type Waiting = {
+  claim: RefreshClaim;
+  resolve(moved: Moved | undefined): void;
+  reject(error: unknown): void;
+};
+type Queue = { waiting: Waiting[]; underWay: number; scheduled: boolean };
+
+const maxRows = 64;
+/** While one batch is committed the next one is gathered and sent. */
+const maxUnderWay = 2;
+
+// By client, because several installs can live in one process (tests do).
+const queues = new WeakMap<Sql, Queue>();
+
+/** Exactly one of those who show a token at the same time moves its session on; undefined: it had moved on before, or ended. */
+export async function moveOn(sql: Sql, claim: RefreshClaim): Promise<Moved | undefined> {
+  return (await moveInBatch(sql, claim)) ?? moveAlone(sql, claim);
+}
+
+function moveInBatch(sql: Sql, claim: RefreshClaim): Promise<Moved | undefined> {
+  const queue = queues.get(sql) ?? { waiting: [], underWay: 0, scheduled: false };
+  queues.set(sql, queue);
+  return new Promise((resolve, reject) => {
+    queue.waiting.push({ claim, resolve, reject });
+    if (queue.scheduled) return;
+    queue.scheduled = true;
+    // After all that came in with the same look at the sockets.
+    setImmediate(() => {
+      queue.scheduled = false;
+      send(sql, queue);
+    });
+  });
+}
+
+function send(sql: Sql, queue: Queue): void {
+  while (queue.waiting.length > 0 && queue.underWay < maxUnderWay) {
+    queue.underWay += 1;
+    void moveAll(sql, queue.waiting.splice(0, maxRows)).finally(() => {
+      queue.underWay -= 1;
+      send(sql, queue);
+    });
+  }
+}
+
+async function moveAll(sql: Sql, batch: Waiting[]): Promise<void> {
+  const claims = batch.map(({ claim }) => claim);
+  try {
+    // A row that somebody holds is passed over: one slow change of one session must not keep all others waiting.
+    const rows = await sql<(Moved & { id: string })[]>`
+      with due as (
+        select sessions.user_id, sessions.id
+        from unnest(${claims.map(({ userId }) => userId)}::uuid[], ${claims.map(({ sessionId }) => sessionId)}::uuid[],
+          ${claims.map(({ counter }) => counter)}::int[]) as asked (user_id, id, counter)
+        join sessions on sessions.user_id = asked.user_id and sessions.id = asked.id and sessions.counter = asked.counter
+        where revoked_at is null and expires_at > now()
+        for update of sessions skip locked)
+      update sessions set ${next(sql)}
+      from due where sessions.user_id = due.user_id and sessions.id = due.id
+      returning sessions.id, ${now(sql)}`;
+    const moved = new Map(rows.map(({ id, counter, role }) => [id, { counter, role }]));
+    // One token shown twice in a batch is as good as shown again a moment later: it gets the same answer.
+    for (const { claim, resolve } of batch) {
+      const its = moved.get(claim.sessionId);
+      resolve(its?.counter === claim.counter + 1 ? its : undefined);
+    }
+  } catch (error) {
+    for (const { reject } of batch) reject(error);
+  }
+}
+
+/** For a row that somebody held: waits for him. */
+async function moveAlone(sql: Sql, { userId, sessionId, counter }: RefreshClaim): Promise<Moved | undefined> {
+  const [moved] = await sql<Moved[]>`
+    update sessions set ${next(sql)}
+    where user_id = ${userId} and id = ${sessionId} and counter = ${counter} and revoked_at is null and expires_at > now()
+    returning ${now(sql)}`;
+  return moved;
+}
+
+const next = (sql: Sql) => sql`
+  counter = counter + 1, rotated_at = now(),
+  expires_at = least(now() + ${refreshMs} * interval '1 millisecond', created_at + ${sessionMs} * interval '1 millisecond')`;
+const now = (sql: Sql) =>
+  sql`counter, (select role from credentials where credentials.user_id = sessions.user_id) as role`;
