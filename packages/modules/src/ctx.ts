@@ -36,6 +36,8 @@ export type Deps = {
   db: Db;
   /** Plain postgres.js, for the statements of a hot path. */
   sql: Sql;
+  /** For what is asked once for several calls: it ends with none of them. */
+  shared: Source;
   /** For what a process asks again and again; one connection. */
   watch: Sql;
   redis: Redis;

@@ -122,6 +122,7 @@ export async function openDeps(
   return {
     db,
     sql,
+    shared,
     watch,
     redis,
     cache,

@@ -59,6 +59,7 @@ export async function testWorld(
   const deps: Deps = {
     db,
     sql,
+    shared,
     watch,
     redis,
     cache,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { newId } from "@signalbox/core/ids";
 import { connectRedis } from "@signalbox/core/redis";
 import { testWorld, type World } from "../testing.ts";
 import { isCommonPassword } from "./common-passwords.ts";
@@ -78,6 +79,59 @@ test("of 200 parallel refreshes of one token exactly one successor comes, and no
   const [successor] = successors;
   assert.notEqual(successor, refreshToken);
   await world.guest().auth.session.refresh({ refreshToken: successor! });
+});
+
+/** Sessions of one person as if opened long ago, with the token of each. */
+async function openMany(userId: string, count: number) {
+  const ids = Array.from({ length: count }, () => newId());
+  await world.deps.sql`
+    insert into sessions (user_id, id, expires_at)
+    select ${userId}, id, now() + interval '1 day' from unnest(${ids}::uuid[]) as made (id)`;
+  return ids.map((sessionId) => ({
+    sessionId,
+    refreshToken: sealRefresh(world.deps.secret, { userId, sessionId, counter: 0 }),
+  }));
+}
+const refresh = (refreshToken: string) => world.guest().auth.session.refresh({ refreshToken });
+
+test("sessions that refresh in the same moment share a statement, and each stands under its own guard", async () => {
+  const { sql, secret } = world.deps;
+  const { user } = await world.guest().auth.account.register(person("gus_crowd"));
+  const open = await openMany(user.id, 60);
+  const [revoked, expired, ...good] = open;
+  await sql`update sessions set revoked_at = now() where id = ${revoked!.sessionId}`;
+  await sql`update sessions set expires_at = now() where id = ${expired!.sessionId}`;
+  const twice = good[0]!;
+  const results = await Promise.allSettled([...open, twice].map(({ refreshToken }) => refresh(refreshToken)));
+  const tokens = results.map((result) =>
+    result.status === "fulfilled" ? result.value.refreshToken : result.reason.cause.code,
+  );
+  assert.deepEqual(tokens, [
+    "unauthorized",
+    "unauthorized",
+    ...[...good, twice].map(({ sessionId }) =>
+      sealRefresh(secret, { userId: user.id, sessionId, counter: 1 }),
+    ),
+  ]);
+  const [row] = await sql`
+    select count(distinct xmin::text)::int as statements from sessions where user_id = ${user.id} and counter = 1`;
+  assert.ok(row!.statements <= 3, `${row!.statements} statements for ${good.length} sessions`);
+});
+
+test("a session whose row is held keeps nobody else waiting, and is answered when it is free", async () => {
+  const { user } = await world.guest().auth.account.register(person("hal_held"));
+  const [held, free] = await openMany(user.id, 2);
+  let answered = false;
+  let late: Promise<unknown> | undefined;
+  await world.deps.sql.begin(async (sql) => {
+    await sql`select 1 from sessions where id = ${held!.sessionId} for update`;
+    late = refresh(held!.refreshToken).then(() => {
+      answered = true;
+    });
+    await refresh(free!.refreshToken);
+    assert.equal(answered, false);
+  });
+  await late;
 });
 
 test("a refresh token older than the parent ends the session", async () => {

@@ -103,7 +103,7 @@ export async function refresh(ctx: Ctx, input: z.infer<typeof Refresh>): Promise
 
 /** Of many who show one token at once exactly one moves its session on, and the rest get its answer. */
 async function advance(ctx: Ctx, claim: RefreshClaim): Promise<Moved> {
-  const moved = await moveOn(ctx.sql, claim);
+  const moved = await moveOn(ctx, claim);
   if (moved) return moved;
   const { userId, sessionId, counter } = claim;
   const [session] = await ctx.sql`

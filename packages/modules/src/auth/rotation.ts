@@ -1,15 +1,16 @@
 // Moves sessions one refresh token on. Those asked for in the same moment go in one statement, each under its own guard, so that
 // a crowd that comes back after an outage costs the database a commit a batch and not a commit each.
 
+import { currentDeadline, onEnd } from "@signalbox/core/resilience/deadline";
 import type { Sql } from "@signalbox/db";
+import type { Ctx } from "../ctx.ts";
 import { type RefreshClaim, type Role, refreshMs, sessionMs } from "./tokens.ts";
 
 export type Moved = { counter: number; role: Role };
 
 type Waiting = {
   claim: RefreshClaim;
-  resolve(moved: Moved | undefined): void;
-  reject(error: unknown): void;
+  settle(error: unknown, moved?: Moved): void;
 };
 type Queue = { waiting: Waiting[]; underWay: number; scheduled: boolean };
 
@@ -21,15 +22,24 @@ const maxUnderWay = 2;
 const queues = new WeakMap<Sql, Queue>();
 
 /** Exactly one of those who show a token at the same time moves its session on; undefined: it had moved on before, or ended. */
-export async function moveOn(sql: Sql, claim: RefreshClaim): Promise<Moved | undefined> {
-  return (await moveInBatch(sql, claim)) ?? moveAlone(sql, claim);
+export async function moveOn(ctx: Ctx, claim: RefreshClaim): Promise<Moved | undefined> {
+  return (await moveInBatch(ctx.shared.sql, claim)) ?? moveAlone(ctx.sql, claim);
 }
 
 function moveInBatch(sql: Sql, claim: RefreshClaim): Promise<Moved | undefined> {
   const queue = queues.get(sql) ?? { waiting: [], underWay: 0, scheduled: false };
   queues.set(sql, queue);
+  const deadline = currentDeadline();
   return new Promise((resolve, reject) => {
-    queue.waiting.push({ claim, resolve, reject });
+    const watch = deadline && onEnd(deadline, reject);
+    queue.waiting.push({
+      claim,
+      settle(error, moved) {
+        watch?.[Symbol.dispose]();
+        if (error) reject(error);
+        else resolve(moved);
+      },
+    });
     if (queue.scheduled) return;
     queue.scheduled = true;
     // After all that came in with the same look at the sockets.
@@ -67,12 +77,12 @@ async function moveAll(sql: Sql, batch: Waiting[]): Promise<void> {
       returning sessions.id, ${now(sql)}`;
     const moved = new Map(rows.map(({ id, counter, role }) => [id, { counter, role }]));
     // One token shown twice in a batch is as good as shown again a moment later: it gets the same answer.
-    for (const { claim, resolve } of batch) {
+    for (const { claim, settle } of batch) {
       const its = moved.get(claim.sessionId);
-      resolve(its?.counter === claim.counter + 1 ? its : undefined);
+      settle(undefined, its?.counter === claim.counter + 1 ? its : undefined);
     }
   } catch (error) {
-    for (const { reject } of batch) reject(error);
+    for (const { settle } of batch) settle(error);
   }
 }
 
@@ -86,7 +96,7 @@ async function moveAlone(sql: Sql, { userId, sessionId, counter }: RefreshClaim)
 }
 
 const next = (sql: Sql) => sql`
-  counter = counter + 1, rotated_at = now(),
+  counter = sessions.counter + 1, rotated_at = now(),
   expires_at = least(now() + ${refreshMs} * interval '1 millisecond', created_at + ${sessionMs} * interval '1 millisecond')`;
-const now = (sql: Sql) =>
-  sql`counter, (select role from credentials where credentials.user_id = sessions.user_id) as role`;
+const now = (sql: Sql) => sql`
+  sessions.counter, (select role from credentials where credentials.user_id = sessions.user_id) as role`;

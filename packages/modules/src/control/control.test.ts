@@ -71,6 +71,7 @@ async function start(
   const deps: Deps = {
     db,
     sql,
+    shared: { db, sql },
     watch: sql,
     redis,
     cache,
