@@ -28,7 +28,12 @@ import { endSession, listSessions, logout, logoutEverywhere } from "./sessions.t
 export const router = {
   account: {
     register: guestProcedure
-      .meta({ rest: "POST /auth/register", status: 201, summary: "Make an account and sign in" })
+      .meta({
+        rest: "POST /auth/register",
+        priority: "critical",
+        status: 201,
+        summary: "Make an account and sign in",
+      })
       .input(Register)
       .output(SignedIn)
       .mutation(({ ctx, input }) => register(ctx, input)),
@@ -103,7 +108,11 @@ export const router = {
   },
   activity: {
     list: userProcedure
-      .meta({ rest: "GET /auth/activity", summary: "What happened to your account, newest first" })
+      .meta({
+        rest: "GET /auth/activity",
+        priority: "background",
+        summary: "What happened to your account, newest first",
+      })
       .input(Page)
       .output(ActivityList)
       .query(({ ctx, input }) => listOwnActivity(ctx, input)),

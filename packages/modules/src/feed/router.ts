@@ -48,7 +48,11 @@ export const router = {
       .output(z.void())
       .mutation(({ ctx, input }) => deletePost(ctx, input)),
     list: guestProcedure
-      .meta({ rest: "GET /users/{handle}/posts", summary: "A user's posts, newest first" })
+      .meta({
+        rest: "GET /users/{handle}/posts",
+        priority: "background",
+        summary: "A user's posts, newest first",
+      })
       .input(PostsOf)
       .output(FeedPage)
       .query(({ ctx, input }) => listPostsOf(ctx, input)),
@@ -93,7 +97,11 @@ export const router = {
   },
   home: {
     read: userProcedure
-      .meta({ rest: "GET /feed", summary: "Posts of those you follow and your own, newest first" })
+      .meta({
+        rest: "GET /feed",
+        priority: "critical",
+        summary: "Posts of those you follow and your own, newest first",
+      })
       .input(Page)
       .output(FeedPage)
       .query(({ ctx, input }) => readHome(ctx, input)),

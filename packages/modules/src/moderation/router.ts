@@ -33,7 +33,11 @@ export const router = {
       .output(ReportMade)
       .mutation(({ ctx, input }) => createReport(ctx, input)),
     list: moderatorProcedure
-      .meta({ rest: "GET /moderation/reports", summary: "What was reported, oldest first (moderators)" })
+      .meta({
+        rest: "GET /moderation/reports",
+        priority: "background",
+        summary: "What was reported, oldest first (moderators)",
+      })
       .input(ReportQuery)
       .output(ReportList)
       .query(({ ctx, input }) => listReports(ctx, input)),

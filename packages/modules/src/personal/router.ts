@@ -18,11 +18,20 @@ export const router = {
   },
   export: {
     create: userProcedure
-      .meta({ rest: "POST /me/export", status: 202, summary: "Have an archive made of everything of yours" })
+      .meta({
+        rest: "POST /me/export",
+        priority: "background",
+        status: 202,
+        summary: "Have an archive made of everything of yours",
+      })
       .output(PersonalRequest)
       .mutation(({ ctx }) => requestExport(ctx)),
     read: userProcedure
-      .meta({ rest: "GET /me/export/{id}", summary: "How far an export is, and where its archive is" })
+      .meta({
+        rest: "GET /me/export/{id}",
+        priority: "background",
+        summary: "How far an export is, and where its archive is",
+      })
       .input(ByRequest)
       .output(PersonalRequest)
       .query(({ ctx, input }) => readRequest(ctx, input)),

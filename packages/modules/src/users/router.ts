@@ -20,7 +20,7 @@ import { searchPeople } from "./search.ts";
 export const router = {
   me: {
     read: userProcedure
-      .meta({ rest: "GET /me", summary: "Your own profile" })
+      .meta({ rest: "GET /me", priority: "critical", summary: "Your own profile" })
       .output(OwnProfile)
       .query(({ ctx }) => readOwnProfile(ctx)),
     update: userProcedure
@@ -60,7 +60,7 @@ export const router = {
       .output(z.void())
       .mutation(({ ctx, input }) => unblock(ctx, input)),
     list: userProcedure
-      .meta({ rest: "GET /me/blocks", summary: "Whom you block" })
+      .meta({ rest: "GET /me/blocks", priority: "background", summary: "Whom you block" })
       .input(Page)
       .output(PersonList)
       .query(({ ctx, input }) => listBlocked(ctx, input)),
@@ -77,28 +77,28 @@ export const router = {
       .output(z.void())
       .mutation(({ ctx, input }) => unmute(ctx, input)),
     list: userProcedure
-      .meta({ rest: "GET /me/mutes", summary: "Whom you mute" })
+      .meta({ rest: "GET /me/mutes", priority: "background", summary: "Whom you mute" })
       .input(Page)
       .output(PersonList)
       .query(({ ctx, input }) => listMuted(ctx, input)),
   },
   people: {
     search: userProcedure
-      .meta({ summary: "People by handle or name" })
+      .meta({ priority: "background", summary: "People by handle or name" })
       .input(SearchPeople)
       .output(PersonList)
       .query(({ ctx, input }) => searchPeople(ctx, input)),
   },
   followers: {
     list: userProcedure
-      .meta({ rest: "GET /users/{handle}/followers", summary: "Who follows a user" })
+      .meta({ rest: "GET /users/{handle}/followers", priority: "background", summary: "Who follows a user" })
       .input(PageByHandle)
       .output(PersonList)
       .query(({ ctx, input }) => listFollowers(ctx, input)),
   },
   following: {
     list: userProcedure
-      .meta({ rest: "GET /users/{handle}/following", summary: "Whom a user follows" })
+      .meta({ rest: "GET /users/{handle}/following", priority: "background", summary: "Whom a user follows" })
       .input(PageByHandle)
       .output(PersonList)
       .query(({ ctx, input }) => listFollowing(ctx, input)),
