@@ -1,6 +1,7 @@
 // Letters to people: through a mail server where SMTP_URL names one, else kept where whoever tries the platform out can read them.
 
 import { createTransport } from "nodemailer";
+import type { Dependencies } from "./resilience/dependencies.ts";
 
 export type Mail = { to: string; subject: string; text: string };
 
@@ -16,19 +17,30 @@ export function createMailer({
   smtpUrl,
   from,
   keep,
+  dependencies,
 }: {
   smtpUrl: string | undefined;
   from: string;
   keep: (mail: Mail) => Promise<void>;
+  dependencies: Dependencies;
 }): Mailer {
   if (smtpUrl === undefined) return { server: null, send: keep, close() {} };
   const patience = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 20_000 };
   const transport = createTransport({ url: smtpUrl, ...patience }, { from });
+  // A server that hangs keeps a few jobs waiting, and not all of them.
+  const bulkhead = { maxConcurrent: 4, maxQueue: 50, maxWaitMs: 10_000 };
+  const server = dependencies.open({
+    name: "smtp",
+    title: "the mail server",
+    minCalls: 5,
+    openMs: 5_000,
+    bulkhead,
+  });
   return {
     server: new URL(smtpUrl).host,
     async send({ to, subject, text }) {
       // An address is data: as an object it can not smuggle in a second one.
-      await transport.sendMail({ to: { name: "", address: to }, subject, text });
+      await server.run(() => transport.sendMail({ to: { name: "", address: to }, subject, text }));
     },
     close: () => transport.close(),
   };

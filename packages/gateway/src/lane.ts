@@ -3,6 +3,7 @@
 
 import type { AppError } from "@signalbox/core/errors";
 import { onEnd } from "@signalbox/core/resilience/deadline";
+import type { LaneFigures } from "@signalbox/core/signals/saturation";
 import { createAdaptiveLimit, type LimitBounds } from "./adaptive-limit.ts";
 import type { Call } from "./pipeline.ts";
 import { refusal } from "./refusal.ts";
@@ -15,16 +16,6 @@ export type LaneSettings = LimitBounds & {
   /** How long a call may wait for its turn while the line is short-lived. */
   patienceMs: number;
   criticalPatienceMs: number;
-};
-
-export type LaneFigures = {
-  service: string;
-  limit: number;
-  inFlight: number;
-  waiting: number;
-  refused: number;
-  latencyRatio: number;
-  overloaded: boolean;
 };
 
 export type Lane = {

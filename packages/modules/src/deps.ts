@@ -106,12 +106,14 @@ export async function openDeps(
     instances: () => registry.count(role),
     poolWaiting: () => pool().waiting,
   });
+  signals.watchParts(() => ({ lanes: gateway.lanes(), dependencies: dependencies.list() }));
   shutdown.add("gateway", () => gateway.close());
 
   const mailer = createMailer({
     smtpUrl: config.SMTP_URL,
     from: config.SIGNALBOX_MAIL_FROM,
     keep: (mail) => keepMail({ db, sql }, mail),
+    dependencies,
   });
   shutdown.add("mailer", () => mailer.close());
 

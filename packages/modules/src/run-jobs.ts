@@ -27,7 +27,8 @@ export function jobHandler(deps: Deps, jobs: Job[]): Handler {
 
 /** A part that is away is no fault of the event: it is tried again for as long as that lasts. */
 export const isPartAway = (error: unknown): boolean =>
-  isDatabaseAway(error) || (error instanceof AppError && error.code === "unavailable");
+  isDatabaseAway(error) ||
+  (error instanceof AppError && (error.code === "unavailable" || error.code === "overloaded"));
 
 async function runJob(deps: Deps, job: Job, event: BusEvent): Promise<void> {
   const ctx = jobCtx(deps, job, event);

@@ -55,6 +55,7 @@ export async function testWorld(
     settings: () => live.rules().cacheAt(Date.now()),
   });
   await cache.start();
+  const dependencies = createDependencies({ log, forced: (name) => live.rules().forced(name, Date.now()) });
   const limiter = createLimiter({ redis, prefix: newId() });
   const deps: Deps = {
     db,
@@ -71,11 +72,9 @@ export async function testWorld(
       smtpUrl: undefined,
       from: "signalbox@localhost",
       keep: (mail) => keepMail({ db, sql }, mail),
+      dependencies,
     }),
-    dependencies: createDependencies({
-      log,
-      forced: (name) => live.rules().forced(name, Date.now()),
-    }),
+    dependencies,
     passwordCost: defaultPasswordCost,
     revocations: createRevocations({ sql, redis, log }),
     secret: randomBytes(32),

@@ -1,6 +1,21 @@
 // How full one process is: processor, event loop, memory, calls under way, pool.
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { DependencyFigures } from "../resilience/dependencies.ts";
+
+/** How much of a service one process has under way, and how much it takes. */
+export type LaneFigures = {
+  service: string;
+  limit: number;
+  inFlight: number;
+  waiting: number;
+  refused: number;
+  latencyRatio: number;
+  overloaded: boolean;
+};
+
+/** What goes in, by service, and what is asked for it, by part. */
+export type Parts = { lanes: LaneFigures[]; dependencies: DependencyFigures[] };
 
 export type PoolUse = { size: number; inUse: number; waiting: number };
 
@@ -13,6 +28,8 @@ export type InstanceSaturation = {
   heapBytes: number;
   inFlight: number;
   pool: PoolUse | null;
+  /** Of this moment only: not kept with the past. */
+  parts?: Parts;
 };
 
 const resolutionMs = 20;
@@ -25,6 +42,7 @@ export function watchSaturation({ id, name }: { id: string; name: string }) {
   let lastSampleAt = performance.now();
   let inFlight = 0;
   let readPool: (() => PoolUse) | undefined;
+  let readParts: (() => Parts) | undefined;
 
   return {
     enter() {
@@ -43,6 +61,10 @@ export function watchSaturation({ id, name }: { id: string; name: string }) {
     watchPool(read: () => PoolUse) {
       readPool = read;
     },
+    watchParts(read: () => Parts) {
+      readParts = read;
+    },
+    parts: (): Parts | undefined => readParts?.(),
     start() {
       loop.enable();
       lastCpu = process.cpuUsage();

@@ -4,7 +4,7 @@
 import type { Logger } from "../log.ts";
 import type { Redis } from "../redis.ts";
 import { type CoursePoint, createReader, type Golden, type GoldenBy } from "./golden.ts";
-import { type InstanceSaturation, type PoolUse, watchSaturation } from "./saturation.ts";
+import { type InstanceSaturation, type Parts, type PoolUse, watchSaturation } from "./saturation.ts";
 import { addToSketch, type Sketch } from "./sketch.ts";
 import { Cell, Slot, type Track, templateOf } from "./slot.ts";
 import {
@@ -43,6 +43,8 @@ export type Signals = {
   readonly eventLoopDelayMs: number;
   /** Lets a part say how full its pool is. */
   watchPool(read: () => PoolUse): void;
+  /** Lets the gateway and the breakers say how they are. */
+  watchParts(read: () => Parts): void;
   readGolden(query: { window: GoldenWindow; by: GoldenBy }): Promise<Golden>;
   /** The same figures span by span, oldest first: slots of 5 s, and minutes for an hour. */
   readCourse(query: { window: GoldenWindow }): Promise<CoursePoint[]>;
@@ -116,7 +118,7 @@ export function createSignals(deps: {
       if (target.dirty) writes.push({ target, key: keys.slot(target.start), seconds: slotLifeSeconds });
     for (const target of minutes.values())
       if (target.dirty) writes.push({ target, key: keys.minute(target.start), seconds: minuteLifeSeconds });
-    const said = { at, ...saturation.read() };
+    const said = { at, ...ownWord() };
     try {
       const pipeline = redis.pipeline();
       for (const { target, key, seconds } of writes) {
@@ -136,7 +138,12 @@ export function createSignals(deps: {
     }
   }
 
-  const own = { slots, minutes, saturation: saturation.read, flush };
+  function ownWord(): InstanceSaturation {
+    const parts = saturation.parts();
+    return parts ? { ...saturation.read(), parts } : saturation.read();
+  }
+
+  const own = { slots, minutes, saturation: ownWord, flush };
   const { readGolden, readCourse } = createReader({ redis, log, keys, version: instance.version, own, now });
 
   return {
@@ -167,6 +174,7 @@ export function createSignals(deps: {
       return saturation.eventLoopDelayMs;
     },
     watchPool: saturation.watchPool,
+    watchParts: saturation.watchParts,
     readGolden,
     readCourse,
     saturation: saturation.read,

@@ -2,7 +2,8 @@
 // so that one that is slow does not take the room of the others.
 
 import type { Live } from "@signalbox/control/live";
-import { createLane, type Lane, type LaneFigures } from "../lane.ts";
+import type { LaneFigures } from "@signalbox/core/signals/saturation";
+import { createLane, type Lane } from "../lane.ts";
 import type { Call, Stage } from "../pipeline.ts";
 import { refusal } from "../refusal.ts";
 
