@@ -37,7 +37,7 @@ const begin = <T>(next: () => Promise<T>): Promise<T> => {
 /** A line that is there for so long is not a burst. */
 const standingMs = 300;
 /** In a standing line whoever is not served soon is better told so. */
-const shortPatienceMs = 20;
+const shortPatienceMs = 10;
 /** Without a refusal for so long the overload is over. */
 const calmMs = 1_000;
 const sweepMs = 5;

@@ -1,0 +1,213 @@
+// Three times more than the platform can do. The routes under test are capped by their pool: reading posts holds one of three
+// connections for ten milliseconds, which leaves the processor to the generator. What is measured: who is still answered, how many,
+// how fast, and how soon all is as before.
+
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { startInstallForTest } from "../apps/cli/src/testing/install.ts";
+import { createPeople } from "../apps/cli/src/testing/people.ts";
+import { connectDatabase } from "../packages/db/src/index.ts";
+import { type Connection, openConnections, percentile, saturate } from "./harness/connection.ts";
+import { figure, progress, report } from "./harness/report.ts";
+
+const portBase = 28_000;
+const poolSize = 3;
+const holdSeconds = 0.01;
+const connectionCount = 500;
+const calmMs = 8_000;
+const overloadMs = 20_000;
+const recoveryMs = 30_000;
+
+type Priority = "critical" | "normal" | "background";
+type Asked = { priority: Priority; at: number; tookMs: number; status: number };
+
+const isAnswered = ({ status }: Asked) => status === 200;
+const share = (asked: Asked[]) => (asked.filter(isAnswered).length / asked.length) * 100;
+const p99Of = (asked: Asked[]) =>
+  percentile(
+    asked.filter(isAnswered).map(({ tookMs }) => tookMs),
+    0.99,
+  );
+const strangers = (asked: Asked[]) => asked.filter(({ status }) => status !== 200 && status !== 503).length;
+
+progress("starting an install of its own, and beside it an api process with a small pool");
+const install = await startInstallForTest({ portBase });
+const run = install.runFile();
+const port = Number(new URL(run.api).port) + 10;
+const capped = spawn(process.execPath, [join(import.meta.dirname, "../apps/api/src/main.ts")], {
+  stdio: ["ignore", "ignore", "inherit"],
+  env: {
+    ...process.env,
+    NODE_ENV: "production",
+    LOG_LEVEL: "error",
+    DATABASE_URL: run.postgres,
+    REDIS_URL: run.redis,
+    SIGNALBOX_POOL_SIZE: `${poolSize}`,
+    SIGNALBOX_PUBLIC_URL: run.api,
+    SIGNALBOX_GATEWAY_PORT: `${port}`,
+    SIGNALBOX_OPERATOR_PORT: `${port + 1}`,
+    SIGNALBOX_DATA_DIR: join(install.dataDir, "capped"),
+    SIGNALBOX_SECRET_FILE: join(install.dataDir, "secrets", "master.key"),
+    SIGNALBOX_OPERATOR_TOKEN_FILE: run.operatorToken,
+  },
+});
+const database = connectDatabase(run.postgres, { name: "bench", poolSize: 2 });
+
+try {
+  await untilReady();
+  await liftLimits();
+  const requests = await prepare();
+  const next = mixOf(requests);
+  const connections = await openConnections(port, connectionCount);
+
+  await saturate(connections.slice(0, 2 * poolSize), 2_000, () => requests.normal);
+  const { rate: peak } = await saturate(connections.slice(0, 2 * poolSize), 4_000, () => requests.normal);
+  progress(`at most ${Math.round(peak)} answers a second`);
+
+  const calm = await offer(connections, { rate: 0.8 * peak, ms: calmMs }, next);
+  const calmP99 = p99Of(calm);
+  progress(`at 80 % of that: p99 ${calmP99.toFixed(1)} ms, ${share(calm).toFixed(2)} % answered`);
+
+  const crowded = await offer(connections, { rate: 3 * peak, ms: overloadMs }, next);
+  const critical = crowded.filter(({ priority }) => priority === "critical");
+  const answered = crowded.filter(isAnswered);
+  const p99 = p99Of(crowded);
+  for (const priority of ["critical", "normal", "background"] as const) {
+    const own = crowded.filter((one) => one.priority === priority);
+    progress(`at 300 %: ${priority} ${share(own).toFixed(2)} % of ${own.length} answered`);
+  }
+  const quickest = Math.max(50, Math.round(2 * calmP99));
+  const recovery = await recover(connections, 0.5 * peak, next, quickest);
+
+  report("overload", [
+    figure("critical calls answered at three times the load", share(critical), {
+      unit: "%",
+      bar: 99,
+      better: "higher",
+    }),
+    figure(
+      "answers a second at three times the load, of the most there can be",
+      answered.length / (overloadMs / 1_000) / peak,
+      {
+        unit: "x",
+        bar: 0.8,
+        better: "higher",
+      },
+    ),
+    figure(`p99 of what was let in (at 80 % load: ${calmP99.toFixed(1)} ms)`, p99, {
+      unit: "ms",
+      bar: quickest,
+      better: "lower",
+    }),
+    figure("back to normal after", recovery, { unit: "s", bar: 30, better: "lower" }),
+    figure(
+      "answers that are neither the thing nor a refusal that says when to come back",
+      strangers(crowded),
+      {
+        unit: "answers",
+        bar: 0,
+        better: "lower",
+      },
+    ),
+  ]);
+  for (const each of connections) each.close();
+} finally {
+  capped.kill();
+  await database.close();
+  await install.stop();
+}
+
+/** A post to read, and reading one made as slow as promised. */
+async function prepare(): Promise<Record<Priority, string>> {
+  const people = createPeople(run.api);
+  const { handle, token } = await people.register("busy");
+  const { status, body } = await people.call("POST", "/v1/posts", token, { text: "a post" });
+  if (status !== 201) throw new Error(`posting answered ${status}: ${JSON.stringify(body)}`);
+  await database.sql.unsafe(`
+    alter table posts rename to posts_kept;
+    create view posts as
+      with held as materialized (select pg_sleep(${holdSeconds})) select posts_kept.* from posts_kept, held;`);
+  const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: bench\r\n${more}\r\n`;
+  return {
+    critical: get("/v1/feed", `Authorization: Bearer ${token}\r\n`),
+    normal: get(`/v1/posts/${body.id}`),
+    background: get(`/v1/users/${handle}/posts`),
+  };
+}
+
+/** Of ten calls two are critical, five normal and three in the background. */
+function mixOf(requests: Record<Priority, string>): () => { priority: Priority; request: string } {
+  const order = "nbcnbnncbn".split("").map((letter) => {
+    const priority = letter === "c" ? "critical" : letter === "n" ? "normal" : "background";
+    return { priority, request: requests[priority] } as const;
+  });
+  let at = 0;
+  return () => order[at++ % order.length]!;
+}
+
+/** Asks at a fixed rate whatever the answers; resolves when all of them are there. */
+async function offer(
+  connections: Connection[],
+  { rate, ms }: { rate: number; ms: number },
+  next: () => { priority: Priority; request: string },
+): Promise<Asked[]> {
+  const all: Asked[] = [];
+  const total = Math.floor((rate * ms) / 1_000);
+  const began = performance.now();
+  let under = 0;
+  for (let sent = 0; sent < total; ) {
+    const due = Math.min(total, Math.floor(((performance.now() - began) * rate) / 1_000));
+    for (; sent < due; sent += 1) {
+      const { priority, request } = next();
+      const at = performance.now();
+      const done = (status: number) => {
+        under -= 1;
+        all.push({ priority, at, tookMs: performance.now() - at, status });
+      };
+      under += 1;
+      connections[sent % connections.length]!.ask(request).then(
+        ({ status }) => done(status),
+        () => done(0),
+      );
+    }
+    await pause(1);
+  }
+  while (under > 0) await pause(1);
+  return all;
+}
+
+/** Seconds until everyone is answered again as fast as before, a second at a time. */
+async function recover(
+  connections: Connection[],
+  rate: number,
+  next: Parameters<typeof offer>[2],
+  quickest: number,
+) {
+  const began = performance.now();
+  while (performance.now() - began < recoveryMs) {
+    const second = await offer(connections, { rate, ms: 1_000 }, next);
+    if (second.every(isAnswered) && p99Of(second) <= quickest) return (performance.now() - began) / 1_000;
+  }
+  return Number.NaN;
+}
+
+async function liftLimits(): Promise<void> {
+  for (const key of ["address", "user"]) {
+    const answer = await fetch(`${run.operator}/operator/v1/limits/${key}`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${install.operatorToken}`, "content-type": "application/json" },
+      body: JSON.stringify({ rate: 1_000_000, burst: 10_000_000, reason: "a benchmark is one address" }),
+    });
+    if (!answer.ok) throw new Error(`the limit ${key} could not be lifted: ${await answer.text()}`);
+  }
+}
+
+async function untilReady(): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+    if (answer?.ok) return;
+    await pause(100);
+  }
+  throw new Error("the capped api process did not become ready");
+}
