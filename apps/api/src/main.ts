@@ -5,6 +5,7 @@ import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth } from "@signalbox/core/health";
 import { createLogger } from "@signalbox/core/log";
 import { createMetrics } from "@signalbox/core/metrics";
+import { partFamilies } from "@signalbox/core/resilience/families";
 import { createShutdown } from "@signalbox/core/shutdown";
 import { openPlane } from "@signalbox/modules/control";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
@@ -59,6 +60,7 @@ async function main() {
     redis: deps.redis,
   });
   metrics.add(() => cacheFamilies(deps.cache.status()));
+  metrics.add(() => partFamilies(deps.signals.parts()));
   const gateway = createGatewayApp(deps, health, config);
   const operator = createOperatorApp(
     deps,

@@ -175,6 +175,20 @@ export async function setShed(deps: ChangeDeps, key: string, to: Partial<ShedVal
   return done!;
 }
 
+export async function resetShed(deps: ChangeDeps, key: string, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "shed.reset",
+    key,
+    decide(document, nowMs) {
+      const current = document.shed?.[key];
+      if (current === undefined) throw new AppError("conflict", `nothing is set on ${key}`);
+      return { before: holding<ShedLayer>(current, nowMs) ?? null, after: null };
+    },
+  });
+  return done!;
+}
+
 export async function forceDependency(
   deps: ChangeDeps,
   key: string,

@@ -63,10 +63,12 @@ export function createLane({
   let sweeping: NodeJS.Timeout | undefined;
 
   const room = (priority: Call["priority"]): boolean => {
-    if (priority === "critical") return inFlight < adaptive.limit;
-    const { normalPercent, backgroundPercent } = settings();
+    const { minInFlight, maxInFlight, normalPercent, backgroundPercent } = settings();
+    // A new setting holds at once, not with the next answer.
+    const limit = Math.max(minInFlight, Math.min(maxInFlight, adaptive.limit));
+    if (priority === "critical") return inFlight < limit;
     const percent = priority === "normal" ? normalPercent : backgroundPercent;
-    return inFlight < Math.max(1, Math.floor((adaptive.limit * percent) / 100));
+    return inFlight < Math.max(1, Math.floor((limit * percent) / 100));
   };
 
   function isOverloaded(at: number): boolean {

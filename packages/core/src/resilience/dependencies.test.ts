@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLogger } from "../log.ts";
+import { exposition } from "../metrics.ts";
 import type { Forced } from "./breaker.ts";
 import { Deadline, withDeadline } from "./deadline.ts";
 import { createDependencies, type Dependencies } from "./dependencies.ts";
+import { partFamilies } from "./families.ts";
 
 const log = createLogger({ name: "test", level: "silent" });
 const unforced = (): Dependencies => createDependencies({ log, forced: () => undefined });
@@ -25,6 +27,19 @@ test("what may be done twice is tried again behind the breaker, and its figures 
   const [figures] = dependencies.list();
   assert.equal(figures?.state, "open");
   assert.equal(figures?.retries.retries, 2);
+  const lane = {
+    service: "feed",
+    limit: 16,
+    inFlight: 3,
+    waiting: 2,
+    refused: 7,
+    latencyRatio: 1,
+    overloaded: false,
+  };
+  const text = exposition(partFamilies({ lanes: [lane], dependencies: dependencies.list() }));
+  assert.match(text, /signalbox_dependency_state\{dependency="part",state="open"\} 1/);
+  assert.match(text, /signalbox_dependency_retries_total\{dependency="part"\} 2/);
+  assert.match(text, /signalbox_lane_refused_total\{service="feed"\} 7/);
 });
 
 test("one part's word from an operator does not touch another", async () => {

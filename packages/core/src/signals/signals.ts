@@ -45,6 +45,7 @@ export type Signals = {
   watchPool(read: () => PoolUse): void;
   /** Lets the gateway and the breakers say how they are. */
   watchParts(read: () => Parts): void;
+  parts(): Parts;
   readGolden(query: { window: GoldenWindow; by: GoldenBy }): Promise<Golden>;
   /** The same figures span by span, oldest first: slots of 5 s, and minutes for an hour. */
   readCourse(query: { window: GoldenWindow }): Promise<CoursePoint[]>;
@@ -175,6 +176,7 @@ export function createSignals(deps: {
     },
     watchPool: saturation.watchPool,
     watchParts: saturation.watchParts,
+    parts: () => saturation.parts() ?? { lanes: [], dependencies: [] },
     readGolden,
     readCourse,
     saturation: saturation.read,

@@ -29,8 +29,6 @@ test("as calls pile up, background ones are refused first and critical ones last
     return taken;
   };
   const running: Promise<void>[] = [];
-  // Its limit is found by experience: one answer, and the settings' bounds hold.
-  for (let n = 0; n < 10; n++) await stage(testCall(), () => pause(12));
   const fill = (count: number) => {
     while (running.length < count) running.push(stage(testCall({ priority: "critical" }), hold));
   };

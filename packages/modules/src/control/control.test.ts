@@ -94,6 +94,8 @@ async function start(
     publicUrl: "http://127.0.0.1:8080",
     now: () => new Date(),
   };
+  deps.dependencies.open({ name: "smtp", title: "the mail server" });
+  signals.watchParts(() => ({ lanes: gateway.lanes(), dependencies: deps.dependencies.list() }));
   const plane = openPlane(deps, { prefix });
   return {
     live,
@@ -586,6 +588,82 @@ describe("signals", () => {
     const iterator = (await as().signals.stream({ window: "30s", by: "track" }))[Symbol.asyncIterator]();
     assert.equal((await iterator.next()).value?.by, "track");
     await iterator.return?.();
+  });
+});
+
+describe("shedding", () => {
+  test("what a service takes is set for it or for all, with an end, and shown beside what goes on", async () => {
+    const all = await as().shed.set({ key: "*", maxInFlight: 500, reason: "a small machine" });
+    assert.deepEqual([all.confirmations.expected, all.confirmations.confirmed], [2, 2]);
+    const expiresAt = new Date(Date.now() + 1_500).toISOString();
+    await as().shed.set({ key: "feed", tolerance: 3, normalPercent: 50, reason: "a rush", expiresAt });
+    await api.ctx.gateway(testCall({ name: "feed.post.read" }), async () => "answer");
+    await api.ctx.signals.flush();
+    const { items } = await as().shed.list({});
+    assert.equal(items[0]?.key, "*");
+    const feed = items.find(({ key }) => key === "feed")!;
+    assert.deepEqual(feed.set, { tolerance: 3, normalPercent: 50 });
+    assert.equal(feed.values.maxInFlight, 500);
+    assert.equal(feed.values.tolerance, 3);
+    const lane = feed.instances.find(({ name }) => name === "api")!;
+    assert.ok(lane.limit > 0 && lane.inFlight === 0 && !lane.overloaded);
+    assert.equal(workers.live.rules().shedOf("feed", Date.now()).normalPercent, 50);
+    await until(
+      "its time is over",
+      () => api.live.rules().shedOf("feed", Date.now()).tolerance === 1.5,
+      4_000,
+    );
+    await until("the log says so", async () =>
+      (await as().audit.list({ key: "feed", kind: "shed.expired" })).items.some(
+        ({ actor }) => actor.kind === "platform",
+      ),
+    );
+    await as().shed.reset({ key: "*", reason: "a larger machine" });
+    assert.equal(workers.live.rules().shedOf("users", Date.now()).maxInFlight, 2_000);
+  });
+
+  test("what makes no sense is refused", async () => {
+    await assert.rejects(as().shed.set({ key: "feed", reason: "nothing" }), { message: /is needed/ });
+    await assert.rejects(as().shed.set({ key: "feeds", maxQueue: 1, reason: "a typo" }), /no service/);
+    await assert.rejects(
+      as().shed.set({ key: "feed", minInFlight: 9_000, reason: "too much" }),
+      /minInFlight/,
+    );
+    const viewer: Actor = { kind: "operator", id: "vic", name: "Vic", role: "viewer" };
+    await assert.rejects(
+      as(viewer).shed.set({ key: "feed", maxQueue: 1, reason: "not mine" }),
+      /role operator/,
+    );
+  });
+});
+
+describe("dependencies", () => {
+  test("a part is taken out of use everywhere, with an end, and comes back by itself", async () => {
+    const smtp = () => api.ctx.dependencies.open({ name: "smtp" }).run(async () => "sent");
+    assert.equal(await smtp(), "sent");
+    const expiresAt = new Date(Date.now() + 1_500).toISOString();
+    const done = await as().dependencies.force({
+      name: "smtp",
+      force: "open",
+      reason: "it loses mails",
+      expiresAt,
+    });
+    assert.deepEqual([done.confirmations.expected, done.confirmations.confirmed], [2, 2]);
+    await assert.rejects(smtp(), { code: "unavailable", message: /by an operator/ });
+    await Promise.all([api.ctx.signals.flush(), workers.ctx.signals.flush()]);
+    const [item] = (await as().dependencies.list({})).items;
+    assert.equal(item?.name, "smtp");
+    assert.equal(item?.force, "open");
+    assert.equal(item?.reason, "it loses mails");
+    assert.deepEqual(item?.instances.map(({ process, forced }) => [process, forced]).sort(), [
+      ["api", "open"],
+      ["workers", "open"],
+    ]);
+    await until("its time is over", async () => (await smtp().catch(() => "")) === "sent", 4_000);
+    await assert.rejects(
+      as().dependencies.force({ name: "stmp", force: "open", reason: "a typo" }),
+      /no part/,
+    );
   });
 });
 

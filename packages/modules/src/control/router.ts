@@ -5,6 +5,7 @@ import { z } from "zod";
 import { guestProcedure, operatorProcedure } from "../trpc.ts";
 import { listAudit, verifyAudit } from "./audit.ts";
 import { changeCacheTtl, invalidate, listCaches, revertCacheTtl, warm } from "./caches.ts";
+import { changeDependency, listDependencies } from "./dependencies.ts";
 import { changeLimit, listLimits, revertLimit } from "./limits.ts";
 import {
   AuditList,
@@ -15,7 +16,9 @@ import {
   Confirmations,
   Course,
   CourseQuery,
+  DependencyList,
   EventList,
+  ForceDependency,
   Golden,
   GoldenQuery,
   History,
@@ -25,16 +28,20 @@ import {
   OperatorPage,
   ResetCacheTtl,
   ResetLimit,
+  ResetShed,
   ServiceList,
   Session,
   SetCacheTtl,
   SetLimit,
+  SetShed,
   SetSwitch,
+  ShedList,
   SwitchList,
   WarmCaches,
   Warmed,
 } from "./schema.ts";
 import { closeSession, openSession, readSession } from "./session.ts";
+import { changeShed, listShed, revertShed } from "./shed.ts";
 import { listServices, readCourse, readGolden, watchGolden } from "./sight.ts";
 import { flipSwitch, listSwitches, readHistory } from "./switches.ts";
 
@@ -99,6 +106,49 @@ export const router = {
       .input(ResetLimit)
       .output(Changed)
       .mutation(({ ctx, input }) => revertLimit(ctx, input)),
+  },
+  shed: {
+    list: operatorProcedure
+      .meta({
+        rest: "GET /shed",
+        summary: "How much each service takes at once, and how full each process is",
+      })
+      .input(OperatorPage)
+      .output(ShedList)
+      .query(({ ctx, input }) => listShed(ctx, input)),
+    set: operatorProcedure
+      .meta({
+        rest: "PUT /shed/{key}",
+        role: "operator",
+        summary: "Change when a service, or * for all, refuses calls",
+      })
+      .input(SetShed)
+      .output(Changed)
+      .mutation(({ ctx, input }) => changeShed(ctx, input)),
+    reset: operatorProcedure
+      .meta({ rest: "POST /shed/{key}/reset", role: "operator", summary: "Back to the default" })
+      .input(ResetShed)
+      .output(Changed)
+      .mutation(({ ctx, input }) => revertShed(ctx, input)),
+  },
+  dependencies: {
+    list: operatorProcedure
+      .meta({
+        rest: "GET /dependencies",
+        summary: "The parts that processes ask, and how their breakers stand",
+      })
+      .input(OperatorPage)
+      .output(DependencyList)
+      .query(({ ctx, input }) => listDependencies(ctx, input)),
+    force: operatorProcedure
+      .meta({
+        rest: "PUT /dependencies/{name}",
+        role: "operator",
+        summary: "Take a part out of use, keep it in use, or leave that to its breaker",
+      })
+      .input(ForceDependency)
+      .output(Changed)
+      .mutation(({ ctx, input }) => changeDependency(ctx, input)),
   },
   caches: {
     list: operatorProcedure

@@ -1,6 +1,6 @@
 // What operators send and read. Pure, so that console forms use the same rules as the server.
 
-import { cacheTtl, messageText, reasonText } from "@signalbox/control/settings";
+import { cacheTtl, messageText, reasonText, shedValues } from "@signalbox/control/settings";
 import { z } from "zod";
 
 export { switchedOff } from "@signalbox/control/refusal";
@@ -120,6 +120,38 @@ export const GoldenItem = z.object({
   p95: z.number().nullable(),
   p99: z.number().nullable(),
 });
+const inFlight = z.number().int().describe("calls under way");
+const Lane = z.object({
+  service: z.string(),
+  limit: z.number().int().describe("how many calls at once make sense now"),
+  inFlight,
+  waiting: z.number().int().describe("calls that wait for their turn"),
+  refused: z.number().int().describe("since the process began"),
+  latencyRatio: z.number().describe("how long calls take, of what they take in quiet times"),
+  overloaded: z.boolean(),
+});
+const BreakerState = z.enum(["closed", "open", "half-open"]);
+export const Part = z.object({
+  name: z.string(),
+  state: BreakerState,
+  forced: z.enum(["open", "closed"]).nullable(),
+  calls: z.number().int().describe("of the last ten seconds"),
+  failures: z.number().int(),
+  refused: z.number().int().describe("since the process began"),
+  opened: z.number().int().describe("how often"),
+  since: z.string(),
+  reason: z.string(),
+  bulkhead: z
+    .object({
+      running: z.number().int(),
+      waiting: z.number().int(),
+      maxConcurrent: z.number().int(),
+      maxQueue: z.number().int(),
+      refused: z.number().int(),
+    })
+    .nullable(),
+  retries: z.object({ left: z.number(), retries: z.number().int(), denied: z.number().int() }),
+});
 export const InstanceSaturation = z.object({
   instance: z.string(),
   name: z.string(),
@@ -130,6 +162,8 @@ export const InstanceSaturation = z.object({
   heapBytes: z.number(),
   inFlight: z.number(),
   pool: z.object({ size: z.number(), inUse: z.number(), waiting: z.number() }).nullable(),
+  /** Of this moment only. */
+  parts: z.object({ lanes: z.array(Lane), dependencies: z.array(Part) }).optional(),
 });
 export const ErrorSignature = z.object({
   code: z.string(),
@@ -295,6 +329,49 @@ export const Invalidate = z
 export const WarmCaches = z.object({ prefix: anyKey.default("*"), reason: reasonText });
 export const Warmed = z.object({ values: z.number().int() });
 
+const decided = {
+  reason: z.string(),
+  expiresAt: z.string().nullable(),
+  /** 0: never touched. */
+  revision: z.number().int(),
+  changedAt: z.string().nullable(),
+  changedBy: ActorShape.nullable(),
+};
+
+export const ShedItem = z.object({
+  key: z.string().describe("a service, or * for all"),
+  values: shedValues.required().describe("in force, whoever set them"),
+  set: shedValues.describe("set on this very key"),
+  ...decided,
+  instances: z.array(Lane.extend({ instance: z.string(), name: z.string() })),
+});
+export const ShedList = listOf(ShedItem);
+export const SetShed = shedValues
+  .extend({ key: anyKey, reason: reasonText, expiresAt: endInstant })
+  .refine((given) => Object.keys(shedValues.shape).some((name) => Object.hasOwn(given, name)), {
+    path: ["maxInFlight"],
+    message: `one of ${Object.keys(shedValues.shape).join(", ")} is needed`,
+  });
+export const ResetShed = z.object({ key: anyKey, reason: reasonText });
+
+export const DependencyItem = z.object({
+  name: z.string(),
+  force: z
+    .enum(["auto", "open", "closed"])
+    .describe("open: not asked at all; closed: asked whatever happens"),
+  ...decided,
+  /** The worst of all instances. */
+  state: BreakerState,
+  instances: z.array(Part.extend({ instance: z.string(), process: z.string() })),
+});
+export const DependencyList = listOf(DependencyItem);
+export const ForceDependency = z.object({
+  name: anyKey,
+  force: z.enum(["auto", "open", "closed"]),
+  reason: reasonText,
+  expiresAt: endInstant,
+});
+
 export const OpenSession = z.object({ token: z.string().min(1).max(2_000) });
 export const Operator = z.object({
   id: z.string(),
@@ -311,6 +388,8 @@ export type SetLimit = z.infer<typeof SetLimit>;
 export type Changed = z.infer<typeof Changed>;
 export type Golden = z.infer<typeof Golden>;
 export type CoursePoint = z.infer<typeof CoursePoint>;
+export type ShedItem = z.infer<typeof ShedItem>;
+export type DependencyItem = z.infer<typeof DependencyItem>;
 export type GoldenQuery = z.infer<typeof GoldenQuery>;
 export type ServiceItem = z.infer<typeof ServiceItem>;
 export type LimitItem = z.infer<typeof LimitItem>;

@@ -17,6 +17,14 @@ export const readCourse = async (ctx: AsOperator, { window }: Pick<Query, "windo
   nextCursor: null,
 });
 
+/** How full each process is, and how the parts that it asks are. */
+export async function readParts({ signals }: Pick<Deps, "signals">) {
+  const { saturation } = await signals.readGolden({ window: "30s", by: "service" });
+  return saturation.instances.flatMap(({ instance, name, parts }) =>
+    parts ? [{ instance, name, parts }] : [],
+  );
+}
+
 const everyMs = 1_000;
 
 /** A reading at once and then one a second, until nobody listens. */
