@@ -71,6 +71,8 @@ const shedValue = {
   criticalPatienceMs: waitMs.optional(),
   /** Mean delay of the event loop over a second at which background calls are refused; four times it: normal ones too. */
   eventLoopDelayMs: z.number().positive().max(60_000).optional(),
+  /** While there is more to do than can be done, answers leave out what is optional in them. */
+  degrade: z.boolean().optional(),
 };
 
 export const defaultShed = {
@@ -83,6 +85,7 @@ export const defaultShed = {
   patienceMs: 1_000,
   criticalPatienceMs: 5_000,
   eventLoopDelayMs: 300,
+  degrade: true,
 };
 
 /** `open`: not asked at all. `closed`: asked whatever happens. `auto`: the breaker decides. */

@@ -45,6 +45,8 @@ export type Deps = {
   log: Logger;
   live: Live;
   gateway: Stage;
+  /** Has this service more to do than it can? */
+  isOverloaded: (service: string) => boolean;
   /** The gateway's own, for verbs that count by something only they know. */
   limiter: Limiter;
   mailer: Mailer;

@@ -131,6 +131,7 @@ export async function openDeps(
     log,
     live,
     gateway,
+    isOverloaded: gateway.isOverloaded,
     limiter: gateway.limiter,
     mailer,
     dependencies,

@@ -10,7 +10,14 @@ export const Page = z.object({
 export type Page = z.infer<typeof Page>;
 
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
-  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+  z.object({
+    items: z.array(item),
+    nextCursor: z.string().nullable(),
+    degraded: z
+      .array(z.string())
+      .optional()
+      .describe("what was left out of the items, for lack of room or by an operator; absent: nothing"),
+  });
 
 /** Given one row more than asked for, keeps the page and says where the next one begins. */
 export function toPage<Row, Item>(

@@ -67,6 +67,7 @@ export async function testWorld(
     log,
     live,
     gateway: (_call, next) => next(),
+    isOverloaded: () => false,
     limiter,
     mailer: createMailer({
       smtpUrl: undefined,

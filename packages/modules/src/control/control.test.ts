@@ -78,6 +78,7 @@ async function start(
     log,
     live,
     gateway,
+    isOverloaded: gateway.isOverloaded,
     limiter: gateway.limiter,
     mailer: { server: null, send: async () => {}, close() {} },
     dependencies: createDependencies({

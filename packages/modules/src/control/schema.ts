@@ -34,7 +34,7 @@ export const Changed = z.object({ version: z.number().int(), confirmations: Conf
 export const SwitchState = z.enum(["on", "off"]);
 export const SwitchItem = z.object({
   key: z.string(),
-  kind: z.enum(["all", "prefix", "procedure", "job"]),
+  kind: z.enum(["all", "prefix", "procedure", "job", "optional"]),
   state: SwitchState,
   share: z.number(),
   message: z.string(),

@@ -32,7 +32,7 @@ export const feedShapesOfV2: [z.ZodType, Shape][] = [
     FeedPage,
     {
       output: pageOf(FlatFeedItem),
-      present: ({ items, nextCursor }: FeedPage) => ({ items: items.map(flatten), nextCursor }),
+      present: ({ items, ...page }: FeedPage) => ({ ...page, items: items.map(flatten) }),
     },
   ],
 ];

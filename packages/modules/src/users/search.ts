@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type { AsOperator, AsUser } from "../ctx.ts";
+import { optional } from "../optional.ts";
 import { presentPerson } from "./profile.ts";
 import type { PersonList, SearchPeople } from "./schema.ts";
 
@@ -15,12 +16,16 @@ export async function searchPeople(
   { q, limit }: z.infer<typeof SearchPeople>,
 ): Promise<z.infer<typeof PersonList>> {
   const wanted = q.replace(/^@/, "").normalize("NFC").toLowerCase();
+  const left: string[] = [];
   const rows =
     [...wanted].length < minForLikeness
       ? await byStart(ctx, wanted, limit)
-      : await byLikeness(ctx, wanted, limit);
+      : await optional(ctx, "users.people.ranking", left, {
+          read: () => byLikeness(ctx, wanted, limit),
+          without: () => byStart(ctx, wanted, limit),
+        });
   // Ranked, so without a next page: who is not among the first is found by a better question.
-  return { items: rows.map(presentPerson), nextCursor: null };
+  return { items: rows.map(presentPerson), nextCursor: null, ...(left.length > 0 ? { degraded: left } : {}) };
 }
 
 const startPattern = (text: string) => `${text.replace(/[\\%_]/g, "\\$&")}%`;

@@ -32,8 +32,11 @@ export async function readPage(
   }
   const page = kept.slice(0, limit);
   const given = page.map(({ id }) => id);
+  const left: string[] = [];
+  const items = await present(ctx, page, left);
   return {
-    items: await present(ctx, page),
+    items,
+    ...(left.length > 0 ? { degraded: left } : {}),
     nextCursor: kept.length > limit ? sealPlace(placeAfter(place, given, readAtMs)) : null,
   };
 }

@@ -1,19 +1,23 @@
 // Step four of reading posts: what callers are shown, with the author, what was counted, and what the reader did.
 
 import type { Ctx } from "../../ctx.ts";
+import { optional } from "../../optional.ts";
 import { readPeople } from "../../users/index.ts";
 import { type Counts, counts, countsKey, type StoredPost } from "../cached.ts";
 import { marksOn } from "../marks.ts";
 import type { FeedItem } from "../schema.ts";
 
-/** A post whose author is gone is not shown. */
-export async function present(ctx: Ctx, posts: StoredPost[]): Promise<FeedItem[]> {
+/** A post whose author is gone is not shown. `left` takes the names of what the items are shown without. */
+export async function present(ctx: Ctx, posts: StoredPost[], left: string[] = []): Promise<FeedItem[]> {
   if (posts.length === 0) return [];
   const ids = posts.map(({ id }) => id);
   const [people, counted, marks] = await Promise.all([
     readPeople(ctx, [...new Set(posts.map(({ userId }) => userId))]),
-    ctx.cache.entity(counts).readMany(posts.map(countsKey)),
-    ctx.actor.kind === "user" ? marksOn(ctx, ctx.actor.id, ids) : undefined,
+    optional(ctx, "feed.item.counts", left, {
+      read: () => ctx.cache.entity(counts).readMany(posts.map(countsKey)),
+      without: () => new Map<string, Counts>(),
+    }),
+    marksOf(ctx, ids, left),
   ]);
   return posts.flatMap((post): FeedItem[] => {
     const author = people.get(post.userId);
@@ -23,6 +27,15 @@ export async function present(ctx: Ctx, posts: StoredPost[]): Promise<FeedItem[]
       reposted: marks?.reposted.has(post.id) ?? false,
     };
     return [toItem(post, author, counted.get(countsKey(post)) ?? nothing, viewer)];
+  });
+}
+
+function marksOf(ctx: Ctx, ids: string[], left: string[]) {
+  const { actor } = ctx;
+  if (actor.kind !== "user") return undefined;
+  return optional(ctx, "feed.item.viewer", left, {
+    read: () => marksOn(ctx, actor.id, ids),
+    without: () => ({ liked: new Set<string>(), reposted: new Set<string>() }),
   });
 }
 

@@ -1,0 +1,46 @@
+// Parts that an answer can do without: left out by switch, while their service has more to do than it can, or while what they need
+// is away. The answer then says so: in the header `Degraded`, and in lists in the field `degraded`.
+
+import { AppError } from "@signalbox/core/errors";
+import { isDatabaseAway } from "@signalbox/db";
+import type { Ctx } from "./ctx.ts";
+
+/** Each is a key that operators can switch off; its last word is what callers read. */
+export const optionalParts = ["feed.item.counts", "feed.item.viewer", "users.people.ranking"] as const;
+
+/** `left` takes the names of what is left out. */
+export async function optional<T>(
+  ctx: Ctx,
+  key: (typeof optionalParts)[number],
+  left: string[],
+  { read, without }: { read: () => Promise<T>; without: () => T | Promise<T> },
+): Promise<T> {
+  if (!isLeftOut(ctx, key)) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      ctx.log.debug({ error, key, requestId: ctx.requestId }, "an optional part of an answer is left out");
+    }
+  }
+  const name = key.slice(key.lastIndexOf(".") + 1);
+  left.push(name);
+  const { headers } = ctx.answer;
+  const said = headers.Degraded?.split(", ") ?? [];
+  if (!said.includes(name)) headers.Degraded = [...said, name].join(", ");
+  return without();
+}
+
+function isLeftOut({ live, actor, address, now, isOverloaded }: Ctx, key: string): boolean {
+  const unit = actor.kind === "user" ? actor.id : address;
+  const nowMs = now().getTime();
+  if (live.rules().off(key, unit, nowMs)) return true;
+  const service = key.slice(0, key.indexOf("."));
+  return isOverloaded(service) && live.rules().shedOf(service, nowMs).degrade;
+}
+
+const isAway = (error: unknown): boolean => {
+  for (let at = error; at instanceof Error; at = at.cause)
+    if (at instanceof AppError) return at.code === "unavailable" || at.code === "overloaded";
+  return isDatabaseAway(error);
+};
