@@ -2,9 +2,12 @@
 
 import { AppError } from "@signalbox/core/errors";
 
+// Of Postgres, of the system, or of the driver: what wraps an error may have a code of its own.
+const ours = /^([0-9A-Z]{5}|E[A-Z_]+|CONNECT\w*)$/;
+
 const pgCode = (error: unknown): string | undefined => {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if ("code" in at && typeof at.code === "string") return at.code;
+    if ("code" in at && typeof at.code === "string" && ours.test(at.code)) return at.code;
   }
   return undefined;
 };
