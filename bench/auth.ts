@@ -36,7 +36,8 @@ const prefix = `b${Date.now().toString(36)}`;
 
 try {
   await liftLimits();
-  const people = await Promise.all(Array.from({ length: refreshers }, newPerson));
+  const people: Awaited<ReturnType<typeof newPerson>>[] = [];
+  while (people.length < refreshers) people.push(await newPerson());
   const asking = await openConnections(port, signers);
   const watching = await openConnections(port, 4);
 

@@ -20,6 +20,9 @@ export function isDatabaseAway(error: unknown): boolean {
   return code !== undefined && awayCode.test(code);
 }
 
+/** Refused only because an earlier statement of its transaction failed. */
+export const isAfterFailure = (error: unknown): boolean => pgCode(error) === "25P02";
+
 /** The constraint that a write ran into, or undefined where it failed for another reason. */
 export function violatedConstraint(error: unknown): string | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {

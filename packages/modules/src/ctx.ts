@@ -12,7 +12,7 @@ import type { Peer } from "@signalbox/core/resilience/deadline";
 import type { Dependencies } from "@signalbox/core/resilience/dependencies";
 import type { Signals } from "@signalbox/core/signals/signals";
 import type { Kms } from "@signalbox/core/vault";
-import type { Db, Sql } from "@signalbox/db";
+import { type Db, isAfterFailure, type Sql } from "@signalbox/db";
 import { appendToOutbox, nameTransaction, type Transaction } from "@signalbox/db/outbox";
 import type { Limiter } from "@signalbox/gateway/limiter";
 import type { Stage } from "@signalbox/gateway/pipeline";
@@ -126,6 +126,20 @@ export async function transaction<C extends Ctx, T>(
       ctx.log.error({ error, requestId: ctx.requestId }, "not done after a commit"),
     );
   return done;
+}
+
+/**
+ * Statements of one transaction that do not wait for each other, sent in one trip. All of them are waited for, also where one fails:
+ * a step that came after the rollback would be done outside of it.
+ */
+export async function together<Work extends readonly unknown[]>(
+  ...work: Work
+): Promise<{ -readonly [At in keyof Work]: Awaited<Work[At]> }> {
+  const results = await Promise.allSettled(work);
+  const failures = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);
+  // Where one failed, all after it are refused for that reason alone.
+  if (failures.length > 0) throw failures.find((failure) => !isAfterFailure(failure)) ?? failures[0];
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as never;
 }
 
 export type EventType<

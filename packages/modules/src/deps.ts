@@ -112,7 +112,7 @@ export async function openDeps(
   const mailer = createMailer({
     smtpUrl: config.SMTP_URL,
     from: config.SIGNALBOX_MAIL_FROM,
-    keep: (mail) => keepMail({ db, sql }, mail),
+    keep: (mail) => keepMail({ sql }, mail),
     dependencies,
   });
   shutdown.add("mailer", () => mailer.close());

@@ -72,7 +72,7 @@ export async function testWorld(
     mailer: createMailer({
       smtpUrl: undefined,
       from: "signalbox@localhost",
-      keep: (mail) => keepMail({ db, sql }, mail),
+      keep: (mail) => keepMail({ sql }, mail),
       dependencies,
     }),
     dependencies,

@@ -29,6 +29,16 @@ export async function sealFor(
   return seal(await keyOf(ctx, userId), `${userId}:${field}`, plain);
 }
 
+/** For a user who is being made: nobody else can have made his key, so its row is written unasked, with his other rows. */
+export async function makeKey(ctx: Pick<Deps, "secret" | "kms">, userId: string) {
+  const made = randomBytes(32);
+  const row = { userId, ...(await kmsOf(ctx).wrap(made, userId)) };
+  return {
+    seal: (field: string, plain: string) => seal(made, `${userId}:${field}`, plain),
+    write: async ({ db }: Pick<InTransaction, "db">) => void (await db.insert(userKeys).values(row)),
+  };
+}
+
 /** Undefined where the user's key is dropped. */
 export async function openFor(
   ctx: Vault,

@@ -1,11 +1,12 @@
 // Registering, signing in and staying signed in.
 
 import { AppError } from "@signalbox/core/errors";
-import { tables, violatedConstraint } from "@signalbox/db";
-import { eq } from "@signalbox/db/query";
+import { newId } from "@signalbox/core/ids";
+import { tables } from "@signalbox/db";
 import type { z } from "zod";
-import { type Ctx, emit, transaction } from "../ctx.ts";
+import { type Ctx, emit, together, transaction } from "../ctx.ts";
 import { createProfile, findAccount, readPeople } from "../users/index.ts";
+import { makeKey } from "../vault.ts";
 import { note } from "./activity.ts";
 import { findByEmail, sealEmail } from "./email.ts";
 import { userCreated } from "./events.ts";
@@ -13,8 +14,8 @@ import { accessSeconds } from "./keys.ts";
 import { hashPassword, isOutdated, verifyPassword } from "./passwords.ts";
 import { type Moved, moveOn } from "./rotation.ts";
 import type { Login, Refresh, Register, SignedIn } from "./schema.ts";
-import { hasSecondFactor, takeCode } from "./second-factor.ts";
-import { endSessions, openSession } from "./sessions.ts";
+import { takeCode } from "./second-factor.ts";
+import { endSessions, openFirstSession, openSession } from "./sessions.ts";
 import { beginAttempt } from "./throttle.ts";
 import { openRefresh, type RefreshClaim, type Role, sealRefresh, signAccess } from "./tokens.ts";
 
@@ -27,19 +28,20 @@ type Account = z.infer<typeof SignedIn>["user"];
 
 export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promise<z.infer<typeof SignedIn>> {
   const passwordHash = await hashPassword(ctx.passwordCost, input.password);
-  const { user, sessionId } = await transaction(ctx, async (ctx) => {
-    const user = await createProfile(ctx, input.handle).catch((error) => {
-      throw violatedConstraint(error)
-        ? new AppError("conflict", `the handle ${input.handle} is taken`, { cause: error })
-        : error;
-    });
-    const email = await sealEmail(ctx, user.id, input.email);
-    await ctx.db.insert(credentials).values({ userId: user.id, ...email, passwordHash });
-    await note(ctx, user.id, "account.created");
-    await emit(ctx, userCreated, { userId: user.id, handle: user.handle });
-    return { user, sessionId: await openSession(ctx, user.id) };
-  });
-  return answer(ctx, user, { userId: user.id, sessionId, counter: 0 });
+  const { handle } = input;
+  const userId = newId();
+  const key = await makeKey(ctx, userId);
+  const email = await sealEmail(ctx, userId, input.email, key.seal);
+  const [user, sessionId] = await transaction(ctx, (ctx) =>
+    together(
+      createProfile(ctx, { id: userId, handle }),
+      openFirstSession(ctx, userId),
+      key.write(ctx),
+      ctx.db.insert(credentials).values({ userId, ...email, passwordHash }),
+      emit(ctx, userCreated, { userId, handle }),
+    ),
+  );
+  return answer(ctx, user, { userId, sessionId, counter: 0 });
 }
 
 export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.infer<typeof SignedIn>> {
@@ -48,12 +50,11 @@ export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.i
   const found = await findCredentials(ctx, input.login);
   // An unknown account costs the same hash, so that the time tells nothing either.
   const right = await verifyPassword(ctx.passwordCost, found?.passwordHash, input.password);
-  const user = found && right ? await findAccount(ctx, { id: found.userId }) : undefined;
-  if (!found || !user) {
+  if (!found || !right) {
     const { last } = await attempt.failed();
     // Not waited for: only a known account has anyone to tell.
     if (last && found)
-      note(ctx, found.userId, "sign_in.failed", { times: "too often in a quarter of an hour" }).catch(
+      note(ctx, found.user.id, "sign_in.failed", { times: "too often in a quarter of an hour" }).catch(
         (error) => ctx.log.warn({ error }, "failed sign-ins were not noted"),
       );
     throw new AppError("unauthorized", "this login and password do not belong together");
@@ -65,7 +66,8 @@ export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.i
       `this account is suspended: ${found.suspendedFor ?? "no reason was given"}`,
     );
   }
-  if (await hasSecondFactor(ctx, user.id)) {
+  const { user, role } = found;
+  if (found.hasSecondFactor) {
     if (input.code === undefined) {
       attempt.forgive();
       throw codeWanted("is needed: this account has a second factor");
@@ -76,15 +78,17 @@ export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.i
     }
   }
   attempt.forgive();
-  if (isOutdated(ctx.passwordCost, found.passwordHash)) {
-    const passwordHash = await hashPassword(ctx.passwordCost, input.password);
+  const { passwordHash } = found;
+  const sessionId = await openSession(ctx, user.id, passwordHash);
+  if (sessionId === undefined)
+    throw new AppError("unauthorized", "this account was changed at this moment; sign in again");
+  if (isOutdated(ctx.passwordCost, passwordHash)) {
+    const anew = await hashPassword(ctx.passwordCost, input.password);
     // Not over a password that was changed meanwhile.
     await ctx.sql`
-      update credentials set password_hash = ${passwordHash}
-      where user_id = ${user.id} and password_hash = ${found.passwordHash}`;
+      update credentials set password_hash = ${anew} where user_id = ${user.id} and password_hash = ${passwordHash}`;
   }
-  const sessionId = await openSession(ctx, user.id);
-  return answer(ctx, user, { userId: user.id, sessionId, counter: 0 }, found.role);
+  return answer(ctx, user, { userId: user.id, sessionId, counter: 0 }, role);
 }
 
 function codeWanted(message: string): AppError {
@@ -124,13 +128,26 @@ async function advance(ctx: Ctx, claim: RefreshClaim): Promise<Moved> {
   );
 }
 
+/** As many questions for an unknown login as for a known one. */
+const nobody = "00000000-0000-7000-8000-000000000000";
+
+type Credentials = Pick<
+  typeof credentials.$inferSelect,
+  "passwordHash" | "role" | "suspendedAt" | "suspendedFor"
+> & {
+  hasSecondFactor: boolean;
+};
+
 async function findCredentials(ctx: Ctx, login: string) {
-  const userId = login.includes("@")
-    ? await findByEmail(ctx, login)
-    : (await findAccount(ctx, { handle: login.toLowerCase() }))?.id;
-  if (userId === undefined) return undefined;
-  const [row] = await ctx.db.select().from(credentials).where(eq(credentials.userId, userId));
-  return row;
+  const user = await findAccount(
+    ctx,
+    login.includes("@") ? { id: (await findByEmail(ctx, login)) ?? nobody } : { handle: login.toLowerCase() },
+  );
+  const [row] = await ctx.sql<Credentials[]>`
+    select password_hash as "passwordHash", role, suspended_at as "suspendedAt", suspended_for as "suspendedFor",
+      exists (select from second_factors where user_id = credentials.user_id and confirmed_at is not null) as "hasSecondFactor"
+    from credentials where user_id = ${user?.id ?? nobody}`;
+  return row && user && { ...row, user };
 }
 
 async function answer(ctx: Ctx, user: Account, claim: RefreshClaim, role: Role = "user") {

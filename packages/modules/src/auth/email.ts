@@ -30,9 +30,17 @@ export async function readEmail(ctx: Ctx | InTransaction, userId: string) {
   return email && { email: email.toString(), verifiedAt: row.verifiedAt };
 }
 
-/** The columns that hold an address: unreadable without its user's key, and found by a keyed index. */
-export async function sealEmail(ctx: Ctx | InTransaction, userId: string, email: string) {
-  return { emailSealed: await sealFor(ctx, userId, field, email), emailIndex: indexOf(ctx, email) };
+/**
+ * The columns that hold an address: unreadable without its user's key, and found by a keyed index. `seal` is of a key that is not
+ * written yet.
+ */
+export async function sealEmail(
+  ctx: Ctx | InTransaction,
+  userId: string,
+  email: string,
+  seal = (field: string, plain: string): Buffer | Promise<Buffer> => sealFor(ctx, userId, field, plain),
+) {
+  return { emailSealed: await seal(field, email), emailIndex: indexOf(ctx, email) };
 }
 
 const indexOf = ({ secret }: Pick<Ctx, "secret">, email: string) =>

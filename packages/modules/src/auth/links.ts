@@ -4,7 +4,7 @@ import { timingSafeEqual } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
 import { mac } from "@signalbox/core/mac";
 import { tables } from "@signalbox/db";
-import { and, eq, gt, isNull, lt } from "@signalbox/db/query";
+import { and, eq, gt, isNull } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
 import { toUuid } from "./tokens.ts";
 
@@ -34,19 +34,13 @@ const linkMac = (secret: Buffer, purpose: Purpose, body: Buffer) =>
 
 /** The same id gives the same link: a job that runs twice sends the same one twice. */
 export async function makeLink(ctx: Ctx, purpose: Purpose, key: Key, email: string): Promise<string> {
-  const now = ctx.now();
-  await ctx.db
-    .insert(mailedLinks)
-    .values({ ...key, purpose, email, expiresAt: new Date(now.getTime() + linkMs[purpose]) })
-    .onConflictDoNothing();
-  await ctx.db
-    .delete(mailedLinks)
-    .where(
-      and(
-        eq(mailedLinks.userId, key.userId),
-        lt(mailedLinks.expiresAt, new Date(now.getTime() - 86_400_000)),
-      ),
-    );
+  const nowMs = ctx.now().getTime();
+  await ctx.sql`
+    with old as (
+      delete from mailed_links where user_id = ${key.userId} and expires_at < ${new Date(nowMs - 86_400_000)})
+    insert into mailed_links (user_id, id, purpose, email, expires_at)
+    values (${key.userId}, ${key.id}, ${purpose}, ${email}, ${new Date(nowMs + linkMs[purpose])})
+    on conflict do nothing`;
   return sealLink(ctx.secret, purpose, key);
 }
 

@@ -19,14 +19,6 @@ import { stepOf, toBase32 } from "./totp.ts";
 const { recoveryCodes, secondFactors } = tables;
 const codesAtOnce = 10;
 
-export async function hasSecondFactor(ctx: Ctx, userId: string): Promise<boolean> {
-  const [row] = await ctx.db
-    .select({ confirmedAt: secondFactors.confirmedAt })
-    .from(secondFactors)
-    .where(eq(secondFactors.userId, userId));
-  return Boolean(row?.confirmedAt);
-}
-
 /** Six digits of the app, or a recovery code; true once for each. */
 export async function takeCode(ctx: Ctx, userId: string, code: string): Promise<boolean> {
   const typed = code.replace(/[\s-]/g, "");

@@ -7,27 +7,52 @@ import { and, desc, eq, gt, isNull, lt, ne, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsOperator, type AsUser, type Ctx, type InTransaction, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
-import { note } from "./activity.ts";
+import { byOf, note } from "./activity.ts";
 import type { BySession, Refresh, SessionList } from "./schema.ts";
 import { openRefresh, refreshMs } from "./tokens.ts";
 
 const { sessions } = tables;
 
-export async function openSession(ctx: Ctx | InTransaction, userId: string): Promise<string> {
+/** With the account's first breath, in the transaction of a registration. */
+export async function openFirstSession(ctx: InTransaction, userId: string): Promise<string> {
   const id = newId();
-  const expiresAt = new Date(ctx.now().getTime() + refreshMs).toISOString();
-  const device = ctx.userAgent.slice(0, 200);
-  // One statement for both, because every sign-in pays for it.
   await ctx.db.execute(sql`
     with opened as (
       insert into sessions (user_id, id, expires_at, device)
-      values (${userId}, ${id}, ${expiresAt}::timestamptz, ${device}) returning user_id)
+      values (${userId}, ${id}, ${expiryOf(ctx)}::timestamptz, ${deviceOf(ctx)}) returning user_id)
     insert into audit_events (user_id, id, kind, by, device, detail)
-    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${device}::text,
+    select user_id, ${newId()}::uuid, 'account.created', ${byOf(ctx)}, ${deviceOf(ctx)}::text, '{}'::jsonb from opened
+    union all
+    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${deviceOf(ctx)}::text,
       jsonb_build_object('sessionId', ${id}::text)
     from opened`);
   return id;
 }
+
+/** Undefined where the password is another by now, or the account was suspended or erased, while this one was being verified. */
+export async function openSession(
+  ctx: Ctx,
+  userId: string,
+  passwordHash: string,
+): Promise<string | undefined> {
+  const id = newId();
+  // One statement for all, because every sign-in pays for it.
+  const [opened] = await ctx.sql`
+    with opened as (
+      insert into sessions (user_id, id, expires_at, device)
+      select user_id, ${id}::uuid, ${expiryOf(ctx)}::timestamptz, ${deviceOf(ctx)}::text from credentials
+      where user_id = ${userId} and password_hash = ${passwordHash} and suspended_at is null
+      for share returning user_id)
+    insert into audit_events (user_id, id, kind, by, device, detail)
+    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${deviceOf(ctx)}::text,
+      jsonb_build_object('sessionId', ${id}::text)
+    from opened
+    returning 1`;
+  return opened && id;
+}
+
+const expiryOf = ({ now }: Pick<Ctx, "now">) => new Date(now().getTime() + refreshMs).toISOString();
+const deviceOf = ({ userAgent }: Pick<Ctx, "userAgent">) => userAgent.slice(0, 200);
 
 export const listSessions = (ctx: AsUser, page: Page) => list(ctx, ctx.actor.id, page, ctx.actor.sessionId);
 

@@ -9,9 +9,15 @@ import { openCursor, toPage } from "../page.ts";
 
 const { mailbox } = tables;
 const kept = 500;
+/** Looking for what is too old costs more than keeping a mail, so it is not done for each. */
+const pruneEvery = 16;
+let sincePruned = 0;
 
-export async function keepMail({ db, sql }: Pick<Deps, "db" | "sql">, { to, subject, text }: Mail) {
-  await db.insert(mailbox).values({ id: newId(), recipient: to, subject, text });
+export async function keepMail({ sql }: Pick<Deps, "sql">, { to, subject, text }: Mail) {
+  await sql`insert into mailbox (id, recipient, subject, text) values (${newId()}, ${to}, ${subject}, ${text})`;
+  sincePruned += 1;
+  if (sincePruned < pruneEvery) return;
+  sincePruned = 0;
   await sql`delete from mailbox where id < (select id from mailbox order by id desc offset ${kept} limit 1)`;
 }
 

@@ -4,7 +4,7 @@
 import { AppError } from "@signalbox/core/errors";
 import { blindIndex } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
-import { and, eq, gt, lt, or, sql } from "@signalbox/db/query";
+import { and, eq, gt, sql } from "@signalbox/db/query";
 import type { InTransaction } from "../ctx.ts";
 import { forgetHandles } from "./cached.ts";
 
@@ -16,18 +16,12 @@ const maxHeld = 10;
 
 /** Takes a handle that is free, or the user's own earlier one; of several at once exactly one gets it. */
 export async function claimHandle(ctx: InTransaction, handle: string, userId: string): Promise<void> {
-  const ofErased = and(eq(heldHandles.handle, indexOf(ctx, handle)), gt(heldHandles.until, sql`now()`));
-  if ((await ctx.db.$count(heldHandles, ofErased)) > 0)
-    throw new AppError("conflict", `the handle ${handle} is taken`);
-  const taken = await ctx.db
-    .insert(handles)
-    .values({ handle, userId })
-    .onConflictDoUpdate({
-      target: handles.handle,
-      set: { userId, heldUntil: null },
-      setWhere: or(lt(handles.heldUntil, sql`now()`), eq(handles.userId, userId)),
-    })
-    .returning();
+  const taken = await ctx.db.execute(sql`
+    insert into handles (handle, user_id) select ${handle}, ${userId}::uuid
+    where not exists (select from held_handles where handle = ${indexOf(ctx, handle)}::bytea and until > now())
+    on conflict (handle) do update set user_id = excluded.user_id, held_until = null
+    where handles.held_until < now() or handles.user_id = excluded.user_id
+    returning 1`);
   if (taken.length === 0) throw new AppError("conflict", `the handle ${handle} is taken`);
   // It may be known as free, or still lead to whoever had it before.
   ctx.afterCommit(() => forgetHandles(ctx, [handle]));

@@ -3,19 +3,17 @@
 import type { Found } from "@signalbox/core/cache/cache";
 import { freeze } from "@signalbox/core/cache/stored";
 import { AppError } from "@signalbox/core/errors";
-import { newId } from "@signalbox/core/ids";
-import { tables } from "@signalbox/db";
-import { and, eq, gt, isNull, or } from "@signalbox/db/query";
+import type { tables } from "@signalbox/db";
+import { sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type AsUser, type Ctx, type InTransaction, one } from "../ctx.ts";
+import { type AsUser, type Ctx, type InTransaction, together } from "../ctx.ts";
 import { handleOwners, profiles, type StoredProfile } from "./cached.ts";
 import { claimHandle } from "./handles.ts";
 import { profileTag } from "./profile-version.ts";
 import { blockedAmong, isBlockedBy, peekBlocked } from "./relations.ts";
 import type { ByHandle, OwnProfile, Person, Profile } from "./schema.ts";
 
-const { handles, userCounts, users } = tables;
-type Row = typeof users.$inferSelect;
+type Row = typeof tables.users.$inferSelect;
 
 export const presentPerson = (row: Pick<StoredProfile, "id" | "handle" | "displayName">): Person => ({
   id: row.id,
@@ -50,27 +48,35 @@ export const presentOwn = (profile: StoredProfile): OwnProfile => ({
   region: profile.region,
 });
 
+type Account = Pick<Row, "id" | "handle" | "displayName">;
+
 /** For auth, in the transaction of a registration. */
-export async function createProfile(ctx: InTransaction, handle: string): Promise<Row> {
-  const id = newId();
-  await claimHandle(ctx, handle, id);
-  await ctx.db.insert(userCounts).values({ userId: id });
-  return one(await ctx.db.insert(users).values({ id, handle, displayName: handle }).returning());
+export async function createProfile(
+  ctx: InTransaction,
+  { id, handle }: Pick<Row, "id" | "handle">,
+): Promise<Account> {
+  await together(
+    claimHandle(ctx, handle, id),
+    ctx.db.execute(sql`
+      with counted as (insert into user_counts (user_id) values (${id}))
+      insert into users (id, handle, display_name) values (${id}, ${handle}, ${handle})`),
+  );
+  return { id, handle, displayName: handle };
 }
 
 /** For auth: from the tables, never from the cache. */
 export async function findAccount(
-  ctx: Ctx,
+  { sql }: Pick<Ctx, "sql">,
   by: { id: string } | { handle: string },
-): Promise<Row | undefined> {
-  if ("id" in by) return (await ctx.db.select().from(users).where(eq(users.id, by.id)))[0];
-  const leadsThere = or(isNull(handles.heldUntil), gt(handles.heldUntil, ctx.now()));
-  const [found] = await ctx.db
-    .select({ user: users })
-    .from(handles)
-    .innerJoin(users, eq(users.id, handles.userId))
-    .where(and(eq(handles.handle, by.handle), leadsThere));
-  return found?.user;
+): Promise<Account | undefined> {
+  const columns = sql`users.id, users.handle, display_name as "displayName"`;
+  const [found] =
+    "id" in by
+      ? await sql<Account[]>`select ${columns} from users where id = ${by.id}`
+      : await sql<Account[]>`
+          select ${columns} from handles join users on users.id = handles.user_id
+          where handles.handle = ${by.handle} and (held_until is null or held_until > now())`;
+  return found;
 }
 
 /** Waits for nothing where this process has all of it in memory. */
