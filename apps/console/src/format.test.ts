@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, compact, count, duration, milliseconds, percent, until } from "./format.ts";
+import { ago, bytes, compact, count, duration, milliseconds, percent, until } from "./format.ts";
 
 const table = (
   format: (value: number | null | undefined) => string,
@@ -76,4 +76,14 @@ test("time past and time left are said in one unit", () => {
   assert.equal(until(0, 1), "now");
   assert.equal(until(90_000, 0), "in 90 s");
   assert.equal(until(15 * 60_000, 2_000), "in 15 min");
+});
+
+test("memory is told in the unit that fits", () => {
+  table(bytes, [
+    [0, "0 kB"],
+    [1_500, "2 kB"],
+    [134_217_728, "128 MB"],
+    [1_610_612_736, "1.5 GB"],
+    [undefined, "–"],
+  ]);
 });

@@ -41,6 +41,14 @@ export function milliseconds(value: number | null | undefined): string {
   return `${trim((value / 60_000).toFixed(1))} min`;
 }
 
+/** Memory as machines count it: `128 MB`, `1.5 GB`. */
+export function bytes(value: number | null | undefined): string {
+  if (!given(value)) return none;
+  const mega = value / 1_048_576;
+  if (mega < 1) return `${Math.ceil(value / 1_024)} kB`;
+  return mega < 1_000 ? `${whole.format(mega)} MB` : `${trim((mega / 1_024).toFixed(1))} GB`;
+}
+
 /** `12 s`, `4 min`, `3 h`, `2 d`: the largest unit that fits, rounded down. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1_000));

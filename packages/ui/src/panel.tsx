@@ -6,12 +6,15 @@ import styles from "./panel.module.css";
 
 export function Panel({
   title,
+  label,
   aside,
   children,
   className,
   flush = false,
 }: {
-  title: React.ReactNode;
+  title?: React.ReactNode;
+  /** Where the page's own heading already says what this is. */
+  label?: string;
   aside?: React.ReactNode;
   children: React.ReactNode;
   className?: string;
@@ -20,11 +23,17 @@ export function Panel({
 }) {
   const id = useId();
   return (
-    <section aria-labelledby={id} className={classNames(styles.panel, className)}>
-      <header className={styles.header}>
-        <h2 id={id}>{title}</h2>
-        {aside ? <div className={styles.aside}>{aside}</div> : null}
-      </header>
+    <section
+      aria-label={label}
+      aria-labelledby={title ? id : undefined}
+      className={classNames(styles.panel, className)}
+    >
+      {title ? (
+        <header className={styles.header}>
+          <h2 id={id}>{title}</h2>
+          {aside ? <div className={styles.aside}>{aside}</div> : null}
+        </header>
+      ) : null}
       <div className={flush ? undefined : styles.body}>{children}</div>
     </section>
   );

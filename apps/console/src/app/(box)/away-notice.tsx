@@ -8,11 +8,14 @@ import { useQueryClient } from "@tanstack/react-query";
 import { faultOf, isAway } from "@/errors.ts";
 import { duration } from "@/format.ts";
 import { useNow } from "@/now.ts";
+import { useSteadyError } from "./query-view.tsx";
 import { useSwitches } from "./use-switches.ts";
 
 export function AwayNotice() {
   const client = useQueryClient();
-  const { error, dataUpdatedAt, isFetching } = useSwitches();
+  const query = useSwitches();
+  const { dataUpdatedAt, isFetching } = query;
+  const error = useSteadyError(query);
   const now = useNow();
   if (!error || !isAway(error)) return null;
   const fault = faultOf(error);

@@ -17,7 +17,8 @@ import { nextSort, type Params, readSort, type Sort, writeSort } from "@/url-sta
 import type { Grouping } from "./choices.ts";
 import { judge } from "./headline.ts";
 import styles from "./overview.module.css";
-import { aspectOf, stateWords, useSwitches } from "./use-switches.ts";
+import { aspectOf, stateWords } from "./state-words.ts";
+import { useSwitches } from "./use-switches.ts";
 
 type Item = Golden["items"][number];
 

@@ -3,15 +3,30 @@
 "use client";
 
 import { useEffect } from "react";
+import { reachFilter } from "./reach-filter.ts";
 
 const chordMs = 1_200;
 
-export function useKeys({ go, help }: { go: (key: string) => void; help: () => void }) {
+export function useKeys({
+  go,
+  help,
+  find,
+}: {
+  go: (key: string) => void;
+  help: () => void;
+  find: () => void;
+}) {
   useEffect(() => {
     let pressedG = 0;
     function onKey(event: KeyboardEvent) {
-      if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey || isBusy(event.target))
+      if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      // The palette opens from within a field too.
+      if ((event.metaKey || event.ctrlKey) && !event.altKey && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        find();
         return;
+      }
+      if (event.metaKey || event.ctrlKey || event.altKey || isField(event.target)) return;
       if (performance.now() - pressedG < chordMs) {
         pressedG = 0;
         go(event.key);
@@ -20,18 +35,13 @@ export function useKeys({ go, help }: { go: (key: string) => void; help: () => v
       if (event.key === "g") pressedG = performance.now();
       else if (event.key === "?") help();
       else if (event.key === "/") {
-        // For a moment after a change of page the one before is still there, out of sight.
-        const filters = [...document.querySelectorAll<HTMLInputElement>("[data-filter]")];
-        const filter = filters.findLast((it) => it.checkVisibility());
-        if (!filter) return;
         event.preventDefault();
-        filter.focus();
-        filter.select();
+        reachFilter();
       } else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
     }
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
-  }, [go, help]);
+  }, [go, help, find]);
 }
 
 /** Rows that can be acted on carry `data-step`. */
@@ -43,8 +53,7 @@ function step(by: 1 | -1) {
   next?.scrollIntoView({ block: "nearest" });
 }
 
-const isBusy = (target: EventTarget | null) =>
-  document.querySelector("dialog[open]") !== null ||
-  (target instanceof HTMLElement &&
-    (target.isContentEditable ||
-      (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && (target as HTMLInputElement).type !== "radio")));
+const isField = (target: EventTarget | null) =>
+  target instanceof HTMLElement &&
+  (target.isContentEditable ||
+    (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && (target as HTMLInputElement).type !== "radio"));

@@ -4,7 +4,8 @@ import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import Link from "next/link";
 import { Moment } from "@/moment.tsx";
 import styles from "./overview.module.css";
-import { aspectOf, stateWords, useSwitches } from "./use-switches.ts";
+import { aspectOf, stateWords } from "./state-words.ts";
+import { useSwitches } from "./use-switches.ts";
 
 const shownAtMost = 3;
 

@@ -6,7 +6,6 @@ import { ErrorNotice } from "@signalbox/ui/error-notice";
 import { Segmented } from "@signalbox/ui/segmented";
 import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { duration } from "@/format.ts";
-import { QueryFault } from "@/query-fault.tsx";
 import { readChoice } from "@/url-state.ts";
 import { useUrl } from "@/use-url.ts";
 import { groupings, spans } from "./choices.ts";
@@ -15,6 +14,8 @@ import { ErrorList } from "./error-list.tsx";
 import { HeadlineStats } from "./headline-stats.tsx";
 import { OffNotice } from "./off-notice.tsx";
 import styles from "./overview.module.css";
+import { PageHeader } from "./page-header.tsx";
+import { QueryFault } from "./query-view.tsx";
 import { ServicesStrip } from "./services-strip.tsx";
 import { type Freshness, useGolden } from "./use-golden.ts";
 
@@ -24,29 +25,24 @@ export function Overview() {
   const { params, set } = useUrl(defaults);
   const window = readChoice(spans, params);
   const by = readChoice(groupings, params);
-  const { golden, error, refetch, freshness } = useGolden(window, by);
+  const { golden, freshness, ...query } = useGolden(window, by);
 
   return (
     <>
-      <title>Overview · Signalbox</title>
-      <header className={styles.header}>
-        <h1>Overview</h1>
-        <Live freshness={freshness} />
-        <div className={styles.controls}>
-          <Segmented
-            label="Window"
-            size="s"
-            options={[
-              { value: "30s", label: "30 s" },
-              { value: "5m", label: "5 min" },
-              { value: "1h", label: "1 h" },
-            ]}
-            value={window}
-            onChange={(value) => set({ window: value })}
-          />
-        </div>
-      </header>
-      {error ? <QueryFault what="Signals can not be read" error={error} retry={refetch} /> : null}
+      <PageHeader title="Overview" status={<Live freshness={freshness} />}>
+        <Segmented
+          label="Window"
+          size="s"
+          options={[
+            { value: "30s", label: "30 s" },
+            { value: "5m", label: "5 min" },
+            { value: "1h", label: "1 h" },
+          ]}
+          value={window}
+          onChange={(value) => set({ window: value })}
+        />
+      </PageHeader>
+      <QueryFault what="Signals" query={query} />
       {golden?.partial ? (
         <ErrorNotice tone="caution" title="These figures cover one process only">
           Redis is away, so what the other instances count can not be gathered.
@@ -57,7 +53,7 @@ export function Overview() {
       <ServicesStrip />
       <div className={styles.columns}>
         <ErrorList signatures={golden?.errorSignatures} window={window} />
-        <EndpointTable golden={golden} by={by} set={set} params={params} failed={error !== null} />
+        <EndpointTable golden={golden} by={by} set={set} params={params} failed={query.error !== null} />
       </div>
     </>
   );

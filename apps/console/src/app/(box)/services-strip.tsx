@@ -5,18 +5,13 @@
 import { Badge } from "@signalbox/ui/badge";
 import { EmptyState } from "@signalbox/ui/empty-state";
 import { Panel } from "@signalbox/ui/panel";
-import { type Aspect, SignalLamp } from "@signalbox/ui/signal-lamp";
+import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { useQuery } from "@tanstack/react-query";
 import { isAway } from "@/errors.ts";
-import { QueryFault } from "@/query-fault.tsx";
 import { useTRPC } from "@/trpc.ts";
+import { healthWords } from "./health-words.ts";
 import styles from "./overview.module.css";
-
-const health: Record<"pass" | "warn" | "fail", [Aspect, string]> = {
-  pass: ["clear", "Healthy"],
-  warn: ["caution", "Degraded"],
-  fail: ["danger", "Failing"],
-};
+import { QueryFault } from "./query-view.tsx";
 
 function Aside({
   list,
@@ -34,12 +29,13 @@ function Aside({
 
 export function ServicesStrip() {
   const trpc = useTRPC();
-  const { data, error, refetch } = useQuery(trpc.services.list.queryOptions({}, { refetchInterval: 5_000 }));
+  const query = useQuery(trpc.services.list.queryOptions({}, { refetchInterval: 5_000 }));
+  const { data, error } = query;
   return (
     <Panel title="Processes" aside={<Aside list={data} away={error !== null} />} flush>
       {error && !isAway(error) ? (
         <div className={styles.inset}>
-          <QueryFault what="Processes can not be listed" error={error} retry={refetch} />
+          <QueryFault what="Processes" query={query} />
         </div>
       ) : null}
       {error && !data && isAway(error) ? (
@@ -54,7 +50,7 @@ export function ServicesStrip() {
       ) : null}
       <ul className={styles.line}>
         {data?.items.map((item) => {
-          const [aspect, word] = health[item.health];
+          const { aspect, word } = healthWords[item.health];
           const behind = item.revision === null || item.revision < data.revision;
           return (
             <li key={item.id} className={styles.block}>

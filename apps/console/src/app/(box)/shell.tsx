@@ -3,6 +3,7 @@
 "use client";
 
 import { Badge } from "@signalbox/ui/badge";
+import { classNames } from "@signalbox/ui/class-names";
 import { Dialog, DialogBody } from "@signalbox/ui/dialog";
 import { Kbd } from "@signalbox/ui/kbd";
 import { useToast } from "@signalbox/ui/toasts";
@@ -16,25 +17,27 @@ import type { Theme } from "@/theme.ts";
 import { useTRPC } from "@/trpc.ts";
 import { AwayNotice } from "./away-notice.tsx";
 import { useKeys } from "./keys.ts";
+import { isAt, pageGroups, pages } from "./pages.tsx";
+import { Palette } from "./palette.tsx";
 import styles from "./shell.module.css";
 import { ThemeToggle } from "./theme-toggle.tsx";
 import { useSwitches } from "./use-switches.ts";
 
-const pages = [
-  { path: "/", name: "Overview", key: "o", icon: <path d="M2 12.5 5.5 7l3 3.5L14 3" /> },
-  {
-    path: "/switches",
-    name: "Switches",
-    key: "s",
-    icon: <path d="M3 13h10M8 13V8.5m0 0 3.2-5.2M9.9 2.6l2.6 1.5" />,
-  },
-] as const;
-
 export function Shell({ theme, children }: { theme: Theme; children: React.ReactNode }) {
   const path = usePathname();
   const router = useRouter();
-  const [showKeys, setShowKeys] = useState(false);
+  const [open, setOpen] = useState<"keys" | "palette" | "menu" | null>(null);
+  const close = useCallback(() => setOpen(null), []);
   const { turnedOff } = useSwitches({ announce: true });
+  const badges: Record<string, React.ReactNode> = {
+    "/switches":
+      turnedOff.length > 0 ? (
+        <Badge tone="danger" title={`${turnedOff.length} turned off`}>
+          {turnedOff.length} off
+        </Badge>
+      ) : null,
+    "/reports": <OpenReports />,
+  };
 
   useKeys({
     go: useCallback(
@@ -44,7 +47,8 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
       },
       [router],
     ),
-    help: useCallback(() => setShowKeys(true), []),
+    help: useCallback(() => setOpen("keys"), []),
+    find: useCallback(() => setOpen("palette"), []),
   });
 
   return (
@@ -57,41 +61,50 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
           <Mark className={styles.mark} />
           Signalbox
         </Link>
+        <button
+          type="button"
+          className={styles.find}
+          onClick={() => setOpen("palette")}
+          aria-keyshortcuts="Control+K"
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path d="M7 11.2a4.2 4.2 0 1 0 0-8.4 4.2 4.2 0 0 0 0 8.4ZM10.2 10.2l3.3 3.3" />
+          </svg>
+          <span>Go to</span>
+          <Kbd>Ctrl K</Kbd>
+        </button>
         <nav aria-label="Pages" className={styles.pages}>
-          {pages.map((page) => (
-            <Link
-              key={page.path}
-              href={page.path}
-              className={styles.page}
-              aria-current={path === page.path ? "page" : undefined}
-              aria-keyshortcuts={`g ${page.key}`}
-            >
-              <svg viewBox="0 0 16 16" aria-hidden="true">
-                {page.icon}
-              </svg>
-              <span>{page.name}</span>
-              {page.path === "/switches" && turnedOff.length > 0 ? (
-                <Badge tone="danger" title={`${turnedOff.length} turned off`}>
-                  {turnedOff.length}
-                  <span className={styles.off}>off</span>
-                </Badge>
-              ) : null}
-            </Link>
-          ))}
+          <PageLinks path={path} badges={badges} />
         </nav>
         <div className={styles.foot}>
           <Who />
           <div className={styles.tools}>
+            {turnedOff.length > 0 ? (
+              <Link href="/switches?show=off" className={styles.offNow}>
+                <Badge tone="danger">{turnedOff.length} off</Badge>
+              </Link>
+            ) : null}
             <SignOut />
             <ThemeToggle initial={theme} />
             <button
               type="button"
-              className={styles.tool}
-              onClick={() => setShowKeys(true)}
+              className={classNames(styles.tool, styles.keysTool)}
+              onClick={() => setOpen("keys")}
               aria-label="Keys"
               title="Keys (?)"
             >
               ?
+            </button>
+            <button
+              type="button"
+              className={classNames(styles.tool, styles.menuTool)}
+              onClick={() => setOpen("menu")}
+              aria-label="Pages"
+              aria-haspopup="dialog"
+            >
+              <svg viewBox="0 0 16 16" aria-hidden="true">
+                <path d="M2.5 4.5h11M2.5 8h11M2.5 11.5h11" />
+              </svg>
             </button>
           </div>
         </div>
@@ -100,9 +113,64 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
         <AwayNotice />
         {children}
       </main>
-      {showKeys ? <Keys onClose={() => setShowKeys(false)} /> : null}
+      {open === "keys" ? <Keys onClose={close} /> : null}
+      {open === "palette" ? <Palette onClose={close} /> : null}
+      {open === "menu" ? (
+        <Dialog side title="Pages" onClose={close}>
+          <DialogBody>
+            <nav aria-label="Pages" className={styles.menu}>
+              <PageLinks path={path} badges={badges} onGo={close} />
+            </nav>
+          </DialogBody>
+        </Dialog>
+      ) : null}
     </div>
   );
+}
+
+function PageLinks({
+  path,
+  badges,
+  onGo,
+}: {
+  path: string;
+  badges: Record<string, React.ReactNode>;
+  onGo?: () => void;
+}) {
+  return pageGroups.map((group) => (
+    <section key={group.name} aria-label={group.name} className={styles.group}>
+      <p className={styles.groupName} aria-hidden="true">
+        {group.name}
+      </p>
+      {group.pages.map((page) => (
+        <Link
+          key={page.path}
+          href={page.path}
+          className={styles.page}
+          aria-current={isAt(page, path) ? "page" : undefined}
+          aria-keyshortcuts={`g ${page.key}`}
+          onClick={onGo}
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            {page.icon}
+          </svg>
+          <span>{page.name}</span>
+          {badges[page.path]}
+        </Link>
+      ))}
+    </section>
+  ));
+}
+
+function OpenReports() {
+  const trpc = useTRPC();
+  const { data } = useQuery(trpc.cases.list.queryOptions({ state: "open" }, { refetchInterval: 15_000 }));
+  const open = data?.items.length ?? 0;
+  return open > 0 ? (
+    <Badge tone="accent" title={`${open} wait for a decision`}>
+      {open}
+    </Badge>
+  ) : null;
 }
 
 function Who() {
@@ -174,9 +242,10 @@ function Keys({ onClose }: { onClose: () => void }) {
 }
 
 const shortcuts = [
+  ["Go to anything by name", "Ctrl", "K"],
   ["Filter this page", "/"],
-  ["Next and previous switch", "j", "k"],
-  ["Turn the switch in focus", "Enter"],
+  ["Next and previous row", "j", "k"],
+  ["Open or change the row in focus", "Enter"],
   ["Its history", "h"],
   ["Close", "Esc"],
   ["These keys", "?"],

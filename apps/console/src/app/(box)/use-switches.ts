@@ -2,11 +2,11 @@
 
 "use client";
 
-import type { SwitchItem } from "@signalbox/modules/control/schema";
 import { useToast } from "@signalbox/ui/toasts";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef } from "react";
 import { useTRPC } from "@/trpc.ts";
+import { aspectOf, stateWords } from "./state-words.ts";
 
 export function useSwitches({ announce = false } = {}) {
   const trpc = useTRPC();
@@ -35,14 +35,5 @@ export function useSwitches({ announce = false } = {}) {
     byKey: useMemo(() => new Map(items?.map((item) => [item.key, item])), [items]),
     /** Turned off under this very key, for all or for a share. */
     turnedOff: useMemo(() => items?.filter((item) => item.state === "off") ?? [], [items]),
-    /** Undefined while it is not known. */
-    mayTurn: session.data ? session.data.operator.role !== "viewer" : undefined,
   };
 }
-
-/** `off`, `off for 25%`, `on`. */
-export const stateWords = ({ state, share }: Pick<SwitchItem, "state" | "share">) =>
-  state === "off" ? (share >= 100 ? "off" : `off for ${share}%`) : "on";
-
-export const aspectOf = ({ state, share }: Pick<SwitchItem, "state" | "share">) =>
-  state === "on" ? "clear" : share >= 100 ? "danger" : "caution";

@@ -7,7 +7,7 @@ import { classNames } from "@signalbox/ui/class-names";
 import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { compact, sentenceCase } from "@/format.ts";
 import { Moment } from "@/moment.tsx";
-import { aspectOf, stateWords } from "../use-switches.ts";
+import { aspectOf, stateWords } from "../state-words.ts";
 import { depthOf } from "./switch-groups.ts";
 import styles from "./switches.module.css";
 

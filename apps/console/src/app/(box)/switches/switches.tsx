@@ -10,14 +10,16 @@ import { Panel } from "@signalbox/ui/panel";
 import { Segmented } from "@signalbox/ui/segmented";
 import { useState } from "react";
 import { isAway } from "@/errors.ts";
-import { QueryFault } from "@/query-fault.tsx";
 import { readChoice } from "@/url-state.ts";
 import { useUrl } from "@/use-url.ts";
+import { HistoryPanel } from "../history-panel.tsx";
+import { PageHeader } from "../page-header.tsx";
+import { QueryFault } from "../query-view.tsx";
 import { useGoldenPoll } from "../use-golden.ts";
+import { useMay } from "../use-may.ts";
 import { useSwitches } from "../use-switches.ts";
 import { shows } from "./choices.ts";
 import { FlipDialog } from "./flip-dialog.tsx";
-import { HistoryPanel } from "./history-panel.tsx";
 import { groupSwitches, touchedBy } from "./switch-groups.ts";
 import { SwitchRow } from "./switch-row.tsx";
 import styles from "./switches.module.css";
@@ -26,7 +28,9 @@ const defaults = { show: shows.values[0] };
 
 export function Switches() {
   const { params, set } = useUrl(defaults);
-  const { items, byKey, turnedOff, mayTurn, error, refetch } = useSwitches();
+  const { items, byKey, turnedOff, ...query } = useSwitches();
+  const mayTurn = useMay("operator");
+  const { error } = query;
   const { data: golden } = useGoldenPoll("30s", "endpoint");
   const [typed, setTyped] = useState(params.get("q") ?? "");
   const show = readChoice(shows, params);
@@ -42,34 +46,34 @@ export function Switches() {
 
   return (
     <>
-      <title>Switches · Signalbox</title>
-      <header className={styles.header}>
-        <h1>Switches</h1>
-        {items ? (
-          <Badge tone={turnedOff.length > 0 ? "danger" : "clear"}>
-            {turnedOff.length > 0 ? `${turnedOff.length} off` : "all on"}
-          </Badge>
-        ) : null}
-        <div className={styles.controls}>
-          <FilterField
-            label="Filter by key, reason or person"
-            value={typed}
-            onChange={(event) => filter(event.target.value)}
-          />
-          <Segmented
-            label="Show"
-            size="s"
-            options={[
-              { value: "all", label: "All" },
-              { value: "off", label: "Off" },
-              { value: "touched", label: "Ever turned" },
-            ]}
-            value={show}
-            onChange={(value) => set({ show: value })}
-          />
-        </div>
-      </header>
-      {error ? <QueryFault what="Switches can not be read" error={error} retry={refetch} /> : null}
+      <PageHeader
+        title="Switches"
+        status={
+          items ? (
+            <Badge tone={turnedOff.length > 0 ? "danger" : "clear"}>
+              {turnedOff.length > 0 ? `${turnedOff.length} off` : "all on"}
+            </Badge>
+          ) : null
+        }
+      >
+        <FilterField
+          label="Filter by key, reason or person"
+          value={typed}
+          onChange={(event) => filter(event.target.value)}
+        />
+        <Segmented
+          label="Show"
+          size="s"
+          options={[
+            { value: "all", label: "All" },
+            { value: "off", label: "Off" },
+            { value: "touched", label: "Ever turned" },
+          ]}
+          value={show}
+          onChange={(value) => set({ show: value })}
+        />
+      </PageHeader>
+      <QueryFault what="Switches" query={query} />
       {groups.map(({ module, items: rows }) => (
         <section key={module} className={styles.group} aria-label={module === "*" ? "Everything" : module}>
           <ul>
@@ -118,7 +122,14 @@ export function Switches() {
       ) : null}
       {!items && !error ? <p className={styles.reading}>Reading switches…</p> : null}
       {flipped ? <FlipDialog key={flipped.key} item={flipped} onClose={() => set({ flip: null })} /> : null}
-      {told ? <HistoryPanel key={told.key} item={told} onClose={() => set({ history: null })} /> : null}
+      {told ? (
+        <HistoryPanel
+          key={told.key}
+          name={told.key}
+          never="This switch was never turned"
+          onClose={() => set({ history: null })}
+        />
+      ) : null}
     </>
   );
 }

@@ -7,7 +7,7 @@ import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { useQuery } from "@tanstack/react-query";
 import { milliseconds } from "@/format.ts";
 import { useTRPC } from "@/trpc.ts";
-import styles from "./flip-dialog.module.css";
+import styles from "./change-dialog.module.css";
 
 export function ConfirmationList({ changed }: { changed: Changed }) {
   const trpc = useTRPC();

@@ -1,0 +1,163 @@
+// The one form for whatever an operator changes: what it touches, why, until when; and then who confirmed it.
+
+"use client";
+
+import type { Changed } from "@signalbox/modules/control/schema";
+import { Button } from "@signalbox/ui/button";
+import { Dialog, DialogBody, DialogFooter } from "@signalbox/ui/dialog";
+import { ErrorNotice } from "@signalbox/ui/error-notice";
+import { FieldGroup, TextField } from "@signalbox/ui/field";
+import { Segmented } from "@signalbox/ui/segmented";
+import { useState } from "react";
+import { type Fault, faultOf, sentence } from "@/errors.ts";
+import { sentenceCase } from "@/format.ts";
+import styles from "./change-dialog.module.css";
+import { ConfirmationList } from "./confirmation-list.tsx";
+import { type Role, useMay } from "./use-may.ts";
+
+const ends = [
+  { value: "15", label: "15 min" },
+  { value: "60", label: "1 h" },
+  { value: "none", label: "No end" },
+] as const;
+type End = (typeof ends)[number]["value"];
+
+export type Why = { reason: string; expiresAt: string | null };
+
+/** What the fields of one change need to know of the form around them. */
+export type Around = {
+  /** Whether faults are shown: only after the first attempt. */
+  tried: boolean;
+  serverFault: (field: string) => string | undefined;
+  expiresInMs: number | null;
+};
+
+export function ChangeDialog({
+  title,
+  subtitle,
+  onClose,
+  change,
+  onSubmit,
+  failed,
+  needs,
+  submit,
+  tone = "primary",
+  valid = true,
+  mayExpire = false,
+  notice,
+  lead,
+  done,
+  children,
+}: {
+  title: React.ReactNode;
+  subtitle?: React.ReactNode;
+  onClose: () => void;
+  /** The mutation. An answer with confirmations is shown; without one, whoever asked closes the dialog. */
+  change: { isPending: boolean; error: unknown; data?: unknown };
+  onSubmit: (why: Why) => void;
+  failed: string;
+  needs: Role;
+  submit: string;
+  tone?: "primary" | "danger";
+  /** Whether the fields in `children` can be sent. */
+  valid?: boolean;
+  mayExpire?: boolean;
+  notice?: React.ReactNode;
+  /** Stands beside “for how long”. */
+  lead?: React.ReactNode;
+  /** The title once it is done. */
+  done?: React.ReactNode;
+  children?: (around: Around) => React.ReactNode;
+}) {
+  const may = useMay(needs);
+  const [reason, setReason] = useState("");
+  const [end, setEnd] = useState<End>("none");
+  const [tried, setTried] = useState(false);
+
+  const reasonFault = reason.trim() === "" ? "Say why: whoever comes next reads it." : undefined;
+  const fault = change.error ? faultOf(change.error) : undefined;
+  const serverFault = (field: string) => fault?.fields.find((it) => it.field === field)?.message;
+  const expiresInMs = end === "none" ? null : Number(end) * 60_000;
+
+  function onForm(event: React.FormEvent) {
+    event.preventDefault();
+    setTried(true);
+    if (reasonFault || !valid || change.isPending || may === false) return;
+    const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs).toISOString();
+    onSubmit({ reason: reason.trim(), expiresAt });
+  }
+
+  if (isChanged(change.data))
+    return (
+      <Dialog title={done ?? title} subtitle={`Settings version ${change.data.version}`} onClose={onClose}>
+        <DialogBody>
+          <ConfirmationList changed={change.data} />
+        </DialogBody>
+        <DialogFooter>
+          <Button tone="primary" onClick={onClose} ref={focusOnMount}>
+            Done
+          </Button>
+        </DialogFooter>
+      </Dialog>
+    );
+
+  return (
+    <Dialog title={title} subtitle={subtitle} onClose={onClose}>
+      <form onSubmit={onForm} noValidate>
+        <DialogBody>
+          <div className={styles.fields}>
+            {may === false ? (
+              <ErrorNotice tone="caution" title="Your role may look, not change">
+                This needs the role {needs}.
+              </ErrorNotice>
+            ) : null}
+            {fault ? <Refused fault={fault} title={failed} /> : null}
+            {notice}
+            {lead || mayExpire ? (
+              <div className={styles.pair}>
+                {lead}
+                {mayExpire ? (
+                  <FieldGroup label="For how long">
+                    <Segmented label="Expires after" options={ends} value={end} onChange={setEnd} />
+                  </FieldGroup>
+                ) : null}
+              </div>
+            ) : null}
+            <TextField
+              label="Reason"
+              hint="For the log and your colleagues; callers never see it."
+              fault={tried ? (serverFault("reason") ?? reasonFault) : undefined}
+              value={reason}
+              onChange={(event) => setReason(event.target.value)}
+              maxLength={500}
+              required
+              autoComplete="off"
+              data-autofocus=""
+            />
+            {children?.({ tried, serverFault, expiresInMs })}
+          </div>
+        </DialogBody>
+        <DialogFooter>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" tone={tone} busy={change.isPending} disabled={may === false}>
+            {submit}
+          </Button>
+        </DialogFooter>
+      </form>
+    </Dialog>
+  );
+}
+
+function Refused({ fault, title }: { fault: Fault; title: string }) {
+  return (
+    <ErrorNotice title={title} requestId={fault.requestId}>
+      {sentence(fault.code)}{" "}
+      {fault.fields.length === 0 && fault.code !== "internal" ? sentenceCase(fault.detail ?? "") : null}
+    </ErrorNotice>
+  );
+}
+
+const isChanged = (data: unknown): data is Changed =>
+  typeof data === "object" && data !== null && "confirmations" in data;
+
+const focusOnMount = (button: HTMLButtonElement | null) => button?.focus();

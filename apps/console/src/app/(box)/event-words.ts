@@ -1,0 +1,82 @@
+// An act of the log in a few words. The log keeps values as they were written; a kind that this console does not know is still an act.
+
+import type { AuditEvent } from "@signalbox/modules/control/schema";
+import type { Aspect } from "@signalbox/ui/signal-lamp";
+import { count, sentenceCase } from "../../format.ts";
+import { stateWords } from "./state-words.ts";
+
+type Told = { aspect: Aspect; words: string };
+/** What is undefined does not travel. */
+export type ShownEvent = Omit<AuditEvent, "before" | "after"> & { before?: unknown; after?: unknown };
+
+export function tellEvent({ kind, before, after }: Pick<ShownEvent, "kind" | "before" | "after">): Told {
+  const [section, act] = kind.split(".");
+  const from = asRecord(before);
+  const to = asRecord(after);
+  if (section === "switch") return tellSwitch(to, act === "expired");
+  if (section === "limit") return tellLimit(from, to, act === "expired");
+  return others[kind]?.(to) ?? { aspect: "dark", words: sentenceCase(kind.replaceAll(/[._]/g, " ")) };
+}
+
+function tellSwitch(to: Values | null, expired: boolean): Told {
+  const lead = expired ? "Time over: " : "";
+  if (to === null) return { aspect: "clear", words: `${expired ? lead : "Back to its default, "}on` };
+  if (to.state !== "on" && to.state !== "off") return { aspect: "dark", words: "Changed" };
+  const share = typeof to.share === "number" ? to.share : 100;
+  const words = stateWords({ state: to.state, share });
+  const aspect = to.state === "on" ? "clear" : share < 100 ? "caution" : "danger";
+  return { aspect, words: expired ? lead + words : `Turned ${words}` };
+}
+
+function tellLimit(from: Values | null, to: Values | null, expired: boolean): Told {
+  const lead = expired ? "Time over: " : "";
+  if (to === null)
+    return { aspect: "clear", words: expired ? `${lead}back to its default` : "Back to its default" };
+  const was = from ? `, before ${rateWords(from)}` : "";
+  return { aspect: "caution", words: `${lead || "Set to "}${rateWords(to)}${was}` };
+}
+
+/** `200 a second, bursts of 1,000`; `10 in 15 min`. */
+export function rateWords({ rate, burst, perSeconds }: Values): string {
+  const calls = typeof rate === "number" ? count(rate) : "?";
+  const seconds = typeof perSeconds === "number" ? perSeconds : 1;
+  const span =
+    seconds === 1
+      ? "/s"
+      : seconds % 3_600 === 0
+        ? ` in ${seconds === 3_600 ? "1 h" : `${seconds / 3_600} h`}`
+        : seconds % 60 === 0
+          ? ` in ${seconds / 60} min`
+          : ` in ${seconds} s`;
+  return `${calls}${span}${typeof burst === "number" ? `, bursts of ${count(burst)}` : ""}`;
+}
+
+const others: Record<string, (to: Values | null) => Told> = {
+  "user.suspended": () => ({ aspect: "danger", words: "Account suspended" }),
+  "user.restored": () => ({ aspect: "clear", words: "Suspension lifted" }),
+  "user.role_changed": (to) => ({ aspect: "caution", words: `Role set to ${String(to?.role ?? "?")}` }),
+  "user.sessions_ended": () => ({ aspect: "caution", words: "Signed out everywhere" }),
+  "report.resolved": (to) => ({ aspect: "dark", words: `Report ${String(to?.resolution ?? "resolved")}` }),
+  "case.decided": (to) => ({
+    aspect: to?.resolution === "upheld" ? "danger" : "clear",
+    words: caseWords(to),
+  }),
+  "application.created": (to) => ({
+    aspect: "dark",
+    words: `Application ${String(to?.name ?? "")} made`,
+  }),
+  "application.revoked": () => ({ aspect: "danger", words: "Application's key revoked" }),
+  "auth.keys.rotated": () => ({ aspect: "caution", words: "Signing key rotated" }),
+  "personal.export": () => ({ aspect: "dark", words: "Export of a person ordered" }),
+  "personal.erasure": () => ({ aspect: "danger", words: "Erasure of a person ordered" }),
+  "personal.rewrap": () => ({ aspect: "dark", words: "People's keys wrapped anew" }),
+};
+
+function caseWords(to: Values | null): string {
+  const acts = [to?.removePost && "post deleted", to?.suspend && "author suspended"].filter(Boolean);
+  return acts.length > 0 ? `Reports upheld: ${acts.join(", ")}` : "Reports dismissed";
+}
+
+type Values = Record<string, unknown>;
+const asRecord = (value: unknown): Values | null =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Values) : null;

@@ -1,0 +1,146 @@
+// Changing one limit, or setting one where there is none yet.
+
+"use client";
+
+import type { LimitItem } from "@signalbox/modules/control/schema";
+import { TextField } from "@signalbox/ui/field";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useId, useState } from "react";
+import { compact, count } from "@/format.ts";
+import { useTRPC } from "@/trpc.ts";
+import { ChangeDialog } from "../change-dialog.tsx";
+import { rateWords } from "../event-words.ts";
+import { useGoldenPoll } from "../use-golden.ts";
+import { useSwitches } from "../use-switches.ts";
+import { callsBelow, countsWhat } from "./limit-words.ts";
+import styles from "./limits.module.css";
+
+const highest = { rate: 1_000_000, burst: 10_000_000 };
+
+export function LimitDialog({
+  name,
+  item,
+  onClose,
+}: {
+  /** Undefined: the key is asked for too. */
+  name: string | undefined;
+  /** What holds now, if anything does. */
+  item: LimitItem | undefined;
+  onClose: () => void;
+}) {
+  const trpc = useTRPC();
+  const queryClient = useQueryClient();
+  const set = useMutation(
+    trpc.limits.set.mutationOptions({
+      onSuccess: () => queryClient.invalidateQueries({ queryKey: trpc.limits.list.queryKey() }),
+    }),
+  );
+  const [typedKey, setTypedKey] = useState("");
+  const [rate, setRate] = useState(item ? String(item.rate) : "");
+  const [burst, setBurst] = useState(item ? String(item.burst) : "");
+  const { items: switches } = useSwitches();
+  const keysId = useId();
+
+  const key = name ?? typedKey.trim();
+  const rateFault = inRange(rate, highest.rate, false) ? undefined : "A number above 0.";
+  const burstFault = inRange(burst, highest.burst, true) ? undefined : "A whole number from 1.";
+  const keyFault =
+    name !== undefined || switches?.some((it) => it.key === key && it.kind !== "job" && it.key !== "*")
+      ? undefined
+      : "The name of a call, or a prefix of names: feed.post.create, feed.post, feed.";
+  const seconds = item?.perSeconds ?? 1;
+
+  return (
+    <ChangeDialog
+      title={
+        name ? (
+          <>
+            Change the limit <code>{name}</code>
+          </>
+        ) : (
+          "Limit another call"
+        )
+      }
+      subtitle={
+        item
+          ? `${countsWhat(item)}: now ${rateWords(item)}${item.preset && !item.isDefault ? `; by default ${rateWords({ ...item, ...item.preset })}` : ""}`
+          : "Callers are counted one by one"
+      }
+      done={
+        <>
+          <code>{set.variables?.key}</code> allows{" "}
+          {set.variables ? rateWords({ perSeconds: seconds, ...set.variables }) : ""}
+        </>
+      }
+      onClose={onClose}
+      change={set}
+      onSubmit={(why) => set.mutate({ key, rate: Number(rate), burst: Number(burst), ...why })}
+      failed="The limit was not changed"
+      needs="operator"
+      submit={set.isPending ? "Waiting for confirmations" : "Change the limit"}
+      valid={!rateFault && !burstFault && !keyFault}
+      mayExpire
+      notice={key && !keyFault ? <Touched name={key} /> : null}
+    >
+      {({ tried, serverFault }) => (
+        <>
+          {name === undefined ? (
+            <>
+              <TextField
+                label="Call"
+                list={keysId}
+                value={typedKey}
+                onChange={(event) => setTypedKey(event.target.value)}
+                fault={tried ? (serverFault("key") ?? keyFault) : undefined}
+                autoComplete="off"
+                spellCheck={false}
+              />
+              <datalist id={keysId}>
+                {switches
+                  ?.filter(({ kind }) => kind === "procedure" || kind === "prefix")
+                  .map((it) => (
+                    <option key={it.key} value={it.key} />
+                  ))}
+              </datalist>
+            </>
+          ) : null}
+          <div className={styles.pair}>
+            <TextField
+              label={seconds === 1 ? "Calls a second" : `Times in ${seconds / 60} min`}
+              inputMode="decimal"
+              value={rate}
+              onChange={(event) => setRate(event.target.value)}
+              fault={tried ? (serverFault("rate") ?? rateFault) : undefined}
+              hint={item?.preset ? `By default ${count(item.preset.rate)}.` : undefined}
+            />
+            <TextField
+              label="At once, after a rest"
+              inputMode="numeric"
+              value={burst}
+              onChange={(event) => setBurst(event.target.value)}
+              fault={tried ? (serverFault("burst") ?? burstFault) : undefined}
+              hint={item?.preset ? `By default ${count(item.preset.burst)}.` : undefined}
+            />
+          </div>
+        </>
+      )}
+    </ChangeDialog>
+  );
+}
+
+function inRange(text: string, most: number, whole: boolean): boolean {
+  const value = Number(text);
+  return text.trim() !== "" && value > 0 && value <= most && (!whole || Number.isInteger(value));
+}
+
+function Touched({ name }: { name: string }) {
+  const { data: golden } = useGoldenPoll("5m", "endpoint");
+  const below = callsBelow(name, golden);
+  return (
+    <p className={styles.touched}>
+      {below
+        ? `Below this key now: ${compact(below.rps)} requests per second of all callers together, ${count(below.refused)} refused in the last 5 minutes.`
+        : "How many calls this touches is not known."}
+    </p>
+  );
+}
