@@ -49,7 +49,7 @@ export function RequestList({ user }: { user?: string }) {
   );
 }
 
-export function RequestRow({ request }: { request: PersonalRequest }) {
+function RequestRow({ request }: { request: PersonalRequest }) {
   const [aspect, word] = states[request.state];
   const touched = request.steps.reduce((all, step) => all + step.count, 0);
   const last = request.steps.at(-1);
