@@ -158,11 +158,10 @@ function describeOperation(
     responses: {
       ...describeSuccess(procedure, output, schemas),
       ...Object.fromEntries(
-        refusalsOf(procedure, method, {
-          hasBody,
-          hasInput: inputs.length > 0,
-          hasPath: inPath.length > 0,
-        }).map((status) => [String(status), { $ref: `#/components/responses/${status}` }]),
+        refusalsOf(procedure, method, { hasInput: inputs.length > 0 }).map((status) => [
+          String(status),
+          { $ref: `#/components/responses/${status}` },
+        ]),
       ),
     },
   };
@@ -206,23 +205,23 @@ function dates({
   if (zodSchema._zod.def.type === "date") Object.assign(jsonSchema, { type: "string", format: "date-time" });
 }
 
-function refusalsOf(
-  { meta }: Procedure,
-  method: string,
-  has: { hasBody: boolean; hasInput: boolean; hasPath: boolean },
-): number[] {
+function refusalsOf({ meta }: Procedure, method: string, has: { hasInput: boolean }): number[] {
   const changes = method !== "GET";
   return [
     400,
     401,
-    ...(meta.auth === "guest" ? [] : [403]),
-    ...(has.hasPath ? [404] : []),
+    403,
+    ...(has.hasInput ? [404] : []),
+    408,
     ...(changes ? [409] : []),
-    ...(has.hasPath ? [410] : []),
+    ...(has.hasInput ? [410] : []),
     ...(meta.ifMatch && changes ? [412] : []),
-    ...(changes ? [413, 415] : []),
+    413,
+    415,
+    417,
     ...(has.hasInput || changes ? [422] : []),
     429,
+    431,
     500,
     503,
     504,

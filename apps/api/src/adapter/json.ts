@@ -11,7 +11,7 @@ export function readUtf8(body: Buffer, what: string): string {
 
 // A \u escape may spell either name, so it sends the text the long way too.
 const suspicious = /__proto__|constructor|\\u/;
-const nul = /(?:^|[^\\])(?:\\\\)*\\u0000/;
+const breaking = /\\u(?:0000|[dD][89a-fA-F])/;
 
 /** `what` is how the refusal calls the text: "the body", "the input". */
 export function parseJson(text: string, what: string): unknown {
@@ -22,7 +22,8 @@ export function parseJson(text: string, what: string): unknown {
     throw new AppError("malformed", `${what} is not JSON: ${(error as Error).message}`);
   }
   if (suspicious.test(text)) refusePoison(value, what);
-  if (text.includes("\\u0000") && nul.test(text)) refuseNul(value);
+  // The bytes are UTF-8, so only an escape can spell what no text may hold.
+  if (breaking.test(text)) refuseBroken(value);
   return value;
 }
 
@@ -38,11 +39,13 @@ function refusePoison(root: unknown, what: string): void {
   }
 }
 
-function refuseNul(root: unknown): void {
-  for (const { value, field } of walk(root)) {
-    const isIn = (text: unknown) => typeof text === "string" && text.includes("\0");
-    if (isIn(value) || isIn(field)) throw nulIn(field);
-  }
+function refuseBroken(root: unknown): void {
+  for (const { value, field } of walk(root))
+    for (const text of [field, value]) {
+      if (typeof text !== "string") continue;
+      if (text.includes("\0")) throw nulIn(field);
+      if (!text.isWellFormed()) throw wrongText(field, "must be whole Unicode characters");
+    }
 }
 
 /** Every value with its name. A loop and not a recursion: a deep text cannot run over the stack. */
@@ -58,9 +61,10 @@ function* walk(root: unknown): Generator<{ value: unknown; field: string }> {
   }
 }
 
-export function nulIn(field: string): AppError {
-  const message = "must not hold a NUL character";
-  const name = field.replaceAll("\0", "\u2400");
+export const nulIn = (field: string) => wrongText(field, "must not hold a NUL character");
+
+function wrongText(field: string, message: string): AppError {
+  const name = field.replaceAll("\0", "\u2400").toWellFormed();
   return new AppError("invalid", name ? `${name}: ${message}` : message, {
     errors: [{ field: name, message }],
   });

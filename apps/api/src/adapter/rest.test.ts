@@ -274,6 +274,19 @@ describe("refusals", () => {
     }
   });
 
+  test("half of a character is named with its field", async () => {
+    const headers = { ...user, "content-type": "application/json" };
+    for (const [payload, field] of [
+      ['{"text":"a \\ud83d"}', "text"],
+      ['{"text":"x","tags":["\\udE42 \\ud83d"]}', "tags.0"],
+    ] as const) {
+      const problem = await refused(await call("POST", "/v1/items", { headers, payload }), 422, "invalid");
+      assert.deepEqual(problem.errors, [{ field, message: "must be whole Unicode characters" }]);
+    }
+    const whole = await call("POST", "/v1/items", { headers, payload: '{"text":"\\ud83d\\ude42"}' });
+    assert.equal(whole.json().text, "🙂");
+  });
+
   test("JSON is UTF-8", async () => {
     const send = (type: string, payload: Buffer | string) =>
       call("POST", "/v1/items", { headers: { ...user, "content-type": type }, payload });

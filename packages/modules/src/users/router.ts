@@ -20,7 +20,7 @@ import { searchPeople } from "./search.ts";
 export const router = {
   me: {
     read: userProcedure
-      .meta({ rest: "GET /me", priority: "critical", summary: "Your own profile" })
+      .meta({ rest: "GET /me", ifMatch: true, priority: "critical", summary: "Your own profile" })
       .output(OwnProfile)
       .query(({ ctx }) => readOwnProfile(ctx)),
     update: userProcedure
@@ -31,7 +31,7 @@ export const router = {
   },
   profile: {
     read: guestProcedure
-      .meta({ rest: "GET /users/{handle}", summary: "A user's profile" })
+      .meta({ rest: "GET /users/{handle}", ifMatch: true, summary: "A user's profile" })
       .input(ByHandle)
       .output(Profile)
       .query(({ ctx, input }) => readProfile(ctx, input)),

@@ -1,0 +1,69 @@
+// The api as its own process, as the platform starts it, on real engines and with ports of its own.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { createTestDatabase } from "@signalbox/db/testing";
+
+export type RunningApi = {
+  public: string;
+  operator: string;
+  operatorToken: string;
+  /** Lines of calls that failed. */
+  faults: string[];
+  isAlive(): boolean;
+  stop(): Promise<void>;
+};
+
+export async function startApi(): Promise<RunningApi> {
+  const database = await createTestDatabase();
+  const folder = mkdtempSync(join(tmpdir(), "signalbox-fuzz-"));
+  const operatorToken = `sbo_${randomBytes(32).toString("base64url")}`;
+  writeFileSync(join(folder, "token"), operatorToken);
+  const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, "../main.ts")], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: database.url,
+      REDIS_URL: process.env.TEST_REDIS_URL,
+      SIGNALBOX_SECRET: randomBytes(32).toString("base64url"),
+      SIGNALBOX_OPERATOR_TOKEN_FILE: join(folder, "token"),
+      SIGNALBOX_DATA_DIR: folder,
+      SIGNALBOX_GATEWAY_PORT: "0",
+      SIGNALBOX_OPERATOR_PORT: "0",
+      SIGNALBOX_ARGON2_KIB: "7168",
+      SIGNALBOX_ARGON2_PASSES: "1",
+    },
+  });
+  const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const faults: string[] = [];
+  const {
+    promise: listening,
+    resolve,
+    reject,
+  } = Promise.withResolvers<{ gateway: number; operator: number }>();
+  child.once("exit", (code) => reject(new Error(`the api ended with ${code} before it listened`)));
+  createInterface({ input: child.stdout! }).on("line", (text) => {
+    const line = text.startsWith("{") ? JSON.parse(text) : { level: "error" };
+    if (line.msg === "listening") resolve({ gateway: line.gateway.port, operator: line.operator.port });
+    // What other installs on the same Redis say is none of ours, and is refused with a line without a request.
+    if (line.level === "fatal" || (line.level === "error" && line.requestId)) faults.push(text);
+  });
+  const ports = await listening;
+  return {
+    public: `http://127.0.0.1:${ports.gateway}`,
+    operator: `http://127.0.0.1:${ports.operator}`,
+    operatorToken,
+    faults,
+    isAlive: () => child.exitCode === null && child.signalCode === null,
+    async stop() {
+      child.kill("SIGTERM");
+      await exit;
+      rmSync(folder, { recursive: true, force: true });
+      await database.drop();
+    },
+  };
+}
