@@ -156,6 +156,8 @@ export const settingsSchema = z.object({
     .object({
       /** With more followers than this an author's posts are not pushed to timelines but fetched by who reads. */
       pullAbove: z.number().int().min(1).default(10_000),
+      /** Posts that a home timeline holds; older ones are read from the database. */
+      timelineEntries: z.number().int().min(1).max(5_000).default(800),
     })
     .prefault({}),
   canaries: z.array(canarySetting).default([]),

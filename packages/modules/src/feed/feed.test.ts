@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { fixedLive } from "@signalbox/control/live";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { ctxOf, testWorld, type World } from "../testing.ts";
-import { buildTimeline, pushToTimelines, timelineKey } from "./timeline.ts";
+import {
+  buildTimeline,
+  dropTimelines,
+  pushToTimelines,
+  readTimeline,
+  removeFromTimelines,
+  timelineKey,
+} from "./timeline.ts";
 
 let world: World;
 before(async () => {
@@ -104,6 +112,96 @@ test("a feed is whole although its list was filled out of order and trimmed many
     cursor = page.nextCursor ?? undefined;
   }
   assert.deepEqual(seen, ids.reverse());
+});
+
+test("a list that is dropped while it is built is not brought back, and what is pushed meanwhile is not lost", async () => {
+  const [uma, vic] = [await world.user("uma_build"), await world.user("vic_build")];
+  const reader = (await vic.users.me.read()).id;
+  await vic.users.follow.create({ handle: "uma_build" });
+  await world.settle();
+  const old = await uma.feed.post.create({ text: "before" });
+  const { redis } = world.deps;
+  for (const isDropped of [true, false]) {
+    await redis.del(timelineKey(reader));
+    // The truth is read when the gate opens.
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const slow = new Proxy(world.deps.db, {
+      get(target, name) {
+        if (name !== "select") return Reflect.get(target, name);
+        return (...words: []) => ({
+          from: (table: never) => ({
+            where: async (condition: never) => {
+              begun.resolve();
+              await gate.promise;
+              return target
+                .select(...words)
+                .from(table)
+                .where(condition);
+            },
+          }),
+        });
+      },
+    });
+    const ctx = ctxOf(world.deps, { kind: "job", name: "test" });
+    const built = buildTimeline({ ...ctx, db: slow }, reader);
+    await begun.promise;
+    const late = newId();
+    await pushToTimelines(ctx, [reader], late);
+    if (isDropped) await dropTimelines(ctx, [reader]);
+    gate.resolve();
+    await built;
+    const timeline = await readTimeline({ ...ctx, db: slow }, reader);
+    assert.deepEqual(timeline?.below(undefined, 10), isDropped ? undefined : [late, old.id]);
+    await buildTimeline(ctx, reader);
+  }
+});
+
+test("taking a deleted post out of a list never lowers the list's floor", async () => {
+  const reader = newId();
+  const [lowest, unheld, floor, top] = [newId(), newId(), newId(), newId()];
+  const ctx = ctxOf(world.deps, { kind: "job", name: "test" });
+  const bytes = (id: string) => Buffer.from(id.replaceAll("-", ""), "hex");
+  await world.deps.redis.rpush(timelineKey(reader), bytes(top), bytes(lowest), bytes(floor));
+  for (const id of [floor, top]) await removeFromTimelines(ctx, [reader], id);
+  const timeline = await readTimeline(ctx, reader);
+  assert.deepEqual(timeline?.below(undefined, 10), []);
+  assert.ok(timeline && !timeline.holds(unheld) && timeline.holds(top));
+});
+
+test("an author who grows large is fetched, not pushed, and nothing is lost on the way there or back", async () => {
+  const live = fixedLive({ feed: { pullAbove: 2 } });
+  let aheadMs = 0;
+  const large = await testWorld({ deps: { live, now: () => new Date(Date.now() + aheadMs) } });
+  try {
+    const star = await large.user("star");
+    const fans = await Promise.all(["fan_1", "fan_2", "fan_3"].map((handle) => large.user(handle)));
+    const expected: string[] = [];
+    const post = async (text: string) => {
+      await star.feed.post.create({ text });
+      expected.unshift(text);
+      await large.settle();
+      for (const fan of fans) {
+        assert.deepEqual(texts(await fan.feed.home.read({})), expected);
+        await buildTimeline(ctxOf(large.deps, { kind: "job", name: "test" }), (await fan.users.me.read()).id);
+        assert.deepEqual(texts(await fan.feed.home.read({})), expected);
+      }
+    };
+    const listed = async () => large.deps.redis.llen(timelineKey((await fans[0]!.users.me.read()).id));
+    for (const fan of fans) await fan.users.follow.create({ handle: "star" });
+    await large.settle();
+    await post("pushed for the last time");
+    aheadMs += 60_000;
+    const before = await listed();
+    await post("fetched");
+    await post("fetched too");
+    assert.equal(await listed(), before);
+    live.set({ feed: { pullAbove: 10 } });
+    await post("pushed again");
+    assert.equal(await listed(), expected.length + 1);
+  } finally {
+    await large.close();
+  }
 });
 
 test("muting and blocking hide at the very next read, and a page is full all the same", async () => {

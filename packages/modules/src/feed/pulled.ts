@@ -27,7 +27,7 @@ export async function isPushed(ctx: Ctx, userId: string): Promise<boolean> {
   }
   if (row) return ctx.now().getTime() - row.since.getTime() < overlapMs;
   if (followers > pullAbove) {
-    await ctx.sql`insert into pulled_authors (user_id) values (${userId}) on conflict do nothing`;
+    await ctx.sql`insert into pulled_authors (user_id, since) values (${userId}, ${ctx.now()}) on conflict do nothing`;
     await forgetPulled(ctx);
   }
   return true;

@@ -9,9 +9,8 @@ import { AppError } from "@signalbox/core/errors";
 import type { Ctx } from "../ctx.ts";
 import { blockedAmong, followedIds, mutedAmong } from "../users/index.ts";
 
-const windowSize = 800;
 /** Trimming at each push would cost more than a few entries too many. */
-const slack = 80;
+const slack = 0.1;
 const idleSeconds = 30 * 24 * 3600;
 /** A build that takes longer has died. */
 const buildSeconds = 20;
@@ -26,6 +25,8 @@ export const timelineKey = (userId: string) => `feed:{${bucketOf(userId)}}:home:
 
 type Store = Pick<Ctx, "redis">;
 
+const windowOf = ({ live }: Pick<Ctx, "live">) => live.current().feed.timelineEntries;
+
 // Only lists that exist are pushed to: who does not read costs nothing, and a missing list can not pass for a whole one.
 // Lua compares strings by the server's locale, so ids are compared byte by byte; that happens at a trim only.
 const pushScript = `
@@ -36,14 +37,15 @@ local function above(a, b)
   end
   return false
 end
+local size, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 for _, key in ipairs(KEYS) do
-  if redis.call("LPUSHX", key, ARGV[1]) > ${windowSize + slack} then
+  if redis.call("LPUSHX", key, ARGV[1]) > most then
     local floor = redis.call("LINDEX", key, -1)
     if #floor == ${idBytes} then
-      for _, id in ipairs(redis.call("LRANGE", key, ${windowSize}, -2)) do
+      for _, id in ipairs(redis.call("LRANGE", key, size, -2)) do
         if above(id, floor) then floor = id end
       end
-      redis.call("LTRIM", key, 0, ${windowSize - 1})
+      redis.call("LTRIM", key, 0, size - 1)
       redis.call("RPUSH", key, floor)
     end
   end
@@ -57,8 +59,14 @@ for _, key in ipairs(KEYS) do
 end`;
 
 /** Pushing the same id twice is harmless: a reader drops the second. */
-export const pushToTimelines = (store: Store, userIds: string[], postId: string) =>
-  onLists(store, pushScript, userIds, encodeId(postId));
+export function pushToTimelines(
+  store: Store & Pick<Ctx, "live">,
+  userIds: string[],
+  postId: string,
+): Promise<void> {
+  const size = windowOf(store);
+  return onLists(store, pushScript, userIds, encodeId(postId), size, size + Math.ceil(size * slack));
+}
 
 export const removeFromTimelines = (store: Store, userIds: string[], postId: string) =>
   onLists(store, removeScript, userIds, encodeId(postId));
@@ -71,7 +79,7 @@ async function onLists(
   { redis }: Store,
   script: string,
   userIds: string[],
-  ...words: Buffer[]
+  ...words: (Buffer | number)[]
 ): Promise<void> {
   const groups = redis.isCluster ? [...Map.groupBy(userIds, bucketOf).values()] : [userIds];
   await Promise.all(groups.map((ids) => redis.eval(script, ids.length, ...ids.map(timelineKey), ...words)));
@@ -137,9 +145,10 @@ async function buildOnce(ctx: Ctx, userId: string): Promise<void> {
   const token = Buffer.concat([Buffer.from("b"), randomBytes(idBytes)]);
   // Before the truth is read: a post committed from now on is in the rows, in the list or in both.
   if ((await ctx.redis.eval(beginScript, 1, key, token)) === 0) return;
-  const ids = await newestWindow(ctx, await feedAuthors(ctx, userId));
+  const size = windowOf(ctx);
+  const ids = await newestWindow(ctx, await feedAuthors(ctx, userId), size);
   const entries = ids.map(encodeId);
-  if (ids.length < windowSize) entries.push(beginning);
+  if (ids.length < size) entries.push(beginning);
   await ctx.redis.eval(installScript, 1, key, token, ...entries);
 }
 
@@ -154,7 +163,11 @@ export async function feedAuthors(ctx: Ctx, userId: string): Promise<string[]> {
 }
 
 /** The newest ids of many authors. Of each a few are read, and more only of those whose few are all among the newest. */
-async function newestWindow({ sql }: Pick<Ctx, "sql">, authorIds: string[]): Promise<string[]> {
+async function newestWindow(
+  { sql }: Pick<Ctx, "sql">,
+  authorIds: string[],
+  windowSize: number,
+): Promise<string[]> {
   let found: string[] = [];
   let asked = authorIds.map((id): { id: string; below: string | null } => ({ id, below: null }));
   let each = Math.min(windowSize, Math.ceil((2 * windowSize) / authorIds.length) + 10);

@@ -1,0 +1,19 @@
+import { after, before, test } from "node:test";
+import { type Histories, openHistories } from "./testing.ts";
+
+let histories: Histories;
+before(async () => {
+  histories = await openHistories();
+});
+after(() => histories.close());
+
+test("feeds equal a naive model after 25 random histories", async () => {
+  const first = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 1e9));
+  for (let seed = first; seed < first + 25; seed += 1) {
+    try {
+      await histories.run(seed);
+    } catch (error) {
+      throw new Error(`TEST_SEED=${seed} shows it again`, { cause: error });
+    }
+  }
+});

@@ -1,0 +1,304 @@
+// Random histories of a feed against a naive model: what people do, in any order, while the workers stop, repeat themselves or die
+// in the middle and lists vanish. At every read nothing shows that must not; when all is settled a feed is exactly the model's.
+
+import assert from "node:assert/strict";
+import { fixedLive } from "@signalbox/control/live";
+import type { BusEvent, Handler } from "@signalbox/core/bus/bus";
+import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/envelope";
+import { newId } from "@signalbox/core/ids";
+import type { Redis } from "@signalbox/core/redis";
+import { type Ctx, transaction } from "../ctx.ts";
+import { jobs } from "../index.ts";
+import { groupsOf, jobHandler } from "../run-jobs.ts";
+import { ctxOf, testWorld, type World } from "../testing.ts";
+import { createProfile } from "../users/index.ts";
+import { buildTimeline, timelineKey } from "./timeline.ts";
+
+type Person = { id: string; handle: string; caller: ReturnType<World["as"]> };
+type Model = {
+  posts: { id: string; author: string }[];
+  follows: Set<string>;
+  blocks: Set<string>;
+  mutes: Set<string>;
+};
+
+export type Histories = {
+  run(seed: number): Promise<{ events: number; posts: number }>;
+  close(): Promise<void>;
+};
+
+const edge = (a: Person, b: Person) => `${a.id} ${b.id}`;
+
+export async function openHistories(): Promise<Histories> {
+  const live = fixedLive();
+  let aheadMs = 0;
+  const now = () => new Date(Date.now() + aheadMs);
+  const world = await testWorld({ deps: { live, now } });
+  const { deps } = world;
+  const fragile = breakable(deps.redis);
+  const handlers = [...groupsOf(jobs).values()].map((each) =>
+    jobHandler({ ...deps, redis: fragile.redis }, each),
+  );
+  const ctx = ctxOf(deps, { kind: "job", name: "test" });
+
+  return {
+    async run(seed) {
+      const random = randomFrom(seed);
+      const pick = <T>(from: T[]): T => from[Math.floor(random() * from.length)]!;
+      const window = pick([2, 3, 5, 12, 800]);
+      const set = (pullAbove: number) => live.set({ feed: { pullAbove, timelineEntries: window } });
+      set(pick([1, 2, 3, 10_000]));
+      const people: Person[] = [];
+      for (let n = 0; n < 6; n += 1) people.push(await newPerson(world));
+      const model: Model = { posts: [], follows: new Set(), blocks: new Set(), mutes: new Set() };
+      const bus = createTestBus(ctx, handlers);
+      // What earlier histories left is no part of this one.
+      await bus.skip();
+
+      const two = () => {
+        const from = pick(people);
+        return [from, pick(people.filter((one) => one !== from))] as const;
+      };
+      const acts: [number, () => Promise<void>][] = [
+        [
+          26,
+          async () => {
+            const author = pick(people);
+            const { id } = await author.caller.feed.post.create({ text: "x" });
+            model.posts.push({ id, author: author.id });
+          },
+        ],
+        [
+          6,
+          async () => {
+            const post = pick(model.posts);
+            if (!post) return;
+            const author = people.find(({ id }) => id === post.author)!;
+            await author.caller.feed.post.delete({ id: post.id });
+            model.posts.splice(model.posts.indexOf(post), 1);
+          },
+        ],
+        [
+          16,
+          async () => {
+            const [from, to] = two();
+            if (model.blocks.has(edge(from, to)) || model.blocks.has(edge(to, from))) return;
+            await from.caller.users.follow.create({ handle: to.handle });
+            model.follows.add(edge(from, to));
+          },
+        ],
+        [
+          6,
+          async () => {
+            const [from, to] = two();
+            if (model.blocks.has(edge(to, from))) return;
+            await from.caller.users.follow.delete({ handle: to.handle });
+            model.follows.delete(edge(from, to));
+          },
+        ],
+        [
+          3,
+          async () => {
+            const [from, to] = two();
+            await from.caller.users.block.create({ handle: to.handle });
+            model.blocks.add(edge(from, to));
+            model.follows.delete(edge(from, to));
+            model.follows.delete(edge(to, from));
+          },
+        ],
+        [
+          3,
+          async () => {
+            const [from, to] = two();
+            await from.caller.users.block.delete({ handle: to.handle });
+            model.blocks.delete(edge(from, to));
+          },
+        ],
+        [
+          4,
+          async () => {
+            const [from, to] = two();
+            if (model.blocks.has(edge(to, from))) return;
+            await from.caller.users.mute.create({ handle: to.handle });
+            model.mutes.add(edge(from, to));
+          },
+        ],
+        [
+          4,
+          async () => {
+            const [from, to] = two();
+            await from.caller.users.mute.delete({ handle: to.handle });
+            model.mutes.delete(edge(from, to));
+          },
+        ],
+        [14, async () => checkNow(pick(people), model)],
+        // The workers go on for a while; else they stand still.
+        [14, async () => bus.deliver(Math.ceil(random() * 8), random, fragile)],
+        [2, async () => void (await deps.redis.del(timelineKey(pick(people).id)))],
+        [5, async () => set(pick([1, 2, 3, 10_000]))],
+        [4, async () => buildTimeline(ctx, pick(people).id)],
+        // Longer than anything that holds for a while only.
+        [
+          6,
+          async () => {
+            aheadMs += 15_000;
+          },
+        ],
+      ];
+      const total = acts.reduce((sum, [weight]) => sum + weight, 0);
+      for (let n = 0; n < 8; n += 1) await acts[2]![1]();
+      for (let n = 0; n < 80; n += 1) {
+        let at = random() * total;
+        for (const [weight, act] of acts) {
+          at -= weight;
+          if (at >= 0) continue;
+          await act();
+          break;
+        }
+      }
+      await bus.deliver(Number.POSITIVE_INFINITY, random, fragile);
+      for (const person of people) {
+        const expected = expectedFeed(person, model);
+        const size = () => 1 + Math.floor(random() * 7);
+        assert.deepEqual(await wholeFeed(person, size), expected, "as read first");
+        // There is a list by now, whoever made it.
+        await buildTimeline(ctx, person.id);
+        assert.deepEqual(await wholeFeed(person, size), expected, "from the list");
+      }
+      return { events: bus.delivered, posts: model.posts.length };
+    },
+    close: () => world.close(),
+  };
+}
+
+async function newPerson({ deps, as }: World): Promise<Person> {
+  const handle = `h${newId().replaceAll("-", "").slice(-20)}`;
+  const ctx = ctxOf(deps, { kind: "guest" });
+  const id = newId();
+  await transaction(ctx, (ctx) => createProfile(ctx, { id, handle }));
+  return { id, handle, caller: as({ kind: "user", id, sessionId: newId() }) };
+}
+
+function expectedFeed(reader: Person, { posts, follows, blocks, mutes }: Model): string[] {
+  const shows = (author: string) => {
+    const [there, back] = [`${reader.id} ${author}`, `${author} ${reader.id}`];
+    return (
+      author === reader.id ||
+      (follows.has(there) && !blocks.has(there) && !blocks.has(back) && !mutes.has(there))
+    );
+  };
+  return posts
+    .filter(({ author }) => shows(author))
+    .map(({ id }) => id)
+    .sort()
+    .reverse();
+}
+
+/** Whatever the workers did or did not do: nothing that must not show, nothing twice, in order, and all of one's own. */
+async function checkNow(reader: Person, model: Model): Promise<void> {
+  const shown = (await reader.caller.feed.home.read({ limit: 100 })).items.map(({ id }) => id);
+  const allowed = new Set(expectedFeed(reader, model));
+  assert.deepEqual(
+    shown.filter((id) => !allowed.has(id)),
+    [],
+    "shows what is hidden",
+  );
+  assert.deepEqual(shown, [...new Set(shown)].sort().reverse(), "is out of order or holds a post twice");
+  const own = model.posts.filter(({ author }) => author === reader.id).map(({ id }) => id);
+  assert.deepEqual(
+    own.filter((id) => !shown.includes(id)),
+    [],
+    "lacks an own post",
+  );
+}
+
+async function wholeFeed(reader: Person, size: () => number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const limit = size();
+    const page = await reader.caller.feed.home.read({ limit, ...(cursor ? { cursor } : {}) });
+    ids.push(...page.items.map(({ id }) => id));
+    if (page.nextCursor === null) return ids;
+    assert.equal(page.items.length, limit, "a page is short although there is another");
+    cursor = page.nextCursor;
+  }
+}
+
+/** Delivers as the bus does: the events of one key in order and at least once, those of different keys in any order. */
+function createTestBus(ctx: Ctx, handlers: Handler[]) {
+  const lanes = handlers.map((handle) => ({ handle, done: new Set<string>() }));
+  let delivered = 0;
+
+  const read = async (): Promise<BusEvent[]> => {
+    const rows = await ctx.sql<OutboxText[]>`
+      select id, key, topic, version::text, payload::text, request_id, traceparent,
+        (created_at at time zone 'UTC')::text || '+00' as created_at
+      from outbox order by position`;
+    return rows.map((row) => decodeEvent(encodeRow(row)));
+  };
+
+  return {
+    get delivered() {
+      return delivered;
+    },
+    async skip() {
+      await ctx.sql`truncate outbox`;
+    },
+    async deliver(most: number, random: () => number, fragile: Fragile) {
+      const events = await read();
+      for (let n = 0; n < most; n += 1) {
+        const waiting = lanes.flatMap((lane) => {
+          const next = new Map<string, BusEvent>();
+          for (const event of events)
+            if (!lane.done.has(event.id) && !next.has(event.key)) next.set(event.key, event);
+          return [...next.values()].map((event) => ({ lane, event }));
+        });
+        const chosen = waiting[Math.floor(random() * waiting.length)];
+        if (!chosen) return;
+        const { lane, event } = chosen;
+        const run = () => lane.handle(event, { group: "tests", partition: 0, attempt: 1 });
+        if (random() < 0.25) {
+          fragile.breakAfter(Math.floor(random() * 3));
+          await run().catch(() => {});
+          fragile.breakAfter(Number.POSITIVE_INFINITY);
+        }
+        await run();
+        if (random() < 0.1) await run();
+        lane.done.add(event.id);
+        delivered += 1;
+      }
+    },
+  };
+}
+
+type Fragile = { redis: Redis; breakAfter(calls: number): void };
+
+/** The same Redis, whose user dies after so many scripts. */
+function breakable(redis: Redis): Fragile {
+  let left = Number.POSITIVE_INFINITY;
+  const get = (target: Redis, name: string | symbol) => {
+    const value: unknown = Reflect.get(target, name);
+    if (typeof value !== "function") return value;
+    return (...words: unknown[]) => {
+      if (name === "eval" && left-- <= 0) return Promise.reject(new Error("the worker died here"));
+      return Reflect.apply(value, target, words);
+    };
+  };
+  return {
+    redis: new Proxy(redis, { get }),
+    breakAfter: (calls) => {
+      left = calls;
+    },
+  };
+}
+
+/** Mulberry32: the same history for the same seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
