@@ -101,7 +101,16 @@ function serveLoad(): void {
       );
       return null;
     }
-    if (order.do === "all") return drivers.get(order.port)!.all();
+    if (order.do === "all") {
+      // Few at a time: a cold process that is stormed would rightly shed.
+      const driver = await openDriver(
+        order.port,
+        texts.map((text) => Buffer.from(text)),
+        2,
+      );
+      await driver.all();
+      return driver.close();
+    }
     if (order.do === "run") return drivers.get(order.port)!.run(order.ms);
     const connections = await openConnections(order.port, 32);
     const done = await pace(connections, order, () => texts[n++ % texts.length]!);
