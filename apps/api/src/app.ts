@@ -14,6 +14,7 @@ import type { AllowOrigin } from "./adapter/cors.ts";
 import { mountProcedures } from "./adapter/mount.ts";
 import { prepareServer, serverOptions } from "./adapter/server.ts";
 import { createOperatorCtx, createPublicCtx } from "./context.ts";
+import { createGuard } from "./guard.ts";
 import { archiveRoutes } from "./routes/archives.ts";
 import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
@@ -26,7 +27,8 @@ type Edge = Partial<
 
 export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): FastifyInstance {
   const app = Fastify(serverOptions());
-  const createCtx = createPublicCtx(deps);
+  const guard = createGuard(app, deps);
+  const createCtx = createPublicCtx(deps, guard);
   const mounted = versions.map((version) => ({ ...version, prefix: `/${version.name}` }));
   const prefixes = mounted.map(({ prefix }) => prefix);
   prepareServer(app, {
@@ -35,6 +37,7 @@ export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): F
     publicUrl: deps.publicUrl,
     trust: trustProxies(edge.SIGNALBOX_TRUSTED_PROXIES ?? []),
     cors: originsOf(deps, edge),
+    guard: guard.hook,
   });
   mountProcedures(app, {
     router: appRouter,

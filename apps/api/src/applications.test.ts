@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createHealth } from "@signalbox/core/health";
+import { newId } from "@signalbox/core/ids";
+import { createGateway, type Gateway } from "@signalbox/gateway";
 import { openPlane, operatorRouter } from "@signalbox/modules/control";
 import { ctxOf, testWorld, type World } from "@signalbox/modules/testing";
 import type { FastifyInstance } from "fastify";
@@ -8,14 +10,21 @@ import { createGatewayApp } from "./app.ts";
 
 let world: World;
 let app: FastifyInstance;
+let gateway: Gateway;
 let plane: ReturnType<typeof openPlane>;
 before(async () => {
   world = await testWorld();
   plane = openPlane(world.deps, { prefix: `applications-${process.pid}` });
-  app = createGatewayApp(world.deps, createHealth({ version: "test", serviceId: "test" }));
+  const { live, redis, log, instance } = world.deps;
+  gateway = createGateway({ live, redis, log, instance, prefix: newId() });
+  app = createGatewayApp(
+    { ...world.deps, gateway, limiter: gateway.limiter },
+    createHealth({ version: "test", serviceId: "test" }),
+  );
 });
 after(async () => {
   await app.close();
+  await gateway.close();
   await plane.close();
   await world.close();
 });

@@ -4,6 +4,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { verifyOperatorSession } from "@signalbox/control/operator-session";
 import { AppError } from "@signalbox/core/errors";
 import { readTimeout, timeoutHeader } from "@signalbox/core/resilience/deadline";
+import type { Edge } from "@signalbox/gateway/edge";
 import { createAccessVerifier, createApplicationReader } from "@signalbox/modules/auth";
 import type { Actor, Ctx, Deps } from "@signalbox/modules/ctx";
 import type { FastifyRequest } from "fastify";
@@ -13,15 +14,24 @@ const bearerForm = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
 const usualStart = "Bearer ";
 
 /** For the gateway's port: end users by access token. */
-export function createPublicCtx(deps: Deps): (request: FastifyRequest) => Promise<Ctx> | Ctx {
+export function createPublicCtx(
+  deps: Deps,
+  edge: Pick<Edge, "chargeBadToken">,
+): (request: FastifyRequest) => Promise<Ctx> | Ctx {
   const verifyAccess = createAccessVerifier(deps);
   const readApplication = createApplicationReader(deps);
   const slowly = async (request: FastifyRequest): Promise<Ctx> => {
-    const token = bearer(request);
-    const ctx = toCtx(deps, request, token === undefined ? guest : await verifyAccess(token));
-    const key = request.headers["x-api-key"];
-    if (key === undefined) return ctx;
-    return { ...ctx, application: await readApplication(String(key), request.headers.origin) };
+    try {
+      const token = bearer(request);
+      const ctx = toCtx(deps, request, token === undefined ? guest : await verifyAccess(token));
+      const key = request.headers["x-api-key"];
+      if (key === undefined) return ctx;
+      return { ...ctx, application: await readApplication(String(key), request.headers.origin) };
+    } catch (error) {
+      const isBad = error instanceof AppError && error.code === "unauthorized";
+      if (isBad && request.toll) edge.chargeBadToken(request.toll);
+      throw error;
+    }
   };
   return (request) => {
     const { authorization, "x-api-key": key } = request.headers;
@@ -83,6 +93,7 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
     address: request.address,
     userAgent: headers["user-agent"] ?? "",
     peer: request.raw.socket,
+    ...(request.toll ? { toll: request.toll } : {}),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey: String(idempotencyKey) }),

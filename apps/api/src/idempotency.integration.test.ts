@@ -68,7 +68,7 @@ before(async () => {
   prepareServer(slow, { log: world.deps.log, doors: { rest: ["/v1"], trpc: "/trpc" } });
   mountProcedures(slow, {
     router: slowRouter,
-    createCtx: createPublicCtx(world.deps),
+    createCtx: createPublicCtx(world.deps, { chargeBadToken() {} }),
     log: world.deps.log,
     trpcPrefix: "/trpc",
     versions: [{ name: "v1", prefix: "/v1" }],

@@ -18,6 +18,7 @@ import {
   type ShedValues,
   type SwitchLayer,
   shedValues,
+  type WeightLayer,
 } from "./settings.ts";
 
 export type ChangeDeps = { controlLog: ControlLog; live: Live };
@@ -25,7 +26,9 @@ export type ChangeDeps = { controlLog: ControlLog; live: Live };
 type Why = { actor: ControlActor; reason: string; requestId: string; expiresAt?: Date | null };
 
 export type SwitchChange = { state: "on" | "off"; share?: number; message?: string };
-export type LimitChange = { rate: number; burst: number };
+/** What is left out stays as it is. */
+export type LimitChange = Pick<LimitLayer, "rate"> &
+  Partial<Pick<LimitLayer, "burst" | "perSeconds" | "by" | "algorithm" | "alonePercent">>;
 
 /** Commits, enforces here, pushes; answers the revision and when it was committed. */
 async function change({ controlLog, live }: ChangeDeps, act: Act) {
@@ -93,13 +96,26 @@ export async function setLimit(deps: ChangeDeps, key: string, to: LimitChange, w
       refusePast(why.expiresAt, nowMs);
       const current = document.limits[key];
       const held = current && holding<LimitLayer>(current, nowMs);
-      const { perSeconds, by } = limitSetting.parse({ ...preset, ...held, ...to });
+      const given = Object.fromEntries(Object.entries(to).filter(([, value]) => value !== undefined));
+      const { rate, burst, perSeconds, by, algorithm, alonePercent } = limitSetting.parse({
+        burst: Math.max(1, Math.ceil(to.rate)),
+        ...preset,
+        ...held,
+        ...given,
+      });
+      if (algorithm === "sliding-window" && rate < 1) {
+        const message = "a sliding window lets at least 1 call through; give it more seconds";
+        throw new AppError("invalid", `rate: ${message}`, { errors: [{ field: "rate", message }] });
+      }
       return {
         before: held ?? preset ?? null,
         after: {
-          ...to,
+          rate,
+          burst,
           perSeconds,
           by,
+          algorithm,
+          alonePercent,
           afterwards: afterwards<LimitLayer>(current, why.expiresAt, nowMs),
         },
       };
@@ -118,6 +134,38 @@ export async function resetLimit(deps: ChangeDeps, key: string, why: Why) {
       const current = document.limits[key];
       if (current === undefined) throw new AppError("conflict", `the limit ${key} is at its default already`);
       return { before: holding<LimitLayer>(current, nowMs) ?? null, after: null };
+    },
+  });
+  return done!;
+}
+
+export async function setWeight(deps: ChangeDeps, key: string, weight: number, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "weight.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.weights?.[key];
+      return {
+        before: (current && holding<WeightLayer>(current, nowMs)) ?? null,
+        after: { weight, afterwards: afterwards<WeightLayer>(current, why.expiresAt, nowMs) },
+      };
+    },
+  });
+  return done!;
+}
+
+/** Back to what the procedures say. */
+export async function resetWeight(deps: ChangeDeps, key: string, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "weight.reset",
+    key,
+    decide(document, nowMs) {
+      const current = document.weights?.[key];
+      if (current === undefined) throw new AppError("conflict", `no weight is set on ${key}`);
+      return { before: holding<WeightLayer>(current, nowMs) ?? null, after: null };
     },
   });
   return done!;

@@ -19,6 +19,7 @@ import {
   type SwitchLayer,
   type SwitchSetting,
   shedValues,
+  type WeightLayer,
 } from "./settings.ts";
 
 /** One key that can switch a name off. */
@@ -37,6 +38,8 @@ export type Rules = {
   limitOf(name: string, nowMs: number): Limit | undefined;
   /** The limit under exactly this key. */
   limitAt(key: string, nowMs: number): Limit | undefined;
+  /** What operators say that a call of this name weighs, or of the nearest prefix; undefined: what its procedure says. */
+  weightOf(name: string, nowMs: number): number | undefined;
   /** The canary that a call takes part in: the one of its own path, or of its service's release. */
   canaryOf(name: string, service: string): CanarySetting | undefined;
   /** What caches go by; the same object for as long as nothing changes. */
@@ -157,6 +160,17 @@ export function compile(settings: Settings): Rules {
       const setting = settings.limits[key];
       return setting && limitNow(key, setting, nowMs);
     },
+    weightOf:
+      Object.keys(settings.weights).length === 0
+        ? () => undefined
+        : (name, nowMs) => {
+            for (const key of pathOf(name)) {
+              const setting = settings.weights[key];
+              const layer = setting && holding<WeightLayer>(setting, nowMs);
+              if (layer) return layer.weight;
+            }
+            return undefined;
+          },
     cacheAt,
     shedOf: shedNow,
     forced(dependency, nowMs) {

@@ -16,6 +16,8 @@ import {
   settingsSchema,
   shedSetting,
   switchSetting,
+  type WeightSetting,
+  weightSetting,
 } from "./settings.ts";
 
 export type ControlEvent = {
@@ -39,6 +41,7 @@ export type ControlEvent = {
 export type Document = {
   switches: Record<string, SwitchSetting>;
   limits: Record<string, LimitSetting>;
+  weights?: Record<string, WeightSetting>;
   /** Absent in what a release wrote that did not know it. */
   caches?: Record<string, CacheSetting>;
   shed: Record<string, ShedSetting>;
@@ -52,6 +55,7 @@ export const emptyDocument: Document = { switches: {}, limits: {}, shed: {}, dep
 export const sections = {
   switch: { field: "switches", schema: switchSetting },
   limit: { field: "limits", schema: limitSetting },
+  weight: { field: "weights", schema: weightSetting },
   cache_ttl: { field: "caches", schema: cacheSetting },
   shed: { field: "shed", schema: shedSetting },
   dependency: { field: "dependencies", schema: dependencySetting },

@@ -50,7 +50,17 @@ const limitValue = {
   perSeconds: z.number().positive().max(86_400).default(1),
   /** Whose calls are counted together; an account's are counted by the verb that knows the account. */
   by: z.enum(["caller", "address", "account"]).default("caller"),
+  /**
+   * A token bucket holds `burst` and fills with `rate`. A sliding window lets `rate` calls through in any `perSeconds`, however
+   * they are spread, and knows no burst.
+   */
+  algorithm: z.enum(["token-bucket", "sliding-window"]).default("token-bucket"),
+  /** How much of the limit holds while the instances can not tell each other what they let through. */
+  alonePercent: z.number().min(1).max(100).default(100),
 };
+
+/** How much one call takes out of its caller's limits, compared with an ordinary one. */
+const weightValue = { weight: z.number().int().min(0).max(10_000) };
 
 const count = z.number().int().min(1).max(100_000);
 const waitMs = z.number().int().min(0).max(60_000);
@@ -93,12 +103,14 @@ const dependencyValue = { force: z.enum(["auto", "open", "closed"]).default("aut
 
 const switchLayer = z.object({ ...switchValue, ...provenance });
 const limitLayer = z.object({ ...limitValue, ...provenance });
+const weightLayer = z.object({ ...weightValue, ...provenance });
 const shedLayer = z.object({ ...shedValue, ...provenance });
 const dependencyLayer = z.object({ ...dependencyValue, ...provenance });
 
 /** `afterwards` is what holds once this value has expired: the first of it that has not expired itself. */
 export const switchSetting = switchLayer.extend({ afterwards: z.array(switchLayer).default([]) });
 export const limitSetting = limitLayer.extend({ afterwards: z.array(limitLayer).default([]) });
+export const weightSetting = weightLayer.extend({ afterwards: z.array(weightLayer).default([]) });
 /** By service, or `*` for all. */
 export const shedSetting = shedLayer.extend({ afterwards: z.array(shedLayer).default([]) });
 /** By name of the part: postgres, redis, smtp. */
@@ -108,12 +120,13 @@ export const shedValues = z.object(shedValue);
 export const defaultLimits = {
   user: { rate: 200, burst: 1_000, by: "caller" },
   address: { rate: 1_000, burst: 5_000, by: "address" },
-  "auth.account.register": { rate: 20, burst: 200, by: "address" },
-  "auth.session.refresh": { rate: 50, burst: 400, by: "address" },
+  // Whoever guesses must not gain by taking Redis away.
+  "auth.account.register": { rate: 20, burst: 200, by: "address", alonePercent: 25 },
+  "auth.session.refresh": { rate: 50, burst: 400, by: "address", alonePercent: 25 },
   /** Failed sign-ins of one account. */
-  "auth.session.create": { rate: 10, burst: 10, perSeconds: 900, by: "account" },
+  "auth.session.create": { rate: 10, burst: 10, perSeconds: 900, by: "account", alonePercent: 25 },
   /** Mails that anyone may have sent to one address. */
-  "auth.mail": { rate: 5, burst: 5, perSeconds: 3_600, by: "account" },
+  "auth.mail": { rate: 5, burst: 5, perSeconds: 3_600, by: "account", alonePercent: 25 },
 } as const satisfies Record<string, z.input<typeof limitSetting>>;
 
 export const canarySetting = z.object({
@@ -150,6 +163,7 @@ export const settingsSchema = z.object({
     .record(settingKey, limitSetting)
     .default({})
     .transform((given) => ({ ...parsedDefaultLimits, ...given })),
+  weights: z.record(settingKey, weightSetting).default({}),
   shed: z.record(settingKey, shedSetting).default({}),
   dependencies: z.record(settingKey, dependencySetting).default({}),
   feed: z
@@ -181,6 +195,8 @@ export type SwitchSetting = z.output<typeof switchSetting>;
 export type SwitchLayer = z.output<typeof switchLayer>;
 export type LimitSetting = z.output<typeof limitSetting>;
 export type LimitLayer = z.output<typeof limitLayer>;
+export type WeightSetting = z.output<typeof weightSetting>;
+export type WeightLayer = z.output<typeof weightLayer>;
 export type CacheSetting = z.output<typeof cacheSetting>;
 export type CacheLayer = z.output<typeof cacheLayer>;
 export type CacheTtl = z.output<typeof cacheTtl>;

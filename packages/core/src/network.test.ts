@@ -22,5 +22,6 @@ test("IPv6 is counted by /64, however it is written", () => {
 });
 
 test("what is no address stays as it is", () => {
-  for (const text of ["", "unix:", "1:2", "g::1", "1::2::3", "::ffff:1.2.3"]) assert.equal(networkOf(text), text);
+  for (const text of ["", "unix:", "1:2", "g::1", "1::2::3", "::ffff:1.2.3"])
+    assert.equal(networkOf(text), text);
 });

@@ -23,10 +23,13 @@ function expand(address: string): number[] | undefined {
   }
   const [head = "", tail, more] = address.split("::");
   if (more !== undefined) return undefined;
-  const read = (part: string) => (part === "" ? [] : part.split(":").map((word) => Number.parseInt(word, 16)));
+  const read = (part: string) => (part === "" ? [] : part.split(":").map(readWord));
   const [first, last] = [read(head), read(tail ?? "")];
   const missing = 8 - first.length - last.length;
   if (tail === undefined ? missing !== 0 : missing < 0) return undefined;
   const words = [...first, ...Array<number>(missing).fill(0), ...last];
   return words.every((word) => word >= 0 && word <= 0xffff) ? words : undefined;
 }
+
+const readWord = (word: string): number =>
+  /^[0-9a-f]{1,4}$/.test(word) ? Number.parseInt(word, 16) : Number.NaN;

@@ -7,6 +7,7 @@ import type { Limit } from "@signalbox/control/evaluate";
 import { limitSetting } from "@signalbox/control/settings";
 import { connectRedis, type Redis } from "@signalbox/core/redis";
 import { createLimiter, type Limiter } from "./limiter.ts";
+import { startOwnRedis } from "./testing.ts";
 
 const prefix = `test-${randomBytes(6).toString("hex")}`;
 const connections: Redis[] = [];
@@ -39,9 +40,11 @@ function open(options: Partial<Parameters<typeof createLimiter>[0]> = {}): Limit
 }
 
 let keys = 0;
-function limit(rate: number, burst: number, perSeconds = 1): Limit {
-  return { key: `limit-${++keys}`, value: limitSetting.parse({ rate, burst, perSeconds }) };
+function limit(rate: number, burst: number, perSeconds = 1, more: object = {}): Limit {
+  return { key: `limit-${++keys}`, value: limitSetting.parse({ rate, burst, perSeconds, ...more }) };
 }
+const slidingWindow = (rate: number, perSeconds: number): Limit =>
+  limit(rate, 1, perSeconds, { algorithm: "sliding-window" });
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -154,7 +157,8 @@ test("a Redis that hangs is left alone after the first slow answer", async () =>
   const hanging = await connect();
   const limiter = open({ redis: hanging, instances: () => 1 });
   // Every answer of this connection takes longer than anyone waits.
-  (hanging as unknown as { signalboxTake: () => Promise<never> }).signalboxTake = () => new Promise(() => {});
+  (hanging as unknown as { signalboxTokenBucket: () => Promise<never> }).signalboxTokenBucket = () =>
+    new Promise(() => {});
   const at = limit(0.2, 30);
   const began = performance.now();
   assert.equal(await hammer([limiter], at, 100), 30);
@@ -178,4 +182,105 @@ test("a busy caller costs few questions to Redis, and a decision is quick", asyn
   const us = ((performance.now() - began) / rounds) * 1_000;
   console.log(`# a decision: ${us.toFixed(2)} µs, ${waited} of ${rounds} waited for Redis`);
   assert.ok(waited < rounds / 50);
+});
+
+test("a sliding window lets its rate through at once and nothing more until it has moved on", async () => {
+  const at = slidingWindow(100, 1);
+  const limiters = [open({ instances: () => 2 }), open({ instances: () => 2, redis: await connect() })];
+  assert.equal(await hammer(limiters, at, 300), 100);
+  assert.equal(await hammer(limiters, at, 100), 0);
+  await sleep(1_150);
+  assert.equal(await hammer(limiters, at, 300), 100);
+});
+
+test("a refusal of a long window says when it moves on, not when it is asked again", async () => {
+  const at = slidingWindow(2, 60);
+  const limiter = open();
+  assert.equal(await hammer([limiter], at, 3), 2);
+  const wait = -(await limiter.take(at, "ann"));
+  assert.ok(wait > 50_000 && wait <= 63_001, `${wait}`);
+});
+
+test("three instances together stay within a limit, whichever way it counts", async () => {
+  const instances = () => 3;
+  const three = [open({ instances }), open({ instances, redis: await connect() })];
+  three.push(open({ instances, redis: await connect() }));
+  for (const at of [limit(300, 600), slidingWindow(600, 2)]) {
+    const began = performance.now();
+    let taken = 0;
+    while (performance.now() - began < 3_000) {
+      taken += await hammer(three, at, 60);
+      await sleep(5);
+    }
+    const seconds = (performance.now() - began) / 1_000;
+    const most = at.value.algorithm === "token-bucket" ? 600 + 300 * seconds : 600 * (1 + seconds / 2);
+    assert.ok(taken <= most * 1.02, `${at.value.algorithm}: ${taken} of at most ${most.toFixed(0)}`);
+    assert.ok(taken >= (at.value.algorithm === "token-bucket" ? most * 0.9 : 1_000), `${taken}`);
+  }
+});
+
+test("a call takes as much as it weighs, and the heaviest takes all", async () => {
+  const limiter = open();
+  const at = limit(0.001, 100);
+  assert.equal(await limiter.take(at, "ann", 30), 70);
+  assert.equal(await limiter.take(at, "ann", 60), 10);
+  assert.ok((await limiter.take(at, "ann", 20)) < 0);
+  await sleep(1_010);
+  assert.equal(await limiter.take(at, "ann", 10), 0);
+  assert.ok((await limiter.take(at, "ben", 100_000)) >= 0, "more than the whole limit counts as all of it");
+  assert.ok((await limiter.take(at, "ben", 1)) < 0);
+  assert.ok((await limiter.take(at, "ben", 0)) >= 0, "what weighs nothing is never refused");
+});
+
+test("alone, the limits of signing in are stricter than the others", async () => {
+  const away = connectRedis("redis://127.0.0.1:1");
+  connections.push(away);
+  const limiter = open({ redis: away, instances: () => 2 });
+  assert.equal(await hammer([limiter], limit(0.001, 200, 1, { alonePercent: 25 }), 300), 25);
+  assert.equal(await hammer([limiter], slidingWindow(200, 900), 300), 100);
+});
+
+test("a Redis that is killed in the middle: limits go on divided, and hold for all again when it is back", async () => {
+  const own = await startOwnRedis();
+  const pair = [await own.connect(), await own.connect()];
+  const limiters = pair.map((redis) => open({ redis, instances: () => 2 }));
+  const at = limit(0.01, 400);
+  try {
+    assert.equal(await hammer(limiters, at, 200), 200);
+    await sleep(1_200);
+    await own.kill();
+    const alone = await hammer(limiters, at, 800);
+    // What each of them knew last may be a quarter of the limit old.
+    assert.ok(alone >= 190 && alone <= 250, `${alone} of the 200 that were left`);
+    await own.start();
+    await Promise.all(pair.map((redis) => redis.ping()));
+    await sleep(1_500);
+    // An empty Redis knows of a full limit only; what both let through meanwhile was told to it.
+    const rest = await hammer(limiters, at, 800);
+    assert.ok(rest <= 250, `${rest}`);
+    assert.equal(await hammer(limiters, at, 50), 0);
+  } finally {
+    await Promise.all(limiters.map((limiter) => limiter.close()));
+    for (const redis of pair) redis.disconnect();
+    await own.kill();
+  }
+});
+
+test("three hundred thousand addresses take a bounded part of memory, and the one that floods is still limited", async () => {
+  const limiter = open();
+  const at = limit(1_000, 5_000);
+  const held = () => process.memoryUsage().heapUsed / 2 ** 20;
+  for (let n = 0; n < 100_000; n++) await limiter.take(at, `2001:db8:${n}::/64`);
+  const before = held();
+  for (let n = 100_000; n < 300_000; n++) {
+    const taken = limiter.take(at, `2001:db8:${n}::/64`);
+    if (typeof taken !== "number") await taken;
+    if (n % 20_000 === 0) await new Promise(setImmediate);
+  }
+  assert.ok(limiter.size <= 100_000, `${limiter.size}`);
+  assert.ok(held() - before < 400, `${Math.round(held() - before)} MB more`);
+  const began = performance.now();
+  const taken = await hammer([limiter], at, 12_000, "192.0.2.1");
+  const most = 5_000 + (performance.now() - began);
+  assert.ok(taken <= most * 1.02, `${taken} of at most ${Math.round(most)}`);
 });

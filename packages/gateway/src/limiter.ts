@@ -1,83 +1,95 @@
-// Token buckets that all instances share through Redis. Most calls are decided here at once: a caller far from its limit is let
-// through and reported a moment later, a busy one spends a lease of tokens, and only near the limit does a call wait for Redis.
+// Limits that all instances share through Redis. Most calls are decided here at once: a caller far from its limit is let through
+// and reported a moment later, a busy one spends a lease of what Redis granted, and only near the limit does a call wait for Redis.
 // With Redis away each instance keeps to its own part of the limit.
 
 import type { Limit } from "@signalbox/control/evaluate";
+import { createGenerations, type Generations } from "@signalbox/core/generations";
 import type { Redis } from "@signalbox/core/redis";
+import { limitScripts, windowParts } from "./limit-scripts.ts";
+import { createOwnPart, type OwnPart, type Part } from "./own-part.ts";
 
-/** At least 0: let through, with so many calls left. Below 0: refused, and so many milliseconds to wait. */
+/** At least 0: let through, with so much left. Below 0: refused, and so many milliseconds to wait. */
 export type Taken = number;
 
 export type Limiter = {
-  take(limit: Limit, subject: string): Taken | Promise<Taken>;
+  /** A weight above the whole limit counts as all of it. */
+  take(limit: Limit, subject: string, weight?: number): Taken | Promise<Taken>;
   /** For limits on failures: taken before the attempt, so that many at once do not slip through, and given back on success. */
   giveBack(limit: Limit, subject: string): void;
+  /** How many callers are held in memory. */
+  readonly size: number;
   close(): Promise<void>;
 };
 
-// Redis' own clock counts. `spent` was used without asking, or is given back where negative; a bucket may go below zero for it.
-const script = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
-local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at')
-local tokens = tonumber(kept[1]) or burst
-tokens = math.min(burst, tokens + math.max(0, now - (tonumber(kept[2]) or now)) * rate)
-tokens = math.max(-burst, math.min(burst, tokens - tonumber(ARGV[3])))
-local grant = math.max(0, math.min(tonumber(ARGV[4]), math.floor(tokens)))
-tokens = tokens - grant
-redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.3f', now))
-redis.call('PEXPIRE', KEYS[1], math.ceil((burst - tokens) / rate) + 1000)
-return { grant, tostring(tokens) }`;
+/** What a full limit allows at once. */
+export const quotaOf = ({ algorithm, rate, burst }: Limit["value"]): number =>
+  algorithm === "sliding-window" ? Math.max(1, Math.floor(rate)) : burst;
 
-type Scripted = {
-  signalboxTake(
-    key: string,
-    ratePerMs: number,
-    burst: number,
-    spent: number,
-    want: number,
-  ): Promise<[number, string]>;
-};
+/** In how many seconds an empty limit is full again. */
+export const secondsToFill = ({ algorithm, rate, burst, perSeconds }: Limit["value"]): number =>
+  Math.ceil(algorithm === "sliding-window" ? perSeconds : (burst / rate) * perSeconds);
+
+type Answer = [granted: number, left: string, opensMs: string, now: string];
+type Ask = (key: string, a: number, b: number, spent: number, want: number) => Promise<Answer>;
+type Scripted = { signalboxTokenBucket: Ask; signalboxSlidingWindow: Ask };
 
 type Policy = {
+  key: string;
   value: Limit["value"];
+  /** The most at once, in the whole platform. */
+  quota: number;
+  /** 0 for a sliding window: nothing comes back bit by bit. */
   ratePerMs: number;
-  burst: number;
-  /** What an instance may let through before it knows how full a bucket is. */
+  windowMs: number;
+  /** What an instance may let through before it knows how much of a limit is used. */
   allowance: number;
-  /** Calls in a second that are not worth reporting: 2 % of the limit. */
+  /** What is not worth reporting in a second: 2 % of the limit. */
   forgettable: number;
   longestLease: number;
-  /** How many instances these figures were made for. */
+  /** This instance's own part, and how many instances these figures were made for. */
+  part: Part;
   instances: number;
-  buckets: Map<string, Bucket>;
+  /** Of all that is left, what this instance may think its own while it is alone. */
+  share: number;
+  buckets: Generations<Bucket>;
+  /** When the buckets that were not used since are forgotten. */
+  turnAt: number;
 };
 
 type Bucket = {
   policy: Policy;
-  redisKey: string;
-  /** Tokens that Redis gave to this instance. */
+  subject: string;
+  /** What Redis granted to this instance. */
   lease: number;
-  /** Calls let through that Redis does not know of yet. */
+  /** Let through, and Redis does not know of it yet. */
   debt: number;
   /** What was left in Redis when it last answered. */
   left: number;
   leftAt: number;
   emptyUntil: number;
+  /** When some of a sliding window is free again. */
+  opensAt: number;
   sinceSync: number;
   waiting: number;
   syncing: Promise<void> | undefined;
+  isOpen: boolean;
   usedAt: number;
-  /** Without Redis: this instance's own part; negative: not in use. */
-  own: number;
-  ownAt: number;
+  /** In use without Redis only. */
+  own: OwnPart | undefined;
 };
 
 const answerMs = 250;
 const pauseMs = 1_000;
 const roundMs = 1_000;
-const maxBuckets = 200_000;
+/** Of one limit. Some 30 MB: what a flood of addresses may cost. Those that go are in Redis, or have filled up again. */
+const maxBuckets = 100_000;
+
+const isSame = (a: Limit["value"], b: Limit["value"]): boolean =>
+  a.rate === b.rate &&
+  a.burst === b.burst &&
+  a.perSeconds === b.perSeconds &&
+  a.algorithm === b.algorithm &&
+  a.alonePercent === b.alonePercent;
 
 export function createLimiter(deps: {
   redis: Redis;
@@ -86,73 +98,112 @@ export function createLimiter(deps: {
   prefix?: string;
 }): Limiter {
   const { redis, instances = () => 1, prefix = "signalbox" } = deps;
-  redis.defineCommand("signalboxTake", { numberOfKeys: 1, lua: script });
+  redis.defineCommand("signalboxTokenBucket", { numberOfKeys: 1, lua: limitScripts["token-bucket"] });
+  redis.defineCommand("signalboxSlidingWindow", { numberOfKeys: 1, lua: limitScripts["sliding-window"] });
   const scripted = redis as unknown as Scripted;
   const policies = new Map<string, Policy>();
   const open = new Set<Bucket>();
   let awayUntil = 0;
-  let rounds = 0;
 
   function policyOf({ key, value }: Limit): Policy {
     const known = policies.get(key);
     if (known && known.value === value) return known;
-    const policy = derive(value, known?.buckets ?? new Map());
-    for (const bucket of policy.buckets.values()) {
-      bucket.policy = policy;
-      bucket.emptyUntil = 0;
+    if (known && isSame(known.value, value)) {
+      known.value = value;
+      return known;
     }
-    policies.set(key, policy);
+    // What was counted by another algorithm, or for other callers, says nothing about this limit.
+    const isOther =
+      known && (known.value.algorithm !== value.algorithm || known.value.perSeconds !== value.perSeconds);
+    const policy = derive(key, value, isOther || !known ? createGenerations(maxBuckets) : known.buckets);
+    adopt(policy, true);
     return policy;
   }
 
-  function derive(value: Limit["value"], buckets: Policy["buckets"]): Policy {
-    const share = Math.max(1, instances());
-    const ratePerMs = value.rate / value.perSeconds / 1_000;
-    const { burst } = value;
+  function adopt(policy: Policy, isChanged: boolean): void {
+    for (const bucket of policy.buckets.values()) {
+      bucket.policy = policy;
+      if (!isChanged) continue;
+      bucket.own = undefined;
+      bucket.emptyUntil = 0;
+    }
+    policies.set(policy.key, policy);
+  }
+
+  function derive(key: string, value: Limit["value"], buckets: Policy["buckets"]): Policy {
+    const count = Math.max(1, instances());
+    const quota = quotaOf(value);
+    const windowMs = value.perSeconds * 1_000;
+    const isWindow = value.algorithm === "sliding-window";
+    // Of a window it is the mean, which tells how much is worth asking for at once.
+    const ratePerMs = value.rate / windowMs;
+    const share = value.alonePercent / 100 / count;
     return {
+      key,
       value,
-      ratePerMs,
-      burst,
-      instances: share,
-      // A small bucket is not lent from: every one of its tokens counts.
-      allowance: burst < 40 ? 0 : Math.floor(burst / 4 / share),
-      forgettable: burst < 40 ? 0 : Math.floor((ratePerMs * 1_000 * 0.02) / share),
-      longestLease: Math.max(1, Math.floor(Math.min(burst / 10, ratePerMs * 250) / share)),
+      quota,
+      ratePerMs: isWindow ? 0 : ratePerMs,
+      windowMs,
+      instances: count,
+      share,
+      part: {
+        algorithm: value.algorithm,
+        quota: Math.max(1, quota * share),
+        ratePerMs: ratePerMs * share,
+        windowMs,
+      },
+      // A small limit is not lent from: every single call counts.
+      allowance: quota < 40 ? 0 : Math.floor(quota / 4 / count),
+      forgettable: quota < 40 ? 0 : Math.floor((ratePerMs * 1_000 * 0.02) / count),
+      longestLease: Math.max(1, Math.floor(Math.min(quota / 10, ratePerMs * 250) / count)),
       buckets,
+      turnAt: performance.now() + Math.max(10_000, secondsToFill(value) * 1_000),
     };
   }
 
-  function bucketOf(key: string, policy: Policy, subject: string): Bucket {
+  function bucketOf(policy: Policy, subject: string): Bucket {
     const known = policy.buckets.get(subject);
     if (known) return known;
-    // Under a flood of addresses the oldest bucket goes: it is in Redis, or has filled up again.
-    if (policy.buckets.size >= maxBuckets) {
-      const [oldest] = policy.buckets.keys();
-      policy.buckets.delete(oldest!);
-    }
     const bucket: Bucket = {
       policy,
-      redisKey: `${prefix}:limit:{${key}:${subject}}`,
+      subject,
       lease: 0,
       debt: 0,
-      left: policy.burst,
+      left: policy.quota,
       leftAt: performance.now(),
       emptyUntil: 0,
+      opensAt: 0,
       sinceSync: 0,
       waiting: 0,
       syncing: undefined,
+      isOpen: false,
       usedAt: 0,
-      own: -1,
-      ownAt: 0,
+      own: undefined,
     };
     policy.buckets.set(subject, bucket);
     return bucket;
   }
 
+  const openUp = (bucket: Bucket): void => {
+    if (bucket.isOpen) return;
+    bucket.isOpen = true;
+    open.add(bucket);
+  };
+
   const isAway = (at: number) => redis.status !== "ready" || at < awayUntil;
 
-  const leftNow = ({ policy, left, leftAt, lease, debt }: Bucket, at: number) =>
-    Math.min(policy.burst, left + (at - leftAt) * policy.ratePerMs + lease - debt);
+  function leftNow({ policy, left, leftAt, lease, debt }: Bucket, at: number): number {
+    const { quota, ratePerMs, windowMs } = policy;
+    if (ratePerMs > 0) return Math.min(quota, left + (at - leftAt) * ratePerMs + lease - debt);
+    return (at - leftAt > windowMs ? quota : Math.min(quota, left + lease)) - debt;
+  }
+
+  /** Milliseconds until so much fits, as far as that is known here. */
+  function waitFor(bucket: Bucket, weight: number, at: number): number {
+    const { ratePerMs } = bucket.policy;
+    const soonest = ratePerMs > 0 ? (weight - leftNow(bucket, at)) / ratePerMs : bucket.opensAt - at;
+    return Math.max(1, soonest);
+  }
 
   /** Reports what was spent and asks for a lease; one question a bucket at a time. */
   function sync(bucket: Bucket, want: number): Promise<void> {
@@ -162,13 +213,26 @@ export function createLimiter(deps: {
     return bucket.syncing;
   }
 
+  function question({ policy, subject }: Bucket, spent: number, want: number): Promise<Answer> {
+    const key = `${prefix}:limit:{${policy.key}:${subject}}`;
+    return policy.ratePerMs > 0
+      ? scripted.signalboxTokenBucket(key, policy.ratePerMs, policy.quota, spent, want)
+      : scripted.signalboxSlidingWindow(
+          `${key}:window`,
+          policy.windowMs / windowParts,
+          policy.quota,
+          spent,
+          want,
+        );
+  }
+
   async function ask(bucket: Bucket, want: number): Promise<void> {
-    const { policy, redisKey, debt: spent } = bucket;
+    const { policy, debt: spent } = bucket;
     bucket.debt = 0;
     bucket.sinceSync = 0;
     let timer: NodeJS.Timeout | undefined;
     try {
-      const answer = scripted.signalboxTake(redisKey, policy.ratePerMs, policy.burst, spent, want);
+      const answer = question(bucket, spent, want);
       const late = new Promise<undefined>((resolve) => {
         // Where this process itself was held up, the answer lies in the socket: it is read before the immediate runs.
         timer = setTimeout(() => setImmediate(() => resolve(undefined)), answerMs);
@@ -178,20 +242,22 @@ export function createLimiter(deps: {
         answer.catch(() => {});
         throw new Error("no answer");
       }
-      const [granted, left] = answered;
+      const [granted, left, opensMs] = answered;
       const at = performance.now();
       bucket.lease += granted;
       bucket.left = Number(left);
       bucket.leftAt = at;
-      if (bucket.lease >= 1 || want === 0) return;
-      const nextMs = (1 - bucket.left) / policy.ratePerMs;
-      // Near the limit a few tokens are gathered, so that not each of them costs a question.
-      const gatherMs = Math.min(20, policy.burst / policy.ratePerMs / 4);
+      if (granted >= want || want === 0) return;
+      const { ratePerMs, quota } = policy;
+      // Near the limit a few are gathered, so that not each of them costs a question.
+      const gatherMs = ratePerMs > 0 ? Math.min(20, quota / ratePerMs / 4) : 1;
+      const nextMs = ratePerMs > 0 ? (1 - bucket.left) / ratePerMs : Number(opensMs);
+      bucket.opensAt = at + nextMs;
       // Asked again within a second in any case: another instance may give back what it did not use.
       bucket.emptyUntil = at + Math.min(1_000, Math.max(nextMs, gatherMs));
     } catch {
       awayUntil = performance.now() + pauseMs;
-      if (spent > 0) bucket.debt += spent;
+      bucket.debt += spent;
     } finally {
       clearTimeout(timer);
     }
@@ -201,70 +267,71 @@ export function createLimiter(deps: {
     Math.min(policy.longestLease, Math.max(1, Math.ceil(sinceSync * 1.5)));
 
   /** This instance's part of the limit, while nobody can ask the others. */
-  function takeOwn(bucket: Bucket, at: number): Taken {
-    const { policy } = bucket;
-    const share = policy.instances;
-    const burst = Math.max(1, policy.burst / share);
-    if (bucket.own < 0) {
+  function takeOwn(bucket: Bucket, weight: number, at: number): Taken {
+    const { part, share } = bucket.policy;
+    if (bucket.own === undefined) {
       const left = leftNow(bucket, at);
-      bucket.own = Math.min(burst, Math.max(left / share, left >= 1 ? 1 : 0));
-      bucket.ownAt = at;
+      bucket.own = createOwnPart(part, Math.max(left * share, left >= 1 ? 1 : 0), at);
+      openUp(bucket);
     }
-    const ratePerMs = policy.ratePerMs / share;
-    bucket.own = Math.min(burst, bucket.own + (at - bucket.ownAt) * ratePerMs);
-    bucket.ownAt = at;
-    if (bucket.own < 1) return -Math.max(1, (1 - bucket.own) / ratePerMs);
-    bucket.own -= 1;
-    return Math.floor(bucket.own);
+    const taken = bucket.own.take(weight, at);
+    return taken < 0 ? taken : Math.floor(taken);
   }
 
-  function decide(bucket: Bucket, at: number): Taken | undefined {
+  /** Redis is back: it learns what was let through meanwhile, as far as it still counts. */
+  function endOwn(bucket: Bucket, at: number): void {
+    bucket.debt += bucket.own!.untold(at);
+    bucket.own = undefined;
+    openUp(bucket);
+  }
+
+  function decide(bucket: Bucket, weight: number, at: number): Taken | undefined {
     const { policy } = bucket;
-    if (bucket.lease >= 1) {
-      bucket.lease -= 1;
-      bucket.sinceSync += 1;
-      if (bucket.lease * 2 < policy.longestLease && !bucket.syncing && !isAway(at)) {
+    if (bucket.lease >= weight) {
+      bucket.lease -= weight;
+      bucket.sinceSync += weight;
+      if (bucket.lease * 2 < policy.longestLease && bucket.syncing === undefined && !isAway(at)) {
         const want = wanted(bucket) - bucket.lease;
         if (want >= 1) void sync(bucket, Math.floor(want));
       }
       return Math.max(0, Math.floor(leftNow(bucket, at)));
     }
-    if (at < bucket.emptyUntil) return -Math.max(1, (1 - leftNow(bucket, at)) / policy.ratePerMs);
-    if (isAway(at)) return takeOwn(bucket, at);
-    bucket.own = -1;
+    if (at < bucket.emptyUntil) return -waitFor(bucket, weight, at);
+    if (isAway(at)) return takeOwn(bucket, weight, at);
+    if (bucket.own !== undefined) endOwn(bucket, at);
     const left = leftNow(bucket, at);
-    if (bucket.debt < policy.allowance && left > policy.burst / 2) {
-      bucket.debt += 1;
-      bucket.sinceSync += 1;
-      open.add(bucket);
-      if (bucket.debt > policy.forgettable && !bucket.syncing) void sync(bucket, wanted(bucket));
-      return Math.max(0, Math.floor(left - 1));
+    if (bucket.debt + weight <= policy.allowance && left > policy.quota / 2) {
+      bucket.debt += weight;
+      bucket.sinceSync += weight;
+      openUp(bucket);
+      if (bucket.debt > policy.forgettable && bucket.syncing === undefined) void sync(bucket, wanted(bucket));
+      return Math.max(0, Math.floor(left - weight));
     }
     return undefined;
   }
 
-  async function askThenDecide(bucket: Bucket): Promise<Taken> {
-    open.add(bucket);
-    bucket.sinceSync += 1;
-    bucket.waiting += 1;
+  async function askThenDecide(bucket: Bucket, weight: number): Promise<Taken> {
+    openUp(bucket);
+    bucket.sinceSync += weight;
+    bucket.waiting += weight;
     try {
-      // Others wait for the same answer and may use up what it brings. Each answer brings tokens, or says that there are none.
+      // Others wait for the same answer and may use up what it brings. Each answer brings something, or says that there is nothing.
       for (;;) {
         await sync(bucket, Math.max(wanted(bucket), bucket.waiting));
-        const taken = decide(bucket, performance.now());
+        const taken = decide(bucket, weight, performance.now());
         if (taken !== undefined) return taken;
       }
     } finally {
-      bucket.waiting -= 1;
+      bucket.waiting -= weight;
     }
   }
 
   async function round(): Promise<void> {
     const at = performance.now();
-    rounds += 1;
     if (!isAway(at)) {
       for (const bucket of open) {
         const { policy } = bucket;
+        if (bucket.own !== undefined) endOwn(bucket, at);
         const idle = at - bucket.usedAt > roundMs / 2;
         if (idle && bucket.lease > 0) {
           bucket.debt -= bucket.lease;
@@ -272,44 +339,48 @@ export function createLimiter(deps: {
         }
         if (bucket.debt > 0 && bucket.debt <= policy.forgettable) bucket.debt = 0;
         if (bucket.debt !== 0 && !bucket.syncing) void sync(bucket, 0);
-        if (idle && bucket.debt === 0 && !bucket.syncing) open.delete(bucket);
+        if (idle && bucket.debt === 0 && !bucket.syncing) {
+          open.delete(bucket);
+          bucket.isOpen = false;
+        }
       }
     }
     const share = Math.max(1, instances());
-    for (const [key, policy] of policies)
-      if (policy.instances !== share) {
-        const anew = derive(policy.value, policy.buckets);
-        policies.set(key, anew);
-        for (const bucket of anew.buckets.values()) bucket.policy = anew;
+    for (const { key, value, instances, buckets } of policies.values())
+      if (instances !== share) adopt(derive(key, value, buckets), false);
+    // Nobody needs the bucket of a caller who was away for as long as it takes to fill.
+    for (const policy of policies.values())
+      if (at > policy.turnAt) {
+        policy.turnAt = at + Math.max(10_000, secondsToFill(policy.value) * 1_000);
+        policy.buckets.turn();
       }
-    if (rounds % 30 === 0) forgetIdle(at);
-  }
-
-  function forgetIdle(at: number): void {
-    for (const { buckets, burst, ratePerMs } of policies.values())
-      for (const [subject, bucket] of buckets)
-        if (!open.has(bucket) && at - bucket.usedAt > Math.max(10_000, burst / ratePerMs))
-          buckets.delete(subject);
   }
 
   const timer = setInterval(round, roundMs);
   timer.unref();
 
   return {
-    take(limit, subject) {
+    take(limit, subject, weight = 1) {
       const policy = policyOf(limit);
-      const bucket = bucketOf(limit.key, policy, subject);
+      const bucket = bucketOf(policy, subject);
       const at = performance.now();
       bucket.usedAt = at;
-      return decide(bucket, at) ?? askThenDecide(bucket);
+      const cost = weight > policy.quota ? policy.quota : weight;
+      return decide(bucket, cost, at) ?? askThenDecide(bucket, cost);
     },
     giveBack(limit, subject) {
-      const bucket = bucketOf(limit.key, policyOf(limit), subject);
-      if (bucket.own >= 0) bucket.own += 1;
-      else {
-        bucket.lease += 1;
-        open.add(bucket);
+      const bucket = bucketOf(policyOf(limit), subject);
+      if (bucket.own !== undefined) {
+        bucket.own.giveBack(1);
+        return;
       }
+      bucket.lease += 1;
+      openUp(bucket);
+    },
+    get size() {
+      let size = 0;
+      for (const { buckets } of policies.values()) size += buckets.size;
+      return size;
     },
     async close() {
       clearInterval(timer);

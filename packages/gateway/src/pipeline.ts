@@ -1,5 +1,6 @@
 // What every call passes on its way in, and how the stages nest. A stage knows no other stage and no framework.
 
+import type { Limit } from "@signalbox/control/evaluate";
 import type { Deadline } from "@signalbox/core/resilience/deadline";
 
 export type Caller = {
@@ -9,12 +10,24 @@ export type Caller = {
   address: string;
 };
 
+/** A limit, and whose calls it counts. */
+export type Ask = { limit: Limit; subject: string };
+
+/** One call of the address, counted before anything else was known. The calls of a batch share it. */
+export type Toll = Ask & { left: number; prepaid: number };
+
 export type Call = {
   /** `<module>.<noun>.<verb>`: the one name of a procedure in switches, limits, signals and traces. */
   name: string;
   service: string;
   priority: "critical" | "normal" | "background";
   caller: Caller;
+  /** How much of a limit it takes, compared with an ordinary call, unless operators say otherwise. */
+  weight: number;
+  /** What its request has paid at the edge already. */
+  toll?: Toll;
+  /** The limit of the program that calls for its user, where that has one of its own. */
+  application?: Ask;
   requestId: string;
   traceparent: string;
   /** The span of whoever called us, where it sent one: what the call's own span hangs below. */

@@ -11,3 +11,10 @@ export function refusal(code: ErrorCode, detail: string, retryAfterMs: number): 
     Error.stackTraceLimit = stackTraceLimit;
   }
 }
+
+export const usedUp = (key: string, waitMs: number): AppError =>
+  refusal(
+    "rate_limited",
+    `too many calls: the limit "${key}" is used up, try again shortly`,
+    Math.ceil(waitMs),
+  );

@@ -15,7 +15,7 @@ import type { Kms } from "@signalbox/core/vault";
 import { type Db, isAfterFailure, type Sql } from "@signalbox/db";
 import { appendToOutbox, nameTransaction, type Transaction } from "@signalbox/db/outbox";
 import type { Limiter } from "@signalbox/gateway/limiter";
-import type { Stage } from "@signalbox/gateway/pipeline";
+import type { Stage, Toll } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
 import type { Application } from "./auth/applications.ts";
 import type { PasswordCost } from "./auth/passwords.ts";
@@ -79,13 +79,15 @@ export type Ctx = Deps & {
   variant: "stable" | "canary";
   /** The caller's address after trusted proxies. */
   address: string;
+  /** What the request has paid at the edge. */
+  toll?: Toll;
   /** The caller's own words on what it runs on. */
   userAgent: string;
   /** How long the caller will wait, where it said so; and whether it is still there. */
   timeoutMs?: number;
   peer?: Peer;
   /** The program that calls for its user, where it showed its key. */
-  application?: Pick<Application, "id" | "scopes" | "barred">;
+  application?: Pick<Application, "id" | "scopes" | "limit" | "barred">;
   /** In a job: what it runs for, and as whom; isFirstTime() in @signalbox/db/consumed takes it as its mark. */
   event?: { id: string; group: string; at: string };
   /** If-Match as sent, where it was. */

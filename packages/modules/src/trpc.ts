@@ -21,6 +21,8 @@ export type Meta = {
   auth?: "guest" | "user" | "operator";
   /** Shed last, as everything else, or first. */
   priority?: Call["priority"];
+  /** How much of its caller's limits a call takes, where it is dearer than most: 1 by default. */
+  weight?: number;
   /** How long it may take, where that is less than usual. */
   timeoutMs?: number;
   /** A user needs the role moderator as well. */
@@ -134,13 +136,18 @@ function permit({ actor, application }: Ctx, name: string, meta: Meta | undefine
 const usualTimeoutMs = 10_000;
 
 export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
-  const { actor } = ctx;
+  const { actor, toll, application } = ctx;
   const id = actor.kind === "user" || actor.kind === "operator" ? actor.id : ctx.address;
   return {
     name,
     service: name.slice(0, name.indexOf(".")),
     priority: meta?.priority ?? "normal",
     caller: { kind: actor.kind, id, address: ctx.address },
+    weight: meta?.weight ?? 1,
+    ...(toll === undefined ? {} : { toll }),
+    ...(application?.limit === undefined
+      ? {}
+      : { application: { limit: application.limit, subject: application.id } }),
     requestId: ctx.requestId,
     traceparent: ctx.traceparent,
     ...(ctx.parentSpanId === undefined ? {} : { parentSpanId: ctx.parentSpanId }),

@@ -4,7 +4,13 @@ import type { Server as HttpServer } from "node:http";
 import { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import { acceptRequestId, childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
-import type { FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type {
+  FastifyHttpOptions,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+} from "fastify";
 import { logFault, sendProblem } from "./answer.ts";
 import { maxBodyBytes } from "./body.ts";
 import { addressOf, type Trust } from "./caller-address.ts";
@@ -84,12 +90,14 @@ type ServerSetting = {
   trust?: Trust;
   /** Absent: no page of another origin may call. */
   cors?: AllowOrigin;
+  /** Stands before everything that costs something. */
+  guard?: onRequestHookHandler;
 };
 
 /** Call it before anything is mounted: its hooks then stand first. */
 export function prepareServer(
   app: FastifyInstance,
-  { log, doors, publicUrl = "", trust = () => false, cors }: ServerSetting,
+  { log, doors, publicUrl = "", trust = () => false, cors, guard }: ServerSetting,
 ): void {
   const notFound = createNotFound(app, doors);
   const standing = publicUrl.startsWith("https:")
@@ -109,6 +117,7 @@ export function prepareServer(
     nameTrace(request, reply);
     done();
   });
+  if (guard) app.addHook("onRequest", guard);
   if (cors) allowOrigins(app, cors);
   app.addHook("onRequest", (request, reply, done) => {
     const { rawHeaders, httpVersion } = request.raw;

@@ -1,12 +1,12 @@
 // One kind of cached thing: memory, then Redis, then the source, which one caller of all processes asks while the others wait.
 
+import { createGenerations } from "../generations.ts";
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { valueKey, valueKeys } from "./keys.ts";
 import { cutMs, type Link, RedisAway } from "./link.ts";
 import type { LoadGate } from "./load-gate.ts";
-import { createMemory } from "./memory.ts";
 import { type Recent, watchRecent } from "./recent.ts";
 import { type CacheSettings, type Ttl, ttlReader } from "./settings.ts";
 import { freeze, open, type Stored, seal, tagOf } from "./stored.ts";
@@ -106,6 +106,16 @@ const maxBatch = 100;
 /** How eagerly values are renewed before they end; 1 is the optimum of the XFetch paper. */
 const beta = 1;
 
+/** The first level: what this process has in memory. */
+type Held<Value> = {
+  stored: Stored<Value>;
+  /** Served from here without asking anyone until then. */
+  until: number;
+  /** The same while nobody tells this process what changed. */
+  untilAlone: number;
+  stale: boolean;
+};
+
 /** An answer on its way to memory. What was dropped meanwhile does not get there. */
 type Flight = { live: boolean };
 type Reading<Value> = Flight & { found: Promise<Found<Value>> | undefined };
@@ -120,7 +130,7 @@ export function createEntity<Source, Value>(
   const { name, shape = 0, l1Entries = 10_000 } = definition;
   const { link, gate, log, timing } = shared;
   const ttl = ttlReader(shared.settings, name, definition.ttl);
-  const memory = createMemory<Value>(l1Entries);
+  const memory = createGenerations<Held<Value>>(l1Entries);
   const counters = newCounters();
   const recent = watchRecent(counters);
   const reading = new Map<string, Reading<Value>>();
@@ -173,12 +183,11 @@ export function createEntity<Source, Value>(
     // Some spread, so that what came at once does not end at once.
     const lifeMs = Math.min(l1Ms * (0.9 + Math.random() * 0.1), atMostMs);
     const end = stale ? Infinity : stored.freshUntil;
-    memory.put(id, {
+    memory.set(id, {
       stored,
       until: Math.min(now + lifeMs, end),
       untilAlone: Math.min(now + Math.min(lifeMs, timing.aloneMs), end),
       stale,
-      used: false,
     });
   }
 
@@ -337,7 +346,6 @@ export function createEntity<Source, Value>(
     if (held === undefined) return undefined;
     const now = Date.now();
     if (now >= (link.listening ? held.until : held.untilAlone)) return undefined;
-    held.used = true;
     if (held.stale) counters.stale += 1;
     else {
       counters.l1Hits += 1;

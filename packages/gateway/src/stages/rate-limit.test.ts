@@ -16,6 +16,7 @@ function fakeLimiter(answers: Record<string, number> = {}) {
       return answers[key] ?? value.burst - 1;
     },
     giveBack() {},
+    size: 0,
     close: async () => {},
   };
   return { limiter, asked };

@@ -1,74 +1,69 @@
-// Refuses who calls too often: by address, by user, and by what the path or its prefix allows.
+// Refuses who calls too often: by user, by application, by address where the edge has not counted enough, and by what the path
+// or its prefix allows. A call takes as much as it weighs.
 
-import type { Limit, Rules } from "@signalbox/control/evaluate";
+import type { Rules } from "@signalbox/control/evaluate";
 import type { Live } from "@signalbox/control/live";
+import { networkOf } from "@signalbox/core/network";
 import type { Limiter, Taken } from "../limiter.ts";
-import type { Call, Stage } from "../pipeline.ts";
-import { refusal } from "../refusal.ts";
-
-type Ask = { limit: Limit; subject: string };
+import type { Ask, Call, Stage } from "../pipeline.ts";
+import { writeRateHeaders } from "../rate-headers.ts";
+import { usedUp } from "../refusal.ts";
 
 export function rateLimit(live: Live, limiter: Limiter, now: () => number): Stage {
-  const policies = new WeakMap<object, string>();
-
-  /** The policy as the draft writes it: a full bucket, and the seconds in which it fills; so what is left is never above the quota. */
-  function policyText({ key, value }: Limit): string {
-    let text = policies.get(value);
-    if (text === undefined) {
-      const { rate, burst, perSeconds } = value;
-      text = `"${key}";q=${burst};w=${Math.ceil((burst / rate) * perSeconds)}`;
-      policies.set(value, text);
-    }
-    return text;
-  }
-
   function settle<T>(call: Call, asks: Ask[], taken: Taken[], next: () => Promise<T>): Promise<T> {
-    // The limit that is nearest to its end is the one a caller should pace itself by.
-    let nearest = 0;
-    let least = Number.POSITIVE_INFINITY;
-    let policy = "";
-    for (let at = 0; at < asks.length; at++) {
-      const { limit } = asks[at]!;
-      const part = taken[at]! < 0 ? taken[at]! : taken[at]! / limit.value.burst;
-      if (part < least) {
-        least = part;
-        nearest = at;
-      }
-      policy = policy === "" ? policyText(limit) : `${policy}, ${policyText(limit)}`;
-    }
-    const { key, value } = asks[nearest]!.limit;
+    const nearest = writeRateHeaders(call.headers, asks, taken);
     const left = taken[nearest]!;
-    const refillMs = left < 0 ? -left : ((value.burst - left) / value.rate) * value.perSeconds * 1_000;
-    call.headers["RateLimit-Policy"] = policy;
-    call.headers.RateLimit = `"${key}";r=${Math.max(0, left)};t=${Math.max(1, Math.ceil(refillMs / 1_000))}`;
-    if (left >= 0) return next();
-    return Promise.reject(
-      refusal(
-        "rate_limited",
-        `too many calls: the limit "${key}" is used up, try again shortly`,
-        Math.ceil(-left),
-      ),
-    );
+    return left >= 0 ? next() : Promise.reject(usedUp(asks[nearest]!.limit.key, -left));
   }
 
   return (call, next) => {
-    if (call.caller.kind === "operator" || call.caller.kind === "job") return next();
-    const asks = asksOf(call, live.rules(), now());
+    const { kind } = call.caller;
+    if (kind === "operator" || kind === "job") return next();
+    const rules = live.rules();
+    const nowMs = now();
+    const weight = rules.weightOf(call.name, nowMs) ?? call.weight;
+    const asks: Ask[] = [];
+    const taken: (Taken | Promise<Taken>)[] = [];
+    let waits = false;
+    const take = (ask: Ask): void => {
+      const one = limiter.take(ask.limit, ask.subject, weight);
+      if (typeof one !== "number") waits = true;
+      asks.push(ask);
+      taken.push(one);
+    };
+
+    const address = byAddress(call, rules, nowMs, weight);
+    if (address !== undefined) {
+      const { toll, rest } = address;
+      asks.push(toll);
+      const one = rest > 0 ? limiter.take(toll.limit, toll.subject, rest) : toll.left;
+      if (typeof one !== "number") waits = true;
+      taken.push(one);
+    }
+    const user = kind === "user" ? rules.limitAt("user", nowMs) : undefined;
+    if (user !== undefined) take({ limit: user, subject: call.caller.id });
+    if (call.application !== undefined) take(call.application);
+    const own = rules.limitOf(call.name, nowMs);
+    if (own !== undefined && own.value.by !== "account")
+      take({ limit: own, subject: subjectOf(call, own.value.by) });
+
     if (asks.length === 0) return next();
-    const taken = asks.map(({ limit, subject }) => limiter.take(limit, subject));
-    if (taken.every((one) => typeof one === "number")) return settle(call, asks, taken, next);
+    if (!waits) return settle(call, asks, taken as Taken[], next);
     return Promise.all(taken).then((numbers) => settle(call, asks, numbers, next));
   };
 }
 
-function asksOf({ name, caller }: Call, rules: Rules, nowMs: number): Ask[] {
-  const asks: Ask[] = [];
-  const address = rules.limitAt("address", nowMs);
-  if (address) asks.push({ limit: address, subject: caller.address });
-  const user = caller.kind === "user" ? rules.limitAt("user", nowMs) : undefined;
-  if (user) asks.push({ limit: user, subject: caller.id });
-  const own = rules.limitOf(name, nowMs);
-  if (own && own.value.by !== "account")
-    asks.push({ limit: own, subject: own.value.by === "address" ? caller.address : caller.id });
-  return asks;
+const subjectOf = ({ caller }: Call, by: "caller" | "address"): string =>
+  by === "caller" && caller.kind === "user" ? caller.id : networkOf(caller.address);
+
+/** What the address has paid at the edge, and what this call weighs beyond that. */
+function byAddress(call: Call, rules: Rules, nowMs: number, weight: number) {
+  const { toll } = call;
+  if (toll === undefined) {
+    const limit = rules.limitAt("address", nowMs);
+    return limit && { toll: { limit, subject: networkOf(call.caller.address), left: 0 }, rest: weight };
+  }
+  const rest = Math.max(0, weight - toll.prepaid);
+  toll.prepaid = Math.max(0, toll.prepaid - weight);
+  return { toll, rest };
 }

@@ -70,7 +70,7 @@ const freshMs = 1_000;
 const maxKnown = 10_000;
 
 /** Refuses an unknown key with 401; one that is used from another's origin is barred. Browsers alone send an origin. */
-export function createApplicationReader(deps: Pick<Deps, "db" | "limiter">) {
+export function createApplicationReader(deps: Pick<Deps, "db">) {
   const known = new Map<
     string,
     { row: Row | undefined; until: number; application: Application | undefined }
@@ -95,13 +95,6 @@ export function createApplicationReader(deps: Pick<Deps, "db" | "limiter">) {
   return async function readApplication(key: string, origin: string | undefined): Promise<Application> {
     const { row, application } = key.length <= 100 && key.startsWith("sba_") ? await find(key) : {};
     if (!row || !application) throw new AppError("unauthorized", "X-Api-Key: this is not a key in force");
-    if (application.limit) {
-      const left = await deps.limiter.take(application.limit, row.id);
-      if (left < 0)
-        throw new AppError("rate_limited", "this application calls too often", {
-          retryAfterMs: Math.ceil(-left),
-        });
-    }
     if (origin === undefined || row.origins.includes(origin) || row.origins.includes("*")) return application;
     return { ...application, barred: `this application may not be used from ${origin.slice(0, 200)}` };
   };

@@ -1,8 +1,8 @@
 // Guessing made slow: so many failures a login in a quarter of an hour, and for an address that fails all the time a pause that
 // grows. Both hold in this process alone while Redis is away.
 
-import { isIPv6 } from "node:net";
 import { AppError } from "@signalbox/core/errors";
+import { networkOf } from "@signalbox/core/network";
 import { blindIndex } from "@signalbox/core/vault";
 import type { Ctx } from "../ctx.ts";
 
@@ -18,23 +18,6 @@ export const pauseAfter = (failures: number): number =>
 
 type Known = { failures: number; until: number; pausedUntil: number };
 const knownBy = new WeakMap<object, Map<string, Known>>();
-
-/** One customer of a provider has a whole /64 of IPv6 to call from. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address) || address.toLowerCase().startsWith("::ffff:"))
-    return address.replace(/^::ffff:/i, "");
-  const [head = "", tail] = address.split("%")[0]!.toLowerCase().split("::");
-  const parts = head === "" ? [] : head.split(":");
-  const last = tail === undefined || tail === "" ? [] : tail.split(":");
-  const all =
-    tail === undefined
-      ? parts
-      : [...parts, ...Array(Math.max(0, 8 - parts.length - last.length)).fill("0"), ...last];
-  return `${all
-    .slice(0, 4)
-    .map((part) => part.replace(/^0+(?=.)/, ""))
-    .join(":")}::/64`;
-}
 
 const pauseKey = (network: string) => `auth:pause:{${network}}`;
 const failureKey = (network: string) => `auth:failures:{${network}}`;

@@ -2,6 +2,7 @@
 
 import { sign, timingSafeEqual, verify as verifySignature } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
+import { createGenerations } from "@signalbox/core/generations";
 import { mac } from "@signalbox/core/mac";
 import type { Actor, Deps } from "../ctx.ts";
 import { accessSeconds, knownKeys, learnKeys, signingKeys } from "./keys.ts";
@@ -55,7 +56,7 @@ const cacheSize = 50_000;
 export function createAccessVerifier(
   deps: Pick<Deps, "db" | "secret" | "publicUrl" | "now" | "revocations">,
 ) {
-  const known = new Map<string, Verified>();
+  const known = createGenerations<Verified>(cacheSize);
 
   function peek(token: string): Verified["actor"] | undefined {
     const verified = known.get(token);
@@ -81,7 +82,6 @@ export function createAccessVerifier(
     if (!key || !verifySignature(null, Buffer.from(signed), key, signature)) throw notValid();
     if (deps.revocations.has(verified.actor.sessionId))
       throw new AppError("unauthorized", "this session was ended; sign in again");
-    if (known.size >= cacheSize) known.delete(known.keys().next().value!);
     known.set(token, verified);
     return verified.actor;
   }

@@ -16,7 +16,8 @@ export function listLimits(ctx: AsOperator, page: z.infer<typeof OperatorPage>) 
   const items = Object.entries(limits).flatMap(([key, setting]): LimitItem[] => {
     const layer = holding<LimitLayer>(setting, nowMs);
     if (layer === undefined) return [];
-    const { rate, burst, perSeconds, by, reason, expiresAt, revision, changedAt, changedBy } = layer;
+    const { rate, burst, perSeconds, by, algorithm, alonePercent } = layer;
+    const { reason, expiresAt, revision, changedAt, changedBy } = layer;
     const preset = presetOf(key);
     const isDefault = revision === 0 && preset !== null;
     return [
@@ -26,6 +27,8 @@ export function listLimits(ctx: AsOperator, page: z.infer<typeof OperatorPage>) 
         burst,
         perSeconds,
         by,
+        algorithm,
+        alonePercent,
         isDefault,
         preset,
         reason,
@@ -47,9 +50,10 @@ function presetOf(key: string): LimitItem["preset"] {
 
 export async function changeLimit(ctx: AsOperator, input: SetLimit): Promise<Changed> {
   const plane = planeOf(ctx);
-  const { key, rate, burst } = input;
+  const { key, rate, burst, perSeconds, by, algorithm, alonePercent } = input;
   requireKey(plane, key);
-  return confirmed(plane, await setLimit(plane, key, { rate, burst }, whyOf(ctx, input)));
+  const to = { rate, burst, perSeconds, by, algorithm, alonePercent };
+  return confirmed(plane, await setLimit(plane, key, to, whyOf(ctx, input)));
 }
 
 export async function revertLimit(ctx: AsOperator, input: z.infer<typeof ResetLimit>): Promise<Changed> {

@@ -35,15 +35,18 @@ import {
   SetLimit,
   SetShed,
   SetSwitch,
+  SetWeight,
   ShedList,
   SwitchList,
   WarmCaches,
   Warmed,
+  WeightList,
 } from "./schema.ts";
 import { closeSession, openSession, readSession } from "./session.ts";
 import { changeShed, listShed, revertShed } from "./shed.ts";
 import { listServices, readCourse, readGolden, watchGolden } from "./sight.ts";
 import { flipSwitch, listSwitches, readHistory } from "./switches.ts";
+import { changeWeight, listWeights, revertWeight } from "./weights.ts";
 
 export const router = {
   session: {
@@ -149,6 +152,27 @@ export const router = {
       .input(ForceDependency)
       .output(Changed)
       .mutation(({ ctx, input }) => changeDependency(ctx, input)),
+  },
+  weights: {
+    list: operatorProcedure
+      .meta({ rest: "GET /weights", summary: "Which calls take more or less out of a limit than others" })
+      .input(OperatorPage)
+      .output(WeightList)
+      .query(({ ctx, input }) => listWeights(ctx, input)),
+    set: operatorProcedure
+      .meta({ rest: "PUT /weights/{key}", role: "operator", summary: "How much a call takes out of a limit" })
+      .input(SetWeight)
+      .output(Changed)
+      .mutation(({ ctx, input }) => changeWeight(ctx, input)),
+    reset: operatorProcedure
+      .meta({
+        rest: "POST /weights/{key}/reset",
+        role: "operator",
+        summary: "Back to what the procedure says itself",
+      })
+      .input(ResetLimit)
+      .output(Changed)
+      .mutation(({ ctx, input }) => revertWeight(ctx, input)),
   },
   caches: {
     list: operatorProcedure

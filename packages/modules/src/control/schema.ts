@@ -223,12 +223,17 @@ export const ServiceList = listOf(ServiceItem).extend({
   revision: z.number().int(),
 });
 
+const CountedBy = z.enum(["caller", "address", "account"]);
+const Algorithm = z.enum(["token-bucket", "sliding-window"]);
+
 export const LimitItem = z.object({
   key: z.string(),
   rate: z.number(),
   burst: z.number().int(),
   perSeconds: z.number(),
-  by: z.enum(["caller", "address", "account"]),
+  by: CountedBy,
+  algorithm: Algorithm,
+  alonePercent: z.number(),
   isDefault: z.boolean(),
   /** What it is without a change; null: there is no limit then. */
   preset: z.object({ rate: z.number(), burst: z.number().int() }).nullable(),
@@ -241,8 +246,36 @@ export const LimitItem = z.object({
 export const LimitList = listOf(LimitItem);
 export const SetLimit = z.object({
   key: anyKey,
-  rate: z.number().positive().max(1_000_000),
-  burst: z.number().int().min(1).max(10_000_000),
+  rate: z.number().positive().max(1_000_000).describe("calls in perSeconds"),
+  burst: z.number().int().min(1).max(10_000_000).optional().describe("of a token bucket: the most at once"),
+  perSeconds: z.number().positive().max(86_400).optional(),
+  by: CountedBy.optional().describe("whose calls are counted together"),
+  algorithm: Algorithm.optional(),
+  alonePercent: z
+    .number()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe("how much of it holds while the instances can not tell each other what they let through"),
+  reason: reasonText,
+  expiresAt: endInstant,
+});
+export const WeightItem = z.object({
+  key: z.string(),
+  weight: z.number().int(),
+  /** What the procedure says itself; null on a prefix. */
+  preset: z.number().int().nullable(),
+  isDefault: z.boolean(),
+  reason: z.string(),
+  expiresAt: z.string().nullable(),
+  revision: z.number().int(),
+  changedAt: z.string().nullable(),
+  changedBy: ActorShape.nullable(),
+});
+export const WeightList = listOf(WeightItem);
+export const SetWeight = z.object({
+  key: anyKey,
+  weight: z.number().int().min(0).max(10_000).describe("0: it takes nothing out of any limit"),
   reason: reasonText,
   expiresAt: endInstant,
 });
@@ -385,6 +418,8 @@ export type CacheSet = z.infer<typeof CacheSet>;
 export type SwitchItem = z.infer<typeof SwitchItem>;
 export type SetSwitch = z.infer<typeof SetSwitch>;
 export type SetLimit = z.infer<typeof SetLimit>;
+export type WeightItem = z.infer<typeof WeightItem>;
+export type SetWeight = z.infer<typeof SetWeight>;
 export type Changed = z.infer<typeof Changed>;
 export type Golden = z.infer<typeof Golden>;
 export type CoursePoint = z.infer<typeof CoursePoint>;
