@@ -20,6 +20,10 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
     text: "show and replay events that could not be handled",
     load: () => import("./commands/deadletters.ts"),
   },
+  rebuild: {
+    text: "make a read model from the truth again, while it is in use",
+    load: () => import("./commands/rebuild.ts"),
+  },
   test: { text: "run the tests", load: () => import("./commands/test.ts") },
   check: { text: "format, lint, types, dead code", load: () => import("./commands/check.ts") },
   bench: { text: "run a benchmark", load: () => import("./commands/bench.ts") },

@@ -8,9 +8,9 @@ import { createShutdown } from "@signalbox/core/shutdown";
 import { createBusStore } from "@signalbox/db/bus-store";
 import { jobs } from "@signalbox/modules";
 import { openDeps } from "@signalbox/modules/deps";
+import { startAskedWork } from "./asked-work.ts";
 import { consumeJobs } from "./consumers.ts";
 import { gauges, serveHealth } from "./health-server.ts";
-import { startPersonalWork } from "./personal-work.ts";
 import { startUpkeep } from "./upkeep.ts";
 
 try {
@@ -39,7 +39,7 @@ async function main() {
   });
   const groups = consumeJobs(bus, deps, jobs);
   const upkeep = startUpkeep({ sql: deps.sql, redis: deps.redis, log });
-  const personalWork = startPersonalWork(deps);
+  const askedWork = startAskedWork(deps);
 
   const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
   health.add(
@@ -73,7 +73,7 @@ async function main() {
 
   shutdown.add("health port", () => server.close());
   shutdown.add("upkeep", () => upkeep.close());
-  shutdown.add("exports and erasures", () => personalWork.close());
+  shutdown.add("what people asked for", () => askedWork.close());
   // Less than the shutdown's own limit, so that leases are given back in any case.
   shutdown.add("consumers", () => bus.close(6_500));
   shutdown.add("readiness", () => health.drain());

@@ -7,6 +7,7 @@ import { newId } from "@signalbox/core/ids";
 import { connectDatabase } from "@signalbox/db";
 import { freePortBase } from "../testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "../testing/install.ts";
+import { createPeople } from "../testing/people.ts";
 
 let install: TestInstall;
 let database: ReturnType<typeof connectDatabase>;
@@ -72,4 +73,25 @@ test("the audit is unbroken until somebody edits a row, and then names it", asyn
   const { code, stdout } = await failing("audit", "verify");
   assert.equal(code, 1);
   assert.match(stdout, /the act 1: /);
+});
+
+test("a damaged read model is found and healed while it is in use", async () => {
+  const people = createPeople(install.runFile().api);
+  const [ann, bob] = [await people.register("rb"), await people.register("rb")];
+  const post = await people.call("POST", "/v1/posts", ann.token, { text: "like me" });
+  assert.equal(post.status, 201);
+  await people.call("PUT", `/v1/posts/${post.body.id}/like`, bob.token);
+  const likes = async () =>
+    (await people.call("GET", `/v1/posts/${post.body.id}`, ann.token)).body.counts.likes;
+  assert.equal(await likes(), 1);
+  assert.match(await install.signalbox("rebuild"), /timelines[\s\S]*counters/);
+  assert.match(await install.signalbox("rebuild", "counters", "--verify"), /all as the truth has it/);
+  await database.sql`update post_counts set likes = 40 where post_id = ${post.body.id}`;
+  const wrong = await failing("rebuild", "counters", "--verify");
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stdout, /1 wrong/);
+  assert.match(await install.signalbox("rebuild", "counters"), /1 healed/);
+  assert.equal(await likes(), 1);
+  assert.match(await install.signalbox("rebuild", "timelines"), /✓ timelines/);
+  assert.match((await failing("rebuild", "nothing")).stderr, /there is no read model nothing; there are:/);
 });

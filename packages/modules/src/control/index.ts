@@ -3,6 +3,7 @@
 import { operatorBackbone } from "../backbone/operator.ts";
 import { operatorAccounts } from "../moderation/operator.ts";
 import { operatorPersonal } from "../personal/operator.ts";
+import { operatorReadModels } from "../read-models/operator.ts";
 import { createRouter } from "../trpc.ts";
 import { router } from "./router.ts";
 
@@ -13,6 +14,7 @@ export const operatorRouter = createRouter({
   ...router,
   ...operatorBackbone,
   ...operatorPersonal,
+  ...operatorReadModels,
   ...operatorAccounts,
 });
 export type OperatorRouter = typeof operatorRouter;

@@ -1,4 +1,5 @@
 export { postCreated, postDeleted } from "./events.ts";
 export { jobs } from "./jobs.ts";
 export { postsByIds, removePost } from "./posts.ts";
+export { readModels } from "./read-models.ts";
 export { router } from "./router.ts";

@@ -25,7 +25,7 @@ export const timelineKey = (userId: string) => `feed:{${bucketOf(userId)}}:home:
 
 type Store = Pick<Ctx, "redis">;
 
-const windowOf = ({ live }: Pick<Ctx, "live">) => live.current().feed.timelineEntries;
+export const windowOf = ({ live }: Pick<Ctx, "live">) => live.current().feed.timelineEntries;
 
 // Only lists that exist are pushed to: who does not read costs nothing, and a missing list can not pass for a whole one.
 // Lua compares strings by the server's locale, so ids are compared byte by byte; that happens at a trim only.
@@ -163,7 +163,7 @@ export async function feedAuthors(ctx: Ctx, userId: string): Promise<string[]> {
 }
 
 /** The newest ids of many authors. Of each a few are read, and more only of those whose few are all among the newest. */
-async function newestWindow(
+export async function newestWindow(
   { sql }: Pick<Ctx, "sql">,
   authorIds: string[],
   windowSize: number,
@@ -188,6 +188,19 @@ async function newestWindow(
     each = windowSize;
   }
   return found;
+}
+
+/** Undefined: there is no list, or it is being built. */
+export async function readEntries(
+  { redis }: Store,
+  userId: string,
+): Promise<{ ids: string[]; floor: string } | undefined> {
+  const entries = await redis.lrangeBuffer(timelineKey(userId), 0, -1);
+  const last = entries.at(-1);
+  if (last?.length !== idBytes) return undefined;
+  const floor = decodeId(last);
+  const ids = new Set(entries.map(decodeId));
+  return { ids: [...ids].filter((id) => id > floor), floor };
 }
 
 function decode(entries: Buffer[]): Timeline {

@@ -12,4 +12,4 @@ export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, idsOfHandles, knownUser, readPeople } from "./profile.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";
 export { router } from "./router.ts";
-export { userIdsByStart } from "./search.ts";
+export { userIdsAfter, userIdsByStart } from "./search.ts";

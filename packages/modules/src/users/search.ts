@@ -1,7 +1,7 @@
 // Finding people by the beginning of their handle or name, and by likeness where it was not quite remembered.
 
 import type { z } from "zod";
-import type { AsOperator, AsUser } from "../ctx.ts";
+import type { AsOperator, AsUser, Ctx } from "../ctx.ts";
 import { optional } from "../optional.ts";
 import { presentPerson } from "./profile.ts";
 import type { PersonList, SearchPeople } from "./schema.ts";
@@ -61,5 +61,16 @@ export async function userIdsByStart(ctx: AsOperator, text: string, limit: numbe
   const start = startPattern(text.replace(/^@/, "").normalize("NFC").toLowerCase());
   const rows = await ctx.sql<{ id: string }[]>`
     select id from users where handle like ${start} or lower(display_name) like ${start} order by handle limit ${limit}`;
+  return rows.map(({ id }) => id);
+}
+
+/** Everyone, in pages by id. */
+export async function userIdsAfter(
+  { sql }: Pick<Ctx, "sql">,
+  after: string | null,
+  size: number,
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from users ${after ? sql`where id > ${after}` : sql``} order by id limit ${size}`;
   return rows.map(({ id }) => id);
 }

@@ -1,18 +1,22 @@
-// Exports and erasures that were asked for, one at a time, and what goes by age. It asks the database, not the bus: an erasure
-// is owed also while Redis is away, and goes on here after a process that did it has died.
+// What people asked for and is done one at a time: exports, erasures and rebuilds of read models; and what goes by age. It asks the
+// database, not the bus: an erasure is owed also while Redis is away, and goes on here after a process that did it has died.
 
 import { newId } from "@signalbox/core/ids";
 import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 import { expireOld, runNextRequest } from "@signalbox/modules/personal";
+import { continueRun } from "@signalbox/modules/read-models";
 
 const askEveryMs = 2_500;
 const expireEveryMs = 600_000;
 
-export function startPersonalWork(deps: Deps): { close(): Promise<void> } {
+export function startAskedWork(deps: Deps): { close(): Promise<void> } {
   let closed = false;
   const run = async () => {
-    while (!closed && (await runNextRequest(jobCtx(deps), () => closed)));
+    while (!closed && (await runNextRequest(jobCtx(deps, "personal.request.run"), () => closed)));
+  };
+  const rebuild = async () => {
+    while (!closed && (await continueRun(jobCtx(deps, "readmodels.run.continue"), () => closed)));
   };
   const expire = async () => {
     const gone = await expireOld(deps);
@@ -20,6 +24,7 @@ export function startPersonalWork(deps: Deps): { close(): Promise<void> } {
   };
   const running = [
     repeat("exports and erasures", askEveryMs, run),
+    repeat("rebuilds of read models", askEveryMs, rebuild),
     repeat("retention", expireEveryMs, expire),
   ];
 
@@ -48,9 +53,9 @@ export function startPersonalWork(deps: Deps): { close(): Promise<void> } {
   };
 }
 
-const jobCtx = (deps: Deps): Ctx => ({
+const jobCtx = (deps: Deps, name: string): Ctx => ({
   ...deps,
-  actor: { kind: "job", name: "personal.request.run" },
+  actor: { kind: "job", name },
   requestId: newId(),
   traceparent: formatTraceparent(childOf(undefined)),
   variant: "stable",

@@ -1,0 +1,1 @@
+export { continueRun } from "./runs.ts";
