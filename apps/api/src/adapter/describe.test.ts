@@ -3,7 +3,10 @@ import { after, before, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { errorTable } from "@signalbox/core/errors";
 import { appRouter } from "@signalbox/modules";
+import { operatorRouter } from "@signalbox/modules/control";
 import { createRouter, guestProcedure } from "@signalbox/modules/trpc";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { describe, type OpenApi } from "./describe.ts";
@@ -51,6 +54,43 @@ test("the document of every module is OpenAPI 3.1, and names every REST operatio
   );
 });
 
+test("every field that users send is explained, and every example is one that its schema takes", async () => {
+  const ajv = new Ajv2020({ strict: false });
+  addFormats.default(ajv);
+  for (const [router, name] of [
+    [appRouter, "public"],
+    [operatorRouter, "operators"],
+  ] as const) {
+    const document = describe(readProcedures(router), { prefix: name === "public" ? "/v1" : "/operator/v1" });
+    await assertValid(document);
+    ajv.addSchema(document, name);
+    const fits = (schema: object, example: unknown, what: string) => {
+      const text = JSON.stringify(schema).replaceAll('"#/components', `"${name}#/components`);
+      const check = ajv.compile(JSON.parse(text));
+      assert.ok(check(example), `${what}: ${JSON.stringify(example)}: ${ajv.errorsText(check.errors)}`);
+    };
+    for (const { operationId, parameters, requestBody } of Object.values(document.paths).flatMap((methods) =>
+      Object.values(methods),
+    )) {
+      for (const parameter of parameters) {
+        assert.ok(
+          parameter.description ?? name === "operators",
+          `${operationId}: ${parameter.name} is not explained`,
+        );
+        if (parameter.in !== "header")
+          fits(parameter.schema, parameter.example, `${operationId} ${parameter.name}`);
+      }
+      if (!requestBody) continue;
+      const { schema, example } = requestBody.content["application/json"];
+      for (const [field, { description, $ref }] of Object.entries(
+        schema.properties as Record<string, Record<string, unknown>>,
+      ))
+        assert.ok(description ?? $ref ?? name === "operators", `${operationId}: ${field} is not explained`);
+      fits(schema, example, operationId);
+    }
+  }
+});
+
 test("every procedure of every module is compiled", () => {
   const walked = readProcedures(appRouter).filter(
     ({ compiled, kind }) => !compiled && kind !== "subscription",
@@ -65,7 +105,7 @@ test("an operation says what it takes and gives", async () => {
   const document = (await app.inject({ url: "/v1/openapi.json" })).json() as OpenApi;
   const change = document.paths["/items/{id}"]!.patch!;
   assert.equal(change.operationId, "sample.item.change");
-  assert.deepEqual(change.security, [{ bearer: [] }]);
+  assert.deepEqual(change.security, [{ bearer: [] }, { bearer: [], application: [] }]);
   assert.deepEqual(
     change.parameters.map(({ name, in: place, required }) => [name, place, required]),
     [
@@ -77,7 +117,9 @@ test("an operation says what it takes and gives", async () => {
   const body = change.requestBody!.content["application/json"].schema;
   assert.deepEqual(body, {
     type: "object",
-    properties: { text: { type: "string", minLength: 1 } },
+    properties: {
+      text: { description: "What it says", examples: ["hello"], type: "string", minLength: 1 },
+    },
     required: ["text"],
   });
   assert.deepEqual(Object.keys(change.responses), [
@@ -101,7 +143,7 @@ test("an operation says what it takes and gives", async () => {
     "504",
   ]);
   const list = document.paths["/items"]!.get!;
-  assert.deepEqual(list.security, [{}, { bearer: [] }]);
+  assert.deepEqual(list.security, [{}, { bearer: [] }, { application: [] }, { bearer: [], application: [] }]);
   assert.deepEqual(list.parameters.find(({ name }) => name === "limit")?.schema, {
     default: 20,
     type: "integer",

@@ -1,7 +1,18 @@
 // The REST door as an OpenAPI 3.1 document, read from the procedures themselves.
 
-import { type ErrorCode, errorTable } from "@signalbox/core/errors";
 import { z } from "zod";
+import {
+  answerHeaders,
+  commonHeaders,
+  deprecationHeaders,
+  describeRefusals,
+  headerRefs,
+  limitHeaders,
+  problemSchema,
+  securityOf,
+  securitySchemes,
+} from "./describe-common.ts";
+import { explain, sampleOfFields } from "./field-words.ts";
 import { isObject, type Procedure } from "./procedure.ts";
 import { readFields } from "./rest-input.ts";
 
@@ -13,8 +24,15 @@ export type Operation = {
   summary: string;
   tags: string[];
   security: Json[];
-  parameters: { name: string; in: string; required: boolean; description?: string; schema: Json }[];
-  requestBody?: { required: boolean; content: { "application/json": { schema: Json } } };
+  parameters: {
+    name: string;
+    in: string;
+    required: boolean;
+    description?: string;
+    example?: unknown;
+    schema: Json;
+  }[];
+  requestBody?: { required: boolean; content: { "application/json": { schema: Json; example: Json } } };
   responses: Record<string, Json>;
 };
 
@@ -32,6 +50,7 @@ export type OpenApi = {
   components: {
     schemas: Record<string, Json>;
     responses: Record<string, Json>;
+    headers: Record<string, Json>;
     securitySchemes: Record<string, Json>;
   };
 };
@@ -47,6 +66,7 @@ export function describe(
     isDeprecated?: (name: string) => boolean;
   },
 ): OpenApi {
+  const audience = about.prefix.startsWith("/operator") ? "operator" : "public";
   const schemas: Record<string, Json> = { Problem: problemSchema };
   const paths: OpenApi["paths"] = {};
   const tags = new Set<string>();
@@ -56,10 +76,13 @@ export function describe(
     const [method = "", path = ""] = rest.split(" ");
     paths[path] = {
       ...paths[path],
-      [method.toLowerCase()]: {
-        ...describeOperation(procedure, method, path, schemas),
-        ...(about.isDeprecated?.(procedure.name) ? { deprecated: true } : {}),
-      },
+      [method.toLowerCase()]: describeOperation(procedure, {
+        method,
+        path,
+        schemas,
+        audience,
+        isDeprecated: about.isDeprecated?.(procedure.name) ?? false,
+      }),
     };
     tags.add(moduleOf(procedure));
   }
@@ -77,7 +100,8 @@ export function describe(
     components: {
       schemas,
       responses: describeRefusals(),
-      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+      headers: commonHeaders,
+      securitySchemes: securitySchemes[audience],
     },
   };
 }
@@ -101,27 +125,32 @@ const ifNoneMatch = header("If-None-Match", "The ETag that you have; 304 where i
 
 const moduleOf = ({ name }: Procedure) => name.split(".", 1)[0] ?? name;
 
-function describeOperation(
-  procedure: Procedure,
-  method: string,
-  path: string,
-  schemas: Record<string, Json>,
-): Operation {
-  const { name, meta, inputs, output } = procedure;
+type Place = {
+  method: string;
+  path: string;
+  schemas: Record<string, Json>;
+  audience: "public" | "operator";
+  isDeprecated: boolean;
+};
+
+function describeOperation(procedure: Procedure, place: Place): Operation {
+  const { name, meta, inputs } = procedure;
+  const { method, path, schemas, audience, isDeprecated } = place;
   const fields = readFields(inputs) ?? { properties: {}, required: [] };
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, field]) => field!);
   const elsewhere = Object.keys(fields.properties).filter((field) => !inPath.includes(field));
   const hasBody = method !== "GET" && (method !== "DELETE" || meta.body) ? elsewhere.length > 0 : false;
   const take = (field: string) =>
-    hoist(fields.properties[field] ?? { type: "string" }, `${name}.${field}`, schemas);
+    explain(field, hoist(fields.properties[field] ?? { type: "string" }, `${name}.${field}`, schemas));
 
   const parameter = (field: string, place: "path" | "query") => {
-    const { description, ...schema } = take(field);
+    const { description, examples, ...schema } = take(field);
     return {
       name: field,
       in: place,
       required: place === "path" || fields.required.includes(field),
       ...(typeof description === "string" ? { description } : {}),
+      ...(Array.isArray(examples) ? { example: examples[0] } : {}),
       schema,
     };
   };
@@ -133,11 +162,13 @@ function describeOperation(
   if (procedure.kind === "mutation") parameters.push(idempotencyKey);
 
   const required = elsewhere.filter((field) => fields.required.includes(field));
+  const properties = Object.fromEntries(elsewhere.map((field) => [field, take(field)]));
   return {
     operationId: name,
+    ...(isDeprecated ? { deprecated: true } : {}),
     summary: meta.summary ?? name,
     tags: [moduleOf(procedure)],
-    security: meta.auth === "guest" ? [{}, { bearer: [] }] : [{ bearer: [] }],
+    security: securityOf(meta.auth, audience),
     parameters,
     ...(hasBody
       ? {
@@ -145,18 +176,15 @@ function describeOperation(
             required: required.length > 0,
             content: {
               "application/json": {
-                schema: {
-                  type: "object",
-                  properties: Object.fromEntries(elsewhere.map((field) => [field, take(field)])),
-                  ...(required.length > 0 ? { required } : {}),
-                },
+                schema: { type: "object", properties, ...(required.length > 0 ? { required } : {}) },
+                example: sampleOfFields(properties),
               },
             },
           },
         }
       : {}),
     responses: {
-      ...describeSuccess(procedure, output, schemas),
+      ...describeSuccess(procedure, place),
       ...Object.fromEntries(
         refusalsOf(procedure, method, { hasInput: inputs.length > 0 }).map((status) => [
           String(status),
@@ -167,14 +195,20 @@ function describeOperation(
   };
 }
 
-function describeSuccess(
-  { name, meta }: Procedure,
-  output: z.ZodType | undefined,
-  schemas: Record<string, Json>,
-): Record<string, Json> {
+function describeSuccess({ name, meta, output }: Procedure, place: Place): Record<string, Json> {
+  const { method, schemas, audience, isDeprecated } = place;
   const isNothing = output instanceof z.ZodVoid || output instanceof z.ZodUndefined;
   const status = meta.status ?? (isNothing ? 204 : 200);
-  if (isNothing || status === 204) return { [status]: { description: "Done; there is nothing to say" } };
+  const hasVersion = meta.ifMatch && status !== 204;
+  const headers = headerRefs([
+    ...answerHeaders,
+    ...(audience === "public" ? limitHeaders : []),
+    ...(hasVersion ? ["ETag"] : []),
+    ...(status === 201 || status === 202 ? ["Location"] : []),
+    ...(isDeprecated ? deprecationHeaders : []),
+  ]);
+  if (isNothing || status === 204)
+    return { [status]: { description: "Done; there is nothing to say", headers } };
   const schema = output
     ? hoist(
         z.toJSONSchema(output, { io: "output", unrepresentable: "any", override: dates }) as Json,
@@ -182,15 +216,12 @@ function describeSuccess(
         schemas,
       )
     : {};
+  const description = status === 201 ? "Created" : status === 202 ? "Accepted" : "As asked";
   return {
-    ...(meta.ifMatch && meta.rest?.startsWith("GET ")
-      ? { 304: { description: "It is still as you have it" } }
+    ...(hasVersion && method === "GET"
+      ? { 304: { description: "It is still as you have it", headers } }
       : {}),
-    [status]: {
-      description: status === 201 ? "Created" : status === 202 ? "Accepted" : "As asked",
-      ...(meta.ifMatch ? { headers: { ETag: { schema: { type: "string" } } } } : {}),
-      content: { "application/json": { schema } },
-    },
+    [status]: { description, headers, content: { "application/json": { schema } } },
   };
 }
 
@@ -254,53 +285,4 @@ function hoist(schema: Json, owner: string, schemas: Record<string, Json>): Json
   if (!JSON.stringify(result).includes(`"#/components/schemas/${owner}"`)) return result;
   schemas[owner] = result;
   return { $ref: `#/components/schemas/${owner}` };
-}
-
-const problemSchema: Json = {
-  description: "Every refusal and failure, as RFC 9457 has it",
-  type: "object",
-  required: ["type", "title", "status", "code", "detail", "requestId"],
-  properties: {
-    type: { type: "string", format: "uri", description: "Where this code is explained" },
-    title: { type: "string" },
-    status: { type: "integer" },
-    code: { type: "string", enum: Object.keys(errorTable), description: "What a program reads" },
-    detail: { type: "string", description: "What a person reads" },
-    requestId: { type: "string", description: "Finds this request in the logs" },
-    errors: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["field", "message"],
-        properties: { field: { type: "string" }, message: { type: "string" } },
-      },
-    },
-    retryAfterMs: { type: "integer", description: "It may pass by itself: try again after so long" },
-  },
-};
-
-function describeRefusals(): Record<string, Json> {
-  const byStatus = Map.groupBy(Object.entries(errorTable), ([, { http }]) => http);
-  return Object.fromEntries(
-    [...byStatus].map(([status, rows]) => [
-      String(status),
-      {
-        description: rows.map(([code, { title }]) => `\`${code}\`: ${title}`).join("; "),
-        ...(status === 401 ? { headers: { "WWW-Authenticate": { schema: { type: "string" } } } } : {}),
-        ...(status === 429 || status === 503
-          ? { headers: { "Retry-After": { description: "Seconds", schema: { type: "integer" } } } }
-          : {}),
-        content: {
-          "application/problem+json": {
-            schema: {
-              allOf: [
-                { $ref: "#/components/schemas/Problem" },
-                { properties: { code: { enum: rows.map(([code]) => code as ErrorCode) } } },
-              ],
-            },
-          },
-        },
-      },
-    ]),
-  );
 }

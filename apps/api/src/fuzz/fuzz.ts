@@ -4,8 +4,8 @@ import { Agent, request as httpRequest } from "node:http";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import type { OpenApi } from "../adapter/describe.ts";
 import { createJudge, type FuzzAnswer } from "./judge.ts";
-import { seeded } from "./random.ts";
-import { createRequests, type FuzzRequest, placeOf } from "./requests.ts";
+import { type Random, seeded } from "./random.ts";
+import { createRequests, type FuzzRequest, placeOf, somewhere } from "./requests.ts";
 import type { RunningApi } from "./server.ts";
 import type { Pool } from "./values.ts";
 
@@ -29,7 +29,7 @@ export async function fuzz(
   const random = seeded(seed);
   const pool: Pool = new Map();
   const agent = new Agent({ keepAlive: true, maxSockets: atOnce });
-  const people = await openPeople(api, agent, pool);
+  const people = await openPeople(api, agent, pool, seeded(seed + 1));
   const findings: Finding[] = [];
   const statuses: Record<number, number> = {};
   const undone = new Set<string>();
@@ -97,10 +97,13 @@ function describeFinding(
 }
 
 /** People who sign in as others when a call of theirs ended their session; one in four is a moderator. */
-async function openPeople(api: RunningApi, agent: Agent, pool: Pool) {
+async function openPeople(api: RunningApi, agent: Agent, pool: Pool, random: Random) {
   let made = 0;
   const post = async (base: string, method: string, path: string, body: object, token?: string) => {
-    const headers: Record<string, string> = { "content-type": "application/json" };
+    const headers: Record<string, string> = {
+      "content-type": "application/json",
+      "x-forwarded-for": somewhere(random),
+    };
     if (token) headers.authorization = `Bearer ${token}`;
     const answer = await send(agent, base, {
       method,

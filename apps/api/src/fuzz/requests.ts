@@ -55,6 +55,9 @@ export function createRequests(target: Target, random: Random, pool: Pool, token
   };
 }
 
+export const somewhere = (random: Random) =>
+  `10.${random.int(0, 255)}.${random.int(0, 255)}.${random.int(1, 254)}`;
+
 /** A feed shows posts. */
 export const placeOf = (path: string) =>
   path.endsWith("/posts") || path === "/feed" ? "posts" : path.split("/")[1]!;
@@ -112,7 +115,9 @@ function headersOf(operation: Operation, random: Random, tokens: string[]): Reco
       `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
       `ff-${"a".repeat(32)}-${"b".repeat(16)}-01`,
     ]);
-  if (random.chance(0.05)) headers["x-forwarded-for"] = random.pick(["1.2.3.4", "x", ",,,", "::1, unknown"]);
+  headers["x-forwarded-for"] = random.chance(0.05)
+    ? random.pick(["x", ",,,", "::1, unknown"])
+    : somewhere(random);
   if (random.chance(0.03)) headers["x-api-key"] = random.pick(["", "x", "sba_x", `sba_${"x".repeat(43)}`]);
   if (random.chance(0.05)) headers.origin = random.pick(["null", "https://evil.example", "x"]);
   if (random.chance(0.05)) headers.range = "bytes=0-1";

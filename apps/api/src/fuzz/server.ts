@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { connectRedis } from "@signalbox/core/redis";
 import { createTestDatabase } from "@signalbox/db/testing";
 
 export type RunningApi = {
@@ -20,6 +21,10 @@ export type RunningApi = {
 
 export async function startApi(): Promise<RunningApi> {
   const database = await createTestDatabase();
+  // Counters of failed sign-ins and the like must neither come from other tests nor stay for them.
+  const redisUrl = new URL("/14", process.env.TEST_REDIS_URL).href;
+  const redis = connectRedis(redisUrl);
+  await redis.flushdb();
   const folder = mkdtempSync(join(tmpdir(), "signalbox-fuzz-"));
   const operatorToken = `sbo_${randomBytes(32).toString("base64url")}`;
   writeFileSync(join(folder, "token"), operatorToken);
@@ -28,7 +33,9 @@ export async function startApi(): Promise<RunningApi> {
     env: {
       PATH: process.env.PATH,
       DATABASE_URL: database.url,
-      REDIS_URL: process.env.TEST_REDIS_URL,
+      REDIS_URL: redisUrl,
+      // Each request says that it comes from somewhere else, so that no limit by address ends the run early.
+      SIGNALBOX_TRUSTED_PROXIES: "127.0.0.1",
       SIGNALBOX_SECRET: randomBytes(32).toString("base64url"),
       SIGNALBOX_OPERATOR_TOKEN_FILE: join(folder, "token"),
       SIGNALBOX_DATA_DIR: folder,
@@ -62,6 +69,8 @@ export async function startApi(): Promise<RunningApi> {
     async stop() {
       child.kill("SIGTERM");
       await exit;
+      await redis.flushdb();
+      redis.disconnect();
       rmSync(folder, { recursive: true, force: true });
       await database.drop();
     },

@@ -58,7 +58,12 @@ export async function beginExport(ctx: Ctx, userId: string): Promise<Answer> {
   return transaction(ctx, async (ctx) => {
     one(
       await ctx.db.select({ id: users.id }).from(users).where(eq(users.id, userId)).for("update"),
-      () => new AppError("not_found", "this account no longer exists"),
+      // Its owner asks with a token that is about to be refused; an operator by an id that leads nowhere.
+      () =>
+        new AppError(
+          ctx.actor.kind === "user" ? "unauthorized" : "not_found",
+          "this account no longer exists",
+        ),
     );
     const [recent] = await ctx.db
       .select()
