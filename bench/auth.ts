@@ -57,7 +57,7 @@ try {
     const person = people[at]!;
     const answer = await refreshed[at]!.ask(post("/v1/auth/refresh", { refreshToken: person.refreshToken }));
     expect(200, answer);
-    if (answer.status === 200) person.refreshToken = JSON.parse(answer.body).refreshToken;
+    if (answer.status === 200) person.refreshToken = tokenIn(answer.body);
   };
   const sessions = await database.sql<{ user_id: string; id: string; counter: number }[]>`
     select user_id, id, counter from sessions where counter = 0 order by id desc limit ${refreshers}`;
@@ -123,6 +123,12 @@ async function compare(
   const [mine, peer] = [0, 1].map((side) => Math.round(median(pairs.map((pair) => pair[side]!))));
   progress(`${name}: ${mine}/s against ${peer}/s`);
   return { ratio: median(pairs.map(([mine, peer]) => mine / peer)), latencies };
+}
+
+/** Found and not parsed, to leave the processor to the server. */
+function tokenIn(body: string): string {
+  const from = body.indexOf('"refreshToken":"') + 16;
+  return body.slice(from, body.indexOf('"', from));
 }
 
 async function rateOf(concurrency: number, ms: number, work: (at: number) => Promise<void>): Promise<number> {

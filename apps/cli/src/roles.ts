@@ -1,6 +1,7 @@
 // The list of what an install runs, in the order in which it starts. Everything else takes it as data.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Configuration, machineEnvironment } from "./configuration.ts";
 import { buildConsole, consoleFolder, consoleLaunch } from "./console-build.ts";
@@ -216,6 +217,8 @@ function platformRole(setting: Setting, name: string, main: string, healthPort?:
       ],
       cwd: root,
       env: {
+        // Passwords are hashed on as many threads as there are cores and one more; one stays free for all that is short.
+        ...(name === "api" && { UV_THREADPOOL_SIZE: String(Math.max(4, availableParallelism() + 2)) }),
         ...environment(setting, chosen),
         ...(healthPort !== undefined && { SIGNALBOX_HEALTH_PORT: String(healthPort) }),
       },

@@ -5,7 +5,7 @@ import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import type { z } from "zod";
 import { type Ctx, emit, together, transaction } from "../ctx.ts";
-import { createProfile, findAccount, readPeople } from "../users/index.ts";
+import { createProfile, findAccount, readPerson } from "../users/index.ts";
 import { makeKey } from "../vault.ts";
 import { note } from "./activity.ts";
 import { findByEmail, sealEmail } from "./email.ts";
@@ -100,7 +100,7 @@ export async function refresh(ctx: Ctx, input: z.infer<typeof Refresh>): Promise
   if (!claim) throw new AppError("unauthorized", "this is not a refresh token of this install");
   const { counter, role } = await advance(ctx, claim);
   // From the cache: the session that was just moved on is the proof that the account is there.
-  const user = (await readPeople(ctx, [claim.userId])).get(claim.userId);
+  const user = await readPerson(ctx, claim.userId);
   if (!user) throw new AppError("unauthorized", "this account no longer exists");
   return answer(ctx, user, { ...claim, counter }, role);
 }

@@ -8,9 +8,10 @@ import { AppError } from "@signalbox/core/errors";
 export type PasswordCost = { memoryCost: number; timeCost: number; parallelism: number };
 export const defaultPasswordCost: PasswordCost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
-// The library hashes on Node's thread pool, four threads as a rule. More at once than cores and one in reserve makes none of
-// them faster and all else slower, and a thread stays free for files and names.
-const atOnce = Math.min(availableParallelism() + 1, 16);
+// The library hashes on Node's thread pool. More at once than cores and one in reserve makes none of them faster and all else
+// slower, and one thread stays free for what is short: signatures, files and names.
+const threads = Number(process.env.UV_THREADPOOL_SIZE) || 4;
+const atOnce = Math.max(1, Math.min(availableParallelism() + 1, threads - 1));
 const maxWaiting = 512;
 let running = 0;
 const waiting: (() => void)[] = [];

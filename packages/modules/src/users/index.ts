@@ -9,7 +9,7 @@ export {
 } from "./events.ts";
 export { countFollowers, followedAmong, followedIds, followerIds } from "./follows.ts";
 export { jobs } from "./jobs.ts";
-export { createProfile, findAccount, idsOfHandles, knownUser, readPeople } from "./profile.ts";
+export { createProfile, findAccount, idsOfHandles, knownUser, readPeople, readPerson } from "./profile.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";
 export { router } from "./router.ts";
 export { userIdsAfter, userIdsByStart } from "./search.ts";

@@ -159,6 +159,12 @@ export async function anyUser(ctx: Ctx, handle: string): Promise<StoredProfile> 
 }
 
 /** For modules that show people beside their own things. */
+export async function readPerson({ cache }: Pick<Ctx, "cache">, id: string): Promise<Person | undefined> {
+  const people = cache.entity(profiles);
+  const { value } = people.peek(id) ?? (await people.find(id));
+  return value && presentPerson(value);
+}
+
 export async function readPeople(ctx: Ctx, ids: string[]): Promise<Map<string, Person>> {
   const found = await ctx.cache.entity(profiles).readMany(ids);
   return new Map([...found].map(([id, profile]) => [id, presentPerson(profile)]));
