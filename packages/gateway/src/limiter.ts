@@ -70,6 +70,7 @@ type Bucket = {
   /** When some of a sliding window is free again. */
   opensAt: number;
   sinceSync: number;
+  syncedAt: number;
   waiting: number;
   syncing: Promise<void> | undefined;
   isOpen: boolean;
@@ -80,6 +81,7 @@ type Bucket = {
 
 const answerMs = 250;
 const pauseMs = 1_000;
+const leaseMs = 50;
 const roundMs = 1_000;
 /** Of one limit. Some 30 MB: what a flood of addresses may cost. Those that go are in Redis, or have filled up again. */
 const maxBuckets = 100_000;
@@ -174,6 +176,7 @@ export function createLimiter(deps: {
       emptyUntil: 0,
       opensAt: 0,
       sinceSync: 0,
+      syncedAt: performance.now(),
       waiting: 0,
       syncing: undefined,
       isOpen: false,
@@ -230,6 +233,7 @@ export function createLimiter(deps: {
     const { policy, debt: spent } = bucket;
     bucket.debt = 0;
     bucket.sinceSync = 0;
+    bucket.syncedAt = performance.now();
     let timer: NodeJS.Timeout | undefined;
     try {
       const answer = question(bucket, spent, want);
@@ -263,8 +267,9 @@ export function createLimiter(deps: {
     }
   }
 
-  const wanted = ({ sinceSync, policy }: Bucket) =>
-    Math.min(policy.longestLease, Math.max(1, Math.ceil(sinceSync * 1.5)));
+  /** What lasts for a moment at the pace of this one, so that a busy caller costs few questions. */
+  const wanted = ({ sinceSync, syncedAt, policy }: Bucket, at: number) =>
+    Math.min(policy.longestLease, Math.max(1, Math.ceil((sinceSync / Math.max(1, at - syncedAt)) * leaseMs)));
 
   /** This instance's part of the limit, while nobody can ask the others. */
   function takeOwn(bucket: Bucket, weight: number, at: number): Taken {
@@ -291,8 +296,8 @@ export function createLimiter(deps: {
       bucket.lease -= weight;
       bucket.sinceSync += weight;
       if (bucket.lease * 2 < policy.longestLease && bucket.syncing === undefined && !isAway(at)) {
-        const want = wanted(bucket) - bucket.lease;
-        if (want >= 1) void sync(bucket, Math.floor(want));
+        const want = wanted(bucket, at);
+        if (bucket.lease * 2 < want) void sync(bucket, Math.floor(want - bucket.lease));
       }
       return Math.max(0, Math.floor(leftNow(bucket, at)));
     }
@@ -304,7 +309,8 @@ export function createLimiter(deps: {
       bucket.debt += weight;
       bucket.sinceSync += weight;
       openUp(bucket);
-      if (bucket.debt > policy.forgettable && bucket.syncing === undefined) void sync(bucket, wanted(bucket));
+      if (bucket.debt > policy.forgettable && bucket.syncing === undefined)
+        void sync(bucket, wanted(bucket, at));
       return Math.max(0, Math.floor(left - weight));
     }
     return undefined;
@@ -317,7 +323,7 @@ export function createLimiter(deps: {
     try {
       // Others wait for the same answer and may use up what it brings. Each answer brings something, or says that there is nothing.
       for (;;) {
-        await sync(bucket, Math.max(wanted(bucket), bucket.waiting));
+        await sync(bucket, Math.max(wanted(bucket, performance.now()), bucket.waiting));
         const taken = decide(bucket, weight, performance.now());
         if (taken !== undefined) return taken;
       }
