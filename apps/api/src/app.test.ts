@@ -154,3 +154,49 @@ test("a body that is nested too deep is the caller's fault, with an idempotency 
   });
   assert.equal(answer.statusCode, 400, answer.body);
 });
+
+test("every answer carries what keeps browsers from misusing it; over https they are told to stay there", async () => {
+  const health = createHealth({ version: "test", serviceId: "test" });
+  const secure = createGatewayApp({ ...world.deps, publicUrl: "https://api.example.com" }, health);
+  for (const [server, url] of [
+    [app, "/livez"],
+    [app, "/v1/nothing"],
+    [app, "/v1/feed"],
+    [app, "/trpc/nothing"],
+    [app, "/v1/%zz"],
+    [secure, "/livez"],
+  ] as const) {
+    const { headers } = await server.inject({ url });
+    assert.equal(headers["x-content-type-options"], "nosniff", url);
+    assert.equal(headers["content-security-policy"], "default-src 'none'; frame-ancestors 'none'");
+    assert.equal(headers["referrer-policy"], "no-referrer");
+    assert.equal(headers["cross-origin-resource-policy"], "same-origin");
+    assert.equal(headers["cache-control"], "no-store");
+    assert.equal(headers["strict-transport-security"], server === secure ? "max-age=31536000" : undefined);
+    assert.equal(headers["x-powered-by"], undefined);
+    assert.equal(headers.server, undefined);
+  }
+  const docs = String((await call("GET", "/v2/docs")).headers["content-security-policy"]);
+  assert.match(docs, /script-src 'sha256-.*frame-ancestors 'none'/);
+  await secure.close();
+});
+
+test("metrics and the deep check are for this machine, unless someone stands between", async () => {
+  const { signals, instance } = world.deps;
+  const operators = createOperatorApp(world.deps, {
+    health: createHealth({ version: "test", serviceId: "test" }),
+    metrics: createMetrics({ signals, instance }),
+    operatorToken: "sbo_of_the_test",
+  });
+  const statusOf = async (url: string, headers: Record<string, string>, remoteAddress?: string) =>
+    (await operators.inject({ url, headers, ...(remoteAddress ? { remoteAddress } : {}) })).statusCode;
+  const token = { authorization: "Bearer sbo_of_the_test" };
+  for (const url of ["/metrics", "/healthz"]) {
+    assert.equal(await statusOf(url, {}), 200);
+    assert.equal(await statusOf(url, {}, "203.0.113.7"), 401);
+    assert.equal(await statusOf(url, { "x-forwarded-for": "127.0.0.1" }), 401);
+    assert.equal(await statusOf(url, { forwarded: "for=127.0.0.1" }), 401);
+    assert.equal(await statusOf(url, { ...token, "x-forwarded-for": "203.0.113.7" }), 200);
+  }
+  await operators.close();
+});
