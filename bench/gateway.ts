@@ -48,6 +48,11 @@ type Order =
 const [role, ...words] = process.argv.slice(2);
 // Leaving by itself, a server still writes what --cpu-prof gathered.
 if (process.send) process.once("disconnect", () => process.exit());
+if (process.send && role !== "load")
+  process.on("message", () => {
+    const { user, system } = process.cpuUsage();
+    process.send!(user + system);
+  });
 if (process.send && role === "load") serveLoad();
 else if (process.send && role === "bare") process.send(await serveBare(words[0]!, words[1]!));
 else if (process.send && (role === "l1" || role === "l2")) process.send(await serveOurs(role));
@@ -193,13 +198,26 @@ async function measure(): Promise<void> {
     }
 
     const rates: Record<Side, number[]> = { bare: [], l1: [], l2: [] };
+    const spent: Record<Side, number[]> = { bare: [], l1: [], l2: [] };
+    const cpuOf = async ({ child }: Server): Promise<number> => {
+      child.send("cpu");
+      const [microseconds] = (await once(child, "message")) as [number];
+      return microseconds;
+    };
     for (let round = 0; round < rounds; round += 1)
-      for (const side of sides)
-        rates[side].push(await ask<number>({ do: "run", port: servers[side].port, ms: roundMs }));
+      for (const side of sides) {
+        const before = await cpuOf(servers[side]);
+        const rate = await ask<number>({ do: "run", port: servers[side].port, ms: roundMs });
+        rates[side].push(rate);
+        spent[side].push(((await cpuOf(servers[side])) - before) / ((rate * roundMs) / 1_000));
+      }
     const ratio = (side: Side) => median(rates[side].map((rate, at) => rate / rates.bare[at]!));
     progress(
       sides
-        .map((side) => `${side} ${Math.round(median(rates[side]))}/s (${ratio(side).toFixed(3)})`)
+        .map(
+          (side) =>
+            `${side} ${Math.round(median(rates[side]))}/s (${ratio(side).toFixed(3)}, ${median(spent[side]).toFixed(1)} µs of a core each)`,
+        )
         .join(", "),
     );
 

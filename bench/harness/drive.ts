@@ -6,12 +6,16 @@ import { connect, type Socket } from "node:net";
 const headEnd = Buffer.from("\r\n\r\n");
 const lengthName = Buffer.from("content-length: ");
 const ok = Buffer.from("HTTP/1.1 200");
+const shed = Buffer.from("HTTP/1.1 503");
+const begins = (bytes: Buffer, start: Buffer) => bytes.compare(start, 0, start.length, 0, start.length) === 0;
 
 export type Driver = {
   /** Answers a second over so many milliseconds; the requests are taken in turn, going on where the last run ended. */
   run(ms: number): Promise<number>;
   /** Every request once. */
   all(): Promise<void>;
+  /** 503s so far: they are no answers. */
+  readonly refused: number;
   close(): void;
 };
 
@@ -19,6 +23,7 @@ export async function openDriver(port: number, requests: Buffer[], connections =
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   let next = 0;
   let answers = 0;
+  let refused = 0;
   let going = false;
   let under = 0;
   let left = Number.POSITIVE_INFINITY;
@@ -53,8 +58,10 @@ export async function openDriver(port: number, requests: Buffer[], connections =
       }
       held = undefined;
       under -= 1;
-      answers += 1;
-      if (bytes.length > total || bytes.compare(ok, 0, ok.length, 0, ok.length) !== 0)
+      const isOk = begins(bytes, ok);
+      if (isOk) answers += 1;
+      else refused += 1;
+      if (bytes.length > total || !(isOk || begins(bytes, shed)))
         stop(new Error(`not what was asked for: ${bytes.toString("latin1", 0, 400)}`));
       else send(socket);
     });
@@ -86,6 +93,9 @@ export async function openDriver(port: number, requests: Buffer[], connections =
     async all() {
       left = requests.length;
       await go();
+    },
+    get refused() {
+      return refused;
     },
     close() {
       for (const socket of sockets) socket.removeAllListeners("close").destroy();
