@@ -32,8 +32,8 @@ import { figure, median, progress, report } from "./harness/report.ts";
 
 const peopleCount = 10_000;
 const profileCount = 1_000;
-const rounds = 9;
-const roundMs = 800;
+const rounds = 15;
+const roundMs = 500;
 const paceRounds = Number(process.env.PACE ?? 5);
 const paceMs = 2_000;
 

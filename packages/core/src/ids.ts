@@ -6,6 +6,7 @@ const pool = Buffer.alloc(4096);
 let used = pool.length;
 let lastMs = 0;
 let counter = 0;
+let stamp = "";
 
 const hex = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
 
@@ -15,24 +16,28 @@ export function newId(nowMs = Date.now()): string {
     randomFillSync(pool);
     used = 0;
   }
-  const random = pool.subarray(used, used + 10);
+  const at = used;
   used += 10;
   if (nowMs > lastMs) {
-    lastMs = nowMs;
     // Half of the counter's range stays free, so that it cannot run over within its millisecond.
-    counter = ((random[0]! << 8) | random[1]!) & 0x7ff;
+    counter = ((pool[at]! << 8) | pool[at + 1]!) & 0x7ff;
+    beginMs(nowMs);
   } else if (++counter > 0xfff) {
-    lastMs += 1;
     counter = 0;
+    beginMs(lastMs + 1);
   }
-  const b = (n: number) => hex[n & 0xff]!;
-  const high = Math.floor(lastMs / 0x10000);
-  const low = lastMs & 0xffff;
+  const b = (n: number) => hex[pool[at + n]!]!;
   return (
-    `${b(high >>> 24)}${b(high >>> 16)}${b(high >>> 8)}${b(high)}-${b(low >>> 8)}${b(low)}-` +
-    `${b(0x70 | (counter >>> 8))}${b(counter)}-${b(0x80 | (random[2]! & 0x3f))}${b(random[3]!)}-` +
-    `${b(random[4]!)}${b(random[5]!)}${b(random[6]!)}${b(random[7]!)}${b(random[8]!)}${b(random[9]!)}`
+    `${stamp}${hex[0x70 | (counter >>> 8)]}${hex[counter & 0xff]}-${hex[0x80 | (pool[at + 2]! & 0x3f)]}${b(3)}-` +
+    `${b(4)}${b(5)}${b(6)}${b(7)}${b(8)}${b(9)}`
   );
+}
+
+/** What all ids of one millisecond begin with. */
+function beginMs(ms: number): void {
+  lastMs = ms;
+  const text = ms.toString(16).padStart(12, "0");
+  stamp = `${text.slice(0, 8)}-${text.slice(8)}-`;
 }
 
 export const idTime = (id: string): Date => new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));

@@ -22,7 +22,7 @@ const compressors = {
 /** Sends a text, compressed where it is long and the caller can read it. */
 export function sendText(request: FastifyRequest, reply: FastifyReply, body: string): void {
   if (body.length <= worthCompressing) {
-    reply.send(body);
+    sendTogether(reply, body);
     return;
   }
   setHeader(reply, "vary", "accept-encoding");
@@ -35,6 +35,27 @@ export function sendText(request: FastifyRequest, reply: FastifyReply, body: str
     (packed) => reply.header("content-encoding", encoding).send(packed),
     () => reply.send(body),
   );
+}
+
+let finished: { reply: FastifyReply; body: string }[] = [];
+
+/**
+ * What one turn of the event loop has finished is written at its end, one after the other: each write wakes whoever waits for it,
+ * and that is dear, unless it is awake from the one before.
+ */
+function sendTogether(reply: FastifyReply, body: string): void {
+  if (finished.push({ reply, body }) > 1) return;
+  setImmediate(() => {
+    const all = finished;
+    finished = [];
+    for (const { reply, body } of all) {
+      try {
+        reply.send(body);
+      } catch (error) {
+        reply.send(error);
+      }
+    }
+  });
 }
 
 export function chooseEncoding(header: string | string[] | undefined): "br" | "gzip" | undefined {
@@ -62,7 +83,20 @@ export function setHeader(reply: FastifyReply, name: string, value: string): voi
   reply.header(name, present === undefined ? value : addToList(String(present), value));
 }
 
+const lists = new Map<string, string>();
+
+/** The same few lists are made for every answer. */
 function addToList(present: string, word: string): string {
+  const key = `${present}\n${word}`;
+  let list = lists.get(key);
+  if (list === undefined) {
+    list = makeList(present, word);
+    if (lists.size < 1_000) lists.set(key, list);
+  }
+  return list;
+}
+
+function makeList(present: string, word: string): string {
   const list = present.split(/ *, */);
   return list.some((item) => item === "*" || item.toLowerCase() === word.toLowerCase())
     ? present

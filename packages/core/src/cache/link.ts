@@ -56,6 +56,7 @@ export function createLink({
   const unsent = new Map<string, { name: string; id: string }>();
   const askers = new Map<string, Asker>();
   let gathering: Reader[] = [];
+  let isReading = false;
 
   let commands: Redis | undefined;
   let subscriber: Redis | undefined;
@@ -81,24 +82,33 @@ export function createLink({
     }
   }
 
+  /**
+   * One question at a time: what comes while Redis answers goes with the next one. The busier this process is, the more of its
+   * reads share a command.
+   */
   function readGathered(): void {
+    if (isReading || gathering.length === 0) return;
     const asked = gathering;
     gathering = [];
+    isReading = true;
     const read = (commands: Redis): Promise<(string | null)[]> =>
-      asked.length === 1
-        ? commands.get(asked[0]!.key).then((text) => [text])
-        : // A Cluster keeps them in different places.
-          commands.isCluster
-          ? Promise.all(asked.map(({ key }) => commands.get(key)))
-          : commands.mget(asked.map(({ key }) => key));
-    ask(read).then(
-      (texts) => {
-        for (let at = 0; at < asked.length; at++) asked[at]!.resolve(texts[at]!);
-      },
-      (error) => {
-        for (const { reject } of asked) reject(error);
-      },
-    );
+      // A Cluster keeps them in different places.
+      commands.isCluster
+        ? Promise.all(asked.map(({ key }) => commands.get(key)))
+        : commands.mget(asked.map(({ key }) => key));
+    ask(read)
+      .then(
+        (texts) => {
+          for (let at = 0; at < asked.length; at++) asked[at]!.resolve(texts[at]!);
+        },
+        (error) => {
+          for (const { reject } of asked) reject(error);
+        },
+      )
+      .then(() => {
+        isReading = false;
+        readGathered();
+      });
   }
 
   /** Before anything is read there again: since when values count, and what we could not tell meanwhile. */
@@ -186,6 +196,8 @@ export function createLink({
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       lazyConnect: false,
+      // What comes in numbers is gathered here.
+      enableAutoPipelining: false,
     };
     const cluster = redis as unknown as Cluster;
     const opened = redis.isCluster
@@ -238,10 +250,9 @@ export function createLink({
       return epoch;
     },
 
-    /** All that is asked for in one turn of the event loop goes as one command. */
     get(key: string): Promise<string | null> {
       return new Promise((resolve, reject) => {
-        if (gathering.push({ key, resolve, reject }) === 1) setImmediate(readGathered);
+        if (gathering.push({ key, resolve, reject }) === 1 && !isReading) setImmediate(readGathered);
       });
     },
 
