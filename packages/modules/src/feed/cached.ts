@@ -72,6 +72,36 @@ export const countsKey = ({ userId, id }: { userId: string; id: string }) => `${
 export const forgetCounts = ({ cache }: Pick<Ctx, "cache">, keys: string[]) =>
   cache.entity(counts).forget(...keys);
 
+/** What a user marked, as far as it is kept here: his marks on the posts from `downTo` up. */
+type Marked = { ids: string[]; downTo: string | null };
+export type Marks = { liked: Marked; reposted: Marked };
+
+const maxMarks = 1_000;
+
+const marksOf = (rows: string[]): Marked =>
+  rows.length > maxMarks
+    ? { ids: rows.slice(0, maxMarks), downTo: rows[maxMarks - 1]! }
+    : { ids: rows, downTo: null };
+
+export const marks = defineEntity<Source, Marks>({
+  name: "feed.marks",
+  shape: 1,
+  l1Entries: 2_000,
+  async load({ sql }, ids) {
+    const rows = await sql<{ id: string; liked: string[]; reposted: string[] }[]>`
+      select asked.id,
+        array(select post_id from likes where user_id = asked.id order by post_id desc limit ${maxMarks + 1}) as liked,
+        array(select post_id from reposts where user_id = asked.id order by post_id desc limit ${maxMarks + 1}) as reposted
+      from unnest(${ids}::uuid[]) as asked (id)`;
+    return new Map(
+      rows.map((row) => [row.id, { liked: marksOf(row.liked), reposted: marksOf(row.reposted) }]),
+    );
+  },
+});
+
+export const forgetMarks = ({ cache }: Pick<Ctx, "cache">, ids: string[]) =>
+  cache.entity(marks).forget(...ids);
+
 const everyPulled = "all";
 
 /** All of them, under one id: an author has to have thousands of followers to be among them. */
@@ -91,4 +121,4 @@ export const readPulled = async ({ cache }: Pick<Ctx, "cache">): Promise<string[
 
 export const forgetPulled = ({ cache }: Pick<Ctx, "cache">) => cache.entity(pulled).forget(everyPulled);
 
-export const entities = [posts, counts, pulled];
+export const entities = [posts, counts, marks, pulled];

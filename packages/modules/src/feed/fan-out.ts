@@ -1,7 +1,8 @@
 // Bringing a post to its followers' timelines, and taking it away again: chunk by chunk, and after a fault from where it stopped.
 
 import type { Ctx } from "../ctx.ts";
-import { followerIds } from "../users/index.ts";
+import { followersAfter } from "../users/index.ts";
+import { readPulled } from "./cached.ts";
 import { isPushed } from "./pulled.ts";
 import { pushToTimelines, removeFromTimelines } from "./timeline.ts";
 
@@ -11,28 +12,39 @@ const progressSeconds = 24 * 3600;
 
 type Post = { userId: string; id: string };
 
-export async function fanOut(ctx: Ctx, post: Post): Promise<void> {
-  await pushToTimelines(ctx, [post.userId], post.id);
-  if (await isPushed(ctx, post.userId))
-    await overFollowers(ctx, post, (ids) => pushToTimelines(ctx, ids, post.id));
-}
-
-/** Readers do not see it any more; this takes back the room. */
-export async function withdraw(ctx: Ctx, post: Post): Promise<void> {
-  await removeFromTimelines(ctx, [post.userId], post.id);
-  await overFollowers(ctx, post, (ids) => removeFromTimelines(ctx, ids, post.id));
-}
-
-async function overFollowers(ctx: Ctx, { userId }: Post, each: (ids: string[]) => Promise<void>) {
-  const key = ctx.event && `feed:fan-out:${ctx.event.id}`;
-  let after = (key && (await ctx.redis.get(key))) || undefined;
-  let chunks = 0;
-  for await (const ids of followerIds(ctx, userId, chunk, after)) {
-    await each(ids);
-    after = ids.at(-1);
-    chunks += 1;
-    // For a few chunks it costs less to begin anew.
-    if (key && after && chunks % 4 === 0) await ctx.redis.set(key, after, "EX", progressSeconds);
+export async function fanOut(ctx: Ctx, { userId, id }: Post): Promise<void> {
+  const progress = ctx.event && `feed:fan-out:${ctx.event.id}`;
+  const [stoppedAt, first, pulled] = await Promise.all([
+    progress ? ctx.redis.get(progress) : null,
+    followersAfter(ctx, userId, undefined, chunk),
+    readPulled(ctx),
+  ]);
+  // Whoever has so few followers can not be near the number, and nearly everyone has.
+  const isSmall =
+    first.length < chunk && ctx.live.current().feed.pullAbove >= chunk && !pulled.includes(userId);
+  if (isSmall) return pushToTimelines(ctx, [userId, ...first], id);
+  await pushToTimelines(ctx, [userId], id);
+  if (!(await isPushed(ctx, userId))) return;
+  let ids = stoppedAt ? await followersAfter(ctx, userId, stoppedAt, chunk) : first;
+  while (ids.length > 0) {
+    const last = ids.at(-1)!;
+    // The next chunk is on its way while this one is pushed.
+    const [next] = await Promise.all([
+      ids.length < chunk ? [] : followersAfter(ctx, userId, last, chunk),
+      pushToTimelines(ctx, ids, id),
+    ]);
+    if (progress && next.length > 0) await ctx.redis.set(progress, last, "EX", progressSeconds);
+    ids = next;
   }
-  if (key && chunks >= 4) await ctx.redis.del(key);
+  if (progress) await ctx.redis.del(progress);
+}
+
+/** Readers do not see it any more; this takes back the room, and does no harm when done twice. */
+export async function withdraw(ctx: Ctx, { userId, id }: Post): Promise<void> {
+  let ids = await followersAfter(ctx, userId, undefined, chunk);
+  await removeFromTimelines(ctx, [userId, ...ids], id);
+  while (ids.length === chunk) {
+    ids = await followersAfter(ctx, userId, ids.at(-1), chunk);
+    await removeFromTimelines(ctx, ids, id);
+  }
 }

@@ -2,8 +2,16 @@
 
 import { type Ctx, on } from "../ctx.ts";
 import { userFollowed, userMuted, userUnfollowed, userUnmuted } from "../users/index.ts";
-import { countsKey, forgetCounts, forgetPosts } from "./cached.ts";
-import { postCreated, postDeleted, postEdited } from "./events.ts";
+import { countsKey, forgetCounts, forgetMarks, forgetPosts } from "./cached.ts";
+import {
+  postCreated,
+  postDeleted,
+  postEdited,
+  postLiked,
+  postReposted,
+  postUnliked,
+  postUnreposted,
+} from "./events.ts";
 import { fanOut, withdraw } from "./fan-out.ts";
 import { dropTimelines } from "./timeline.ts";
 
@@ -27,12 +35,24 @@ async function clearAway(ctx: Ctx, { userId, id }: Post): Promise<void> {
 
 // The second way by which a change reaches the cache, should the process that made it have died before it could tell.
 const forget = (ctx: Ctx, { id }: Post) => forgetPosts(ctx, [id]);
+const forgetMark = async (
+  ctx: Ctx,
+  { userId, postId, authorId }: { userId: string; postId: string; authorId: string },
+) => {
+  await Promise.all([
+    forgetMarks(ctx, [userId]),
+    forgetCounts(ctx, [countsKey({ userId: authorId, id: postId })]),
+  ]);
+};
 const rebuild = (ctx: Ctx, { userId }: { userId: string }) => dropTimelines(ctx, [userId]);
 
 export const jobs = [
   on(postCreated, "feed.timeline.push", fanOut),
   on(postEdited, "feed.post.forget", forget),
   on(postDeleted, "feed.post.forget", forget),
+  ...[postLiked, postUnliked, postReposted, postUnreposted].map((event) =>
+    on(event, "feed.mark.forget", forgetMark),
+  ),
   on(postDeleted, "feed.post.clear", clearAway),
   on(postDeleted, "feed.timeline.withdraw", withdraw),
   on(userFollowed, "feed.timeline.join", rebuild),

@@ -5,7 +5,7 @@ import { tables } from "@signalbox/db";
 import { and, eq } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, emit, one, transaction } from "../ctx.ts";
-import type { StoredPost } from "./cached.ts";
+import { forgetMarks, type Marks, marks, type StoredPost } from "./cached.ts";
 import { countPost } from "./counts.ts";
 import { postLiked, postReposted, postUnliked, postUnreposted } from "./events.ts";
 import { hydrateOne } from "./read/hydrate.ts";
@@ -62,6 +62,7 @@ async function mark(ctx: AsUser, post: StoredPost, { table, counter, made }: Kin
     if (added.length === 0) return;
     await countPost(ctx, post, { [counter]: 1 });
     await emit(ctx, made, row);
+    ctx.afterCommit(() => forgetMarks(ctx, [row.userId]));
   });
 }
 
@@ -75,20 +76,39 @@ async function unmark(ctx: AsUser, post: StoredPost, { table, counter, taken }: 
     if (gone.length === 0) return;
     await countPost(ctx, post, { [counter]: -1 });
     await emit(ctx, taken, row);
+    ctx.afterCommit(() => forgetMarks(ctx, [row.userId]));
   });
 }
 
 /** Of these posts, those that the user liked and those that he reposted. */
 export async function marksOn(
-  { sql }: Pick<AsUser, "sql">,
+  ctx: Pick<AsUser, "sql" | "cache">,
   userId: string,
   ids: string[],
 ): Promise<{ liked: Set<string>; reposted: Set<string> }> {
-  if (ids.length === 0) return { liked: new Set(), reposted: new Set() };
-  const rows = await sql<{ id: string; liked: boolean }[]>`
-    select post_id as id, true as liked from likes where user_id = ${userId} and post_id = any(${ids}::uuid[])
-    union all
-    select post_id, false from reposts where user_id = ${userId} and post_id = any(${ids}::uuid[])`;
-  const of = (liked: boolean) => new Set(rows.filter((row) => row.liked === liked).map(({ id }) => id));
-  return { liked: of(true), reposted: of(false) };
+  const known = await ctx.cache.entity(marks).read(userId);
+  const [liked, reposted] = await Promise.all([
+    among(ctx, "likes", userId, ids, known?.liked),
+    among(ctx, "reposts", userId, ids, known?.reposted),
+  ]);
+  return { liked, reposted };
+}
+
+/** What is older than what is kept is asked for. */
+async function among(
+  { sql }: Pick<AsUser, "sql">,
+  table: "likes" | "reposts",
+  userId: string,
+  ids: string[],
+  known: Marks["liked"] | undefined,
+): Promise<Set<string>> {
+  const downTo = known ? known.downTo : undefined;
+  const older = downTo === null ? [] : ids.filter((id) => downTo === undefined || id < downTo);
+  const rows =
+    older.length === 0
+      ? []
+      : await sql<{ id: string }[]>`
+          select post_id as id from ${sql(table)} where user_id = ${userId} and post_id = any(${older}::uuid[])`;
+  const asked = new Set(ids);
+  return new Set([...(known?.ids.filter((id) => asked.has(id)) ?? []), ...rows.map(({ id }) => id)]);
 }

@@ -3,7 +3,7 @@
 
 import type { Ctx } from "../ctx.ts";
 import { type Holding, untilNone } from "../holding.ts";
-import { countsKey, forgetCounts, forgetPosts, forgetPulled } from "./cached.ts";
+import { countsKey, forgetCounts, forgetMarks, forgetPosts, forgetPulled } from "./cached.ts";
 import { timelineKey } from "./timeline.ts";
 
 const pageSize = 500;
@@ -84,6 +84,7 @@ function takeBack(ctx: Ctx, table: "likes" | "reposts", userId: string): Promise
       )
       select author_id as author, post_id as post from gone`;
     await forgetCounts(ctx, rows.map(keyOf));
+    await forgetMarks(ctx, [userId]);
     return { count: rows.length };
   });
 }

@@ -39,31 +39,33 @@ export async function createPost(ctx: AsUser, input: z.infer<typeof CreatePost>)
   const userId = ctx.actor.id;
   const parent = input.replyTo ? await answerable(ctx, input.replyTo) : null;
   const named = await extractEntities(ctx, input.text);
+  const id = newId();
   const row = await transaction(ctx, async (ctx) => {
     if (parent && !(await lockPost(ctx, parent))) throw noParent();
-    const row = one(
-      await ctx.db
+    // Sent together: none waits for the answer to another.
+    const [rows] = await Promise.all([
+      ctx.db
         .insert(posts)
         .values({
           userId,
-          id: newId(),
+          id,
           text: input.text,
           visibility: input.visibility,
           replyTo: parent?.id ?? null,
           ...columnsOf(named),
         })
         .returning(),
-    );
-    await writeMentions(ctx, row.id, named);
-    if (parent) await countPost(ctx, parent, { replies: 1 });
-    await emit(ctx, postCreated, {
-      userId,
-      id: row.id,
-      visibility: row.visibility,
-      replyTo: row.replyTo,
-      mentions: named.mentions.map(({ id }) => id),
-    });
-    return row;
+      writeMentions(ctx, id, named),
+      parent && countPost(ctx, parent, { replies: 1 }),
+      emit(ctx, postCreated, {
+        userId,
+        id,
+        visibility: input.visibility,
+        replyTo: parent?.id ?? null,
+        mentions: named.mentions.map((person) => person.id),
+      }),
+    ]);
+    return one(rows);
   });
   const [item] = await Promise.all([
     presentNew(ctx, toStored(row, named)),

@@ -90,7 +90,25 @@ export const relations = defineEntity<Source, Relations>({
   },
 });
 
-export const entities = [profiles, handleOwners, relations];
+const maxFollowed = 5_000;
+
+/** Whom a user follows. Null: too many to keep here, ask the table. */
+export const following = defineEntity<Source, { ids: string[] | null }>({
+  name: "users.following",
+  shape: 1,
+  l1Entries: 2_000,
+  async load({ sql }, ids) {
+    const rows = await sql<{ id: string; followed: string[] }[]>`
+      select asked.id, array(select target_id from follows where user_id = asked.id limit ${maxFollowed + 1}) as followed
+      from unnest(${ids}::uuid[]) as asked (id)`;
+    return new Map(
+      rows.map(({ id, followed }) => [id, { ids: followed.length > maxFollowed ? null : followed }]),
+    );
+  },
+});
+
+export const forgetFollowing = ({ cache }: Pick<Ctx, "cache">, ids: string[]) =>
+  cache.entity(following).forget(...ids);
 
 /** After the commit of a follow, a block or an edit. */
 export const forgetProfiles = ({ cache }: Pick<Ctx, "cache">, ids: string[]) =>
@@ -101,3 +119,5 @@ export const forgetHandles = ({ cache }: Pick<Ctx, "cache">, handles: string[]) 
 
 export const forgetRelations = ({ cache }: Pick<Ctx, "cache">, ids: string[]) =>
   cache.entity(relations).forget(...ids);
+
+export const entities = [profiles, handleOwners, relations, following];

@@ -5,7 +5,7 @@ import { AppError } from "@signalbox/core/errors";
 import { tables } from "@signalbox/db";
 import { and, asc, eq, inArray, sql } from "@signalbox/db/query";
 import { emit, type InTransaction } from "../ctx.ts";
-import { forgetProfiles } from "./cached.ts";
+import { forgetFollowing, forgetProfiles } from "./cached.ts";
 import { userUnfollowed } from "./events.ts";
 
 const { follows, userCounts } = tables;
@@ -31,7 +31,9 @@ export async function countFollow(ctx: InTransaction, { userId, targetId }: Edge
       following: sql`${userCounts.following} + (${userCounts.userId} = ${userId})::int * ${by}::int`,
     })
     .where(inArray(userCounts.userId, [userId, targetId]));
-  ctx.afterCommit(() => forgetProfiles(ctx, [userId, targetId]));
+  ctx.afterCommit(() =>
+    Promise.all([forgetProfiles(ctx, [userId, targetId]), forgetFollowing(ctx, [userId])]),
+  );
 }
 
 /** Only under the lock of both. Where there is no follow, nothing happens and nothing is announced. */

@@ -2,10 +2,11 @@
 
 import { AppError } from "@signalbox/core/errors";
 import { tables } from "@signalbox/db";
-import { and, asc, desc, eq, gt, inArray, lt, or, sql } from "@signalbox/db/query";
+import { and, desc, eq, inArray, lt, or, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, emit, type InTransaction, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
+import { following } from "./cached.ts";
 import { countFollow, type Edge, lockPair, removeFollow } from "./edges.ts";
 import { userFollowed } from "./events.ts";
 import { knownUser, presentPerson } from "./profile.ts";
@@ -113,23 +114,26 @@ const ownList =
 export const listBlocked = ownList(blocks);
 export const listMuted = ownList(mutes);
 
-/** Followers in pages, for a fan-out that must be able to go on where it stopped. */
-export async function* followerIds(
-  ctx: Ctx,
+/** One page of followers by id. */
+export async function followersAfter(
+  { sql }: Pick<Ctx, "sql">,
   userId: string,
+  after: string | undefined,
   size: number,
-  from?: string,
-): AsyncGenerator<string[]> {
-  for (let after = from; ; ) {
-    const rows = await ctx.db
-      .select({ id: follows.userId })
-      .from(follows)
-      .where(and(eq(follows.targetId, userId), after ? gt(follows.userId, after) : undefined))
-      .orderBy(asc(follows.userId))
-      .limit(size);
-    if (rows.length > 0) yield rows.map(({ id }) => id);
-    if (rows.length < size) return;
-    after = rows.at(-1)!.id;
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select user_id as id from follows where target_id = ${userId} ${after ? sql`and user_id > ${after}` : sql``}
+    order by user_id limit ${size}`;
+  return rows.map(({ id }) => id);
+}
+
+/** All of them in pages, for what must be able to go on where it stopped. */
+export async function* followerIds(ctx: Ctx, userId: string, size: number): AsyncGenerator<string[]> {
+  for (let after: string | undefined; ; ) {
+    const ids = await followersAfter(ctx, userId, after, size);
+    if (ids.length > 0) yield ids;
+    if (ids.length < size) return;
+    after = ids.at(-1)!;
   }
 }
 
@@ -141,6 +145,11 @@ export async function followedIds(ctx: Ctx, userId: string): Promise<string[]> {
 /** Of these people, those whom the user follows right now. */
 export async function followedAmong(ctx: Ctx, userId: string, ids: string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
+  const known = (await ctx.cache.entity(following).read(userId))?.ids;
+  if (known) {
+    const asked = new Set(ids);
+    return new Set(known.filter((id) => asked.has(id)));
+  }
   const rows = await ctx.db
     .select({ id: follows.targetId })
     .from(follows)

@@ -2,7 +2,7 @@
 // made it have died before it could tell.
 
 import { type Ctx, on } from "../ctx.ts";
-import { forgetHandles, forgetProfiles, forgetRelations } from "./cached.ts";
+import { forgetFollowing, forgetHandles, forgetProfiles, forgetRelations } from "./cached.ts";
 import {
   userBlocked,
   userFollowed,
@@ -15,15 +15,17 @@ import {
 
 type Edge = { userId: string; targetId: string };
 
-const forgetCounts = (ctx: Ctx, { userId, targetId }: Edge) => forgetProfiles(ctx, [userId, targetId]);
+const forgetFollow = async (ctx: Ctx, { userId, targetId }: Edge) => {
+  await Promise.all([forgetProfiles(ctx, [userId, targetId]), forgetFollowing(ctx, [userId])]);
+};
 const forgetBoth = (ctx: Ctx, { userId, targetId }: Edge) => forgetRelations(ctx, [userId, targetId]);
 
 export const jobs = [
   on(userUpdated, "users.profile.forget", async (ctx, { userId, handles }) => {
     await Promise.all([forgetProfiles(ctx, [userId]), forgetHandles(ctx, handles)]);
   }),
-  on(userFollowed, "users.counts.forget", forgetCounts),
-  on(userUnfollowed, "users.counts.forget", forgetCounts),
+  on(userFollowed, "users.counts.forget", forgetFollow),
+  on(userUnfollowed, "users.counts.forget", forgetFollow),
   on(userBlocked, "users.relations.forget", forgetBoth),
   on(userUnblocked, "users.relations.forget", forgetBoth),
   on(userMuted, "users.relations.forget", forgetBoth),

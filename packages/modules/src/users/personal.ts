@@ -4,7 +4,7 @@ import { tables } from "@signalbox/db";
 import { eq } from "@signalbox/db/query";
 import type { Ctx } from "../ctx.ts";
 import { type Holding, untilNone } from "../holding.ts";
-import { forgetHandles, forgetProfiles, forgetRelations } from "./cached.ts";
+import { forgetFollowing, forgetHandles, forgetProfiles, forgetRelations } from "./cached.ts";
 import { holdHandles } from "./handles.ts";
 
 const { handles, userCounts, users } = tables;
@@ -79,7 +79,11 @@ export const holding: Holding = {
       run: async (ctx, userId) => {
         const gone = await ctx.sql`with names as (delete from handles where user_id = ${userId} returning 1)
           delete from users where id = ${userId} returning 1`;
-        await Promise.all([forgetProfiles(ctx, [userId]), forgetRelations(ctx, [userId])]);
+        await Promise.all([
+          forgetProfiles(ctx, [userId]),
+          forgetRelations(ctx, [userId]),
+          forgetFollowing(ctx, [userId]),
+        ]);
         return gone.count;
       },
     },
@@ -103,10 +107,9 @@ async function removeEdges(ctx: Ctx, side: "user_id" | "target_id", userId: stri
           update user_counts set ${sql(count)} = ${sql(count)} - 1 from gone where user_counts.user_id = gone.id returning 1)
         select id from gone`;
     });
-    await forgetProfiles(
-      ctx,
-      rows.map(({ id }) => id),
-    );
+    const others = rows.map(({ id }) => id);
+    await forgetProfiles(ctx, others);
+    await forgetFollowing(ctx, side === "user_id" ? [userId] : others);
     return { count: rows.length };
   });
 }
