@@ -130,7 +130,8 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
     .code(error.status)
     .headers(refusalHeaders(error, triedToken(request)))
     .type("application/problem+json");
-  sendText(request, reply, JSON.stringify(toProblem(error, request.id)));
+  // A text would be given a charset, which this media type does not have.
+  reply.send(Buffer.from(JSON.stringify(toProblem(error, request.id))));
 }
 
 export function sendErrorShape(

@@ -59,7 +59,7 @@ function split(text: string): Answer[] {
 }
 
 const isProblem = ({ type, body, status }: Answer) =>
-  type?.startsWith("application/problem+json") === true && JSON.parse(body).status === status;
+  type === "application/problem+json" && JSON.parse(body).status === status;
 
 const h = (lines: string[], body = "") => `${lines.join("\r\n")}\r\n\r\n${body}`;
 const post = (headers: string[], body: string) =>
