@@ -36,24 +36,52 @@ export function connectRedis(
   return client;
 }
 
-/** In a call nothing is asked of a Redis that does not answer; whatever else this process does waits for it by itself. */
+/** Redis answers within a millisecond or two: when nothing comes for so long, it hangs. */
+const silentMs = 400;
+const sweepMs = 100;
+
+/**
+ * In a call nothing is asked of a Redis that does not answer. Whatever else this process does asks all the same, and like a call it
+ * waits for a moment only: what is sent together shares a context, so that a call's command may travel with others.
+ */
 function guard(client: Redis, breaker: Breaker): void {
   const send = client.sendCommand.bind(client);
+  const asked = new Map<Command, number>();
+  let sweeping: NodeJS.Timeout | undefined;
+
+  function sweep(): void {
+    const [first] = asked.values();
+    if (first === undefined) {
+      clearInterval(sweeping);
+      sweeping = undefined;
+    } else if (client.status === "ready" && performance.now() - first >= silentMs) {
+      const why = `no answer within ${silentMs} ms`;
+      breaker.trip(why);
+      for (const command of [...asked.keys()]) command.reject(new Error(`Redis: ${why}`));
+    }
+  }
+
+  // Where this process itself was held up, the answer lies in the socket, and is read before the immediate runs.
+  const sweepLater = () => void setImmediate(sweep);
+
   client.sendCommand = (command: Command, stream) => {
-    if (currentDeadline() === undefined) return send(command, stream);
-    let ticket: number;
+    let ticket = -1;
     try {
-      ticket = breaker.enter();
+      if (currentDeadline() !== undefined) ticket = breaker.enter();
     } catch (error) {
       command.reject(error as Error);
       return command.promise;
     }
     const { resolve, reject } = command;
+    asked.set(command, performance.now());
+    sweeping ??= setInterval(sweepLater, sweepMs).unref();
     command.resolve = (value) => {
+      asked.delete(command);
       breaker.done(ticket, true);
       resolve(value);
     };
     command.reject = (error) => {
+      asked.delete(command);
       breaker.done(ticket, error.name === "ReplyError", error.message);
       reject(error);
     };

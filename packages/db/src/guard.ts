@@ -56,6 +56,7 @@ class Running {
 
 export function createGuard(size: number, breaker: Breaker | undefined): Guard {
   const running = new Set<Running>();
+  let answeredAt = 0;
   let sweeping: NodeJS.Timeout | undefined;
 
   function sweep(): void {
@@ -65,6 +66,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
       return;
     }
     const nowMs = performance.now();
+    if (hangs(nowMs)) breaker?.trip(`no answer to anything within ${silentMs} ms`);
     for (const one of running) {
       if (!one.isSilent && nowMs - one.from >= silentMs) {
         one.isSilent = true;
@@ -73,6 +75,14 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
       if (nowMs >= one.goneAt || (one.isSilent && breaker?.state === "open" && one.ticket >= 0))
         one.end(silent());
     }
+  }
+
+  /** One slow statement says nothing; but several wait, and none that began with them or later was answered. */
+  function hangs(nowMs: number): boolean {
+    let silent = 0;
+    for (const one of running)
+      if (one.ticket >= 0 && one.from >= answeredAt && nowMs - one.from >= silentMs) silent += 1;
+    return silent >= 2;
   }
 
   function enter(ticket: number, isShared: boolean, end: (why: unknown) => void): Running {
@@ -84,6 +94,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
 
   function leave(one: Running, ok: boolean | undefined, error?: unknown): void {
     running.delete(one);
+    if (ok) answeredAt = performance.now();
     if (!one.isSilent) breaker?.done(one.ticket, ok, error instanceof Error ? error.message : undefined);
   }
 
@@ -114,7 +125,10 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
       statement.reject(why);
       return;
     }
-    if (deadline) follow(statement, deadline, hears, () => {});
+    if (deadline)
+      follow(statement, deadline, hears, (ok) => {
+        if (ok) answeredAt = performance.now();
+      });
     inner(statement);
   }
 

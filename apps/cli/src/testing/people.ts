@@ -7,10 +7,17 @@ type Body = any;
 export type People = ReturnType<typeof createPeople>;
 
 export function createPeople(api: string) {
-  async function call(method: string, path: string, token?: string, body?: unknown): Promise<Answer> {
+  async function call(
+    method: string,
+    path: string,
+    token?: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const response = await fetch(api + path, {
       method,
       headers: {
+        ...headers,
         ...(token ? { authorization: `Bearer ${token}` } : {}),
         ...(body ? { "content-type": "application/json" } : {}),
       },

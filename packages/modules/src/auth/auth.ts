@@ -47,9 +47,9 @@ export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promi
 export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.infer<typeof SignedIn>> {
   // Counted by what was typed: one count for a handle and its address would tell that they belong together.
   const attempt = await beginAttempt(ctx, `login:${input.login.toLowerCase()}`);
-  const found = await findCredentials(ctx, input.login);
+  const found = await attempt.during(findCredentials(ctx, input.login));
   // An unknown account costs the same hash, so that the time tells nothing either.
-  const right = await verifyPassword(ctx.passwordCost, found?.passwordHash, input.password);
+  const right = await attempt.during(verifyPassword(ctx.passwordCost, found?.passwordHash, input.password));
   if (!found || !right) {
     const { last } = await attempt.failed();
     // Not waited for: only a known account has anyone to tell.
@@ -72,7 +72,7 @@ export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.i
       attempt.forgive();
       throw codeWanted("is needed: this account has a second factor");
     }
-    if (!(await takeCode(ctx, user.id, input.code))) {
+    if (!(await attempt.during(takeCode(ctx, user.id, input.code)))) {
       await attempt.failed();
       throw codeWanted("is not right, or was used before");
     }

@@ -20,11 +20,14 @@ const { credentials } = tables;
 /** Whoever holds a session has yet to show that he is its owner, before what protects the account is changed. */
 export async function confirmPassword(ctx: Ctx, userId: string, password: string): Promise<void> {
   const attempt = await beginAttempt(ctx, `account:${userId}`);
-  const [row] = await ctx.db
-    .select({ passwordHash: credentials.passwordHash })
-    .from(credentials)
-    .where(eq(credentials.userId, userId));
-  if (!(await verifyPassword(ctx.passwordCost, row?.passwordHash, password))) {
+  const [row] = await attempt.during(
+    ctx.db
+      .select({ passwordHash: credentials.passwordHash })
+      .from(credentials)
+      .where(eq(credentials.userId, userId))
+      .execute(),
+  );
+  if (!(await attempt.during(verifyPassword(ctx.passwordCost, row?.passwordHash, password)))) {
     await attempt.failed();
     throw new AppError("forbidden", "this is not the password of this account");
   }

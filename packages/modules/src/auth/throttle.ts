@@ -32,6 +32,8 @@ export const nameless = ({ secret }: Pick<Ctx, "secret">, who: string) =>
   blindIndex(secret, "throttle", who).toString("base64url");
 
 export type Attempt = {
+  /** Does what the attempt is about; where that fails by itself, it was no guess. */
+  during<T>(work: Promise<T>): Promise<T>;
   /** It was no guess: it does not count. */
   forgive(): void;
   /** Answers whether this was the last that the account had. */
@@ -47,10 +49,16 @@ export async function beginAttempt(ctx: Ctx, who: string): Promise<Attempt> {
   const limit = ctx.live.rules().limitAt("auth.session.create", ctx.now().getTime());
   const left = limit ? await ctx.limiter.take(limit, subject) : Number.POSITIVE_INFINITY;
   if (left < 0) throw slowDown(-left);
+  const forgive = () => {
+    if (limit) ctx.limiter.giveBack(limit, subject);
+  };
   return {
-    forgive() {
-      if (limit) ctx.limiter.giveBack(limit, subject);
-    },
+    forgive,
+    during: (work) =>
+      work.catch((error) => {
+        forgive();
+        throw error;
+      }),
     async failed() {
       await countFailure(ctx, network);
       return { last: left < 1 };
