@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { ConfigError, readConfig } from "@signalbox/core/config";
 import { createHealth } from "@signalbox/core/health";
 import { testWorld, type World } from "@signalbox/modules/testing";
@@ -82,6 +83,25 @@ test("each version has a document and a page of its own, with every operation of
   const page = await app.inject({ url: "/v2/docs" });
   assert.match(String(page.headers["content-type"]), /^text\/html/);
   assert.match(page.body, /authorHandle/);
+});
+
+test("every document is OpenAPI 3.1, and wherever /v1 shows a post, /v2 shows it flat", async () => {
+  const read = async (prefix: string) => (await app.inject({ url: `${prefix}/openapi.json` })).json();
+  const [one, two] = await Promise.all(["/v1", "/v2"].map(read));
+  for (const document of [one, two]) {
+    const { errors, valid } = await new Validator().validate(structuredClone(document));
+    assert.deepEqual([valid, errors ?? []], [true, []]);
+  }
+  let posts = 0;
+  for (const [path, methods] of Object.entries<Record<string, { responses: object }>>(one.paths))
+    for (const [method, { responses }] of Object.entries(methods)) {
+      if (!JSON.stringify(responses).includes('"replyTo"')) continue;
+      posts += 1;
+      const shown = JSON.stringify(two.paths[path][method].responses);
+      assert.ok(shown.includes('"authorHandle"') && !shown.includes('"author"'), `${method} ${path}`);
+      assert.ok(shown.includes('"likes"') && !shown.includes('"counts"'), `${method} ${path}`);
+    }
+  assert.ok(posts >= 4);
 });
 
 test("a place is named in the version that was asked", async () => {
