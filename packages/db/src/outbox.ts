@@ -23,7 +23,7 @@ export async function appendToOutbox(transaction: Transaction, row: OutboxRow): 
 
 /**
  * Names the transaction after whom it serves, so that pg_stat_activity and the server's log lines (%a) lead to the request.
- * Sent along with the first statement, it costs no trip. docs/decisions/0008 says why it is no comment in the statements.
+ * Sent along with the first statement, it costs no trip. docs/decisions/0009 says why it is no comment in the statements.
  */
 export async function nameTransaction(transaction: Transaction, name: string): Promise<void> {
   await transaction.execute(sql`select set_config('application_name', ${name}, true)`);
