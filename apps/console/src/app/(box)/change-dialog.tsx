@@ -2,7 +2,6 @@
 
 "use client";
 
-import type { Changed } from "@signalbox/modules/control/schema";
 import { Button } from "@signalbox/ui/button";
 import { Dialog, DialogBody, DialogFooter } from "@signalbox/ui/dialog";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
@@ -12,7 +11,7 @@ import { useState } from "react";
 import { type Fault, faultOf, sentence } from "@/errors.ts";
 import { sentenceCase } from "@/format.ts";
 import styles from "./change-dialog.module.css";
-import { ConfirmationList } from "./confirmation-list.tsx";
+import { ConfirmationList, type Confirmed } from "./confirmation-list.tsx";
 import { type Role, useMay } from "./use-may.ts";
 
 const ends = [
@@ -89,7 +88,11 @@ export function ChangeDialog({
 
   if (isChanged(change.data))
     return (
-      <Dialog title={done ?? title} subtitle={`Settings version ${change.data.version}`} onClose={onClose}>
+      <Dialog
+        title={done ?? title}
+        subtitle={change.data.version === null ? undefined : `Settings version ${change.data.version}`}
+        onClose={onClose}
+      >
         <DialogBody>
           <ConfirmationList changed={change.data} />
         </DialogBody>
@@ -157,7 +160,7 @@ function Refused({ fault, title }: { fault: Fault; title: string }) {
   );
 }
 
-const isChanged = (data: unknown): data is Changed =>
+const isChanged = (data: unknown): data is Confirmed =>
   typeof data === "object" && data !== null && "confirmations" in data;
 
 const focusOnMount = (button: HTMLButtonElement | null) => button?.focus();

@@ -9,13 +9,17 @@ import { milliseconds } from "@/format.ts";
 import { useTRPC } from "@/trpc.ts";
 import styles from "./change-dialog.module.css";
 
-export function ConfirmationList({ changed }: { changed: Changed }) {
+/** What is no setting has no version. */
+export type Confirmed = Omit<Changed, "version"> & { version: number | null };
+
+export function ConfirmationList({ changed }: { changed: Confirmed }) {
   const trpc = useTRPC();
   const { expected, confirmed, slowestMs, missing } = changed.confirmations;
   const { data: services } = useQuery(trpc.services.list.queryOptions({}, { refetchInterval: 1_000 }));
   const registered = services?.items ?? [];
+  const { version } = changed;
   const late = missing.filter(
-    (id) => (registered.find((it) => it.id === id)?.revision ?? -1) >= changed.version,
+    (id) => version !== null && (registered.find((it) => it.id === id)?.revision ?? -1) >= version,
   );
   const still = missing.filter((id) => !late.includes(id));
   const nameOf = (id: string) => registered.find((it) => it.id === id)?.name ?? id;

@@ -66,6 +66,22 @@ const others: Record<string, (to: Values | null) => Told> = {
     words: `Application ${String(to?.name ?? "")} made`,
   }),
   "application.revoked": () => ({ aspect: "danger", words: "Application's key revoked" }),
+  "cache.invalidated": (to) => ({
+    aspect: "caution",
+    words: to?.one ? "One value forgotten" : "Cache forgotten",
+  }),
+  "cache.warmed": () => ({ aspect: "dark", words: "Cache warmed" }),
+  "cache_ttl.set": () => ({ aspect: "caution", words: "Cache times set" }),
+  "cache_ttl.reset": () => ({ aspect: "clear", words: "Cache times back to their own" }),
+  "cache_ttl.expired": () => ({ aspect: "clear", words: "Time over: cache times as before" }),
+  "shed.set": () => ({ aspect: "caution", words: "How much it takes at once set" }),
+  "shed.reset": () => ({ aspect: "clear", words: "How much it takes at once as by default" }),
+  "dependency.expired": () => ({ aspect: "clear", words: "Time over: its breaker decides" }),
+  "dependency.set": (to) => ({
+    aspect: to?.force === "open" ? "danger" : to?.force === "closed" ? "caution" : "clear",
+    words:
+      to?.force === "open" ? "Taken out" : to?.force === "closed" ? "Kept in use" : "Its breaker decides",
+  }),
   "auth.keys.rotated": () => ({ aspect: "caution", words: "Signing key rotated" }),
   "personal.export": () => ({ aspect: "dark", words: "Export of a person ordered" }),
   "personal.erasure": () => ({ aspect: "danger", words: "Erasure of a person ordered" }),

@@ -31,6 +31,12 @@ export const pageGroups: { name: string; pages: PageEntry[] }[] = [
         icon: <path d="M2.3 12a5.7 5.7 0 1 1 11.4 0M8 11.8l2.7-4.3" />,
       },
       {
+        path: "/caches",
+        name: "Caches",
+        key: "c",
+        icon: <path d="M8 2.5 14 5.5l-6 3-6-3zM2 8.2l6 3 6-3M2 11l6 3 6-3" />,
+      },
+      {
         path: "/applications",
         name: "Applications",
         key: "k",

@@ -26,7 +26,7 @@ const kindNames: Record<(typeof kinds.values)[number], string> = {
   all: "All",
   switch: "Switches",
   limit: "Limits",
-  cache: "Caches",
+  cache_ttl: "Cache times",
   user: "Accounts",
   case: "Reports",
   personal: "Personal data",

@@ -6,6 +6,7 @@ export default async function ServicesPage() {
   const { trpc, prefetch } = await operator();
   const state = await prefetch(
     trpc.services.list.queryOptions({}),
+    trpc.dependencies.list.queryOptions({}),
     trpc.signals.golden.queryOptions({ window: "30s", by: "version" }),
   );
   return (

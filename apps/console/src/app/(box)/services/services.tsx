@@ -18,6 +18,7 @@ import { healthWords } from "../health-words.ts";
 import { PageHeader } from "../page-header.tsx";
 import { QueryView } from "../query-view.tsx";
 import { useGoldenPoll } from "../use-golden.ts";
+import { Dependencies } from "./dependencies.tsx";
 import styles from "./services.module.css";
 
 type Load = Golden["saturation"]["instances"][number];
@@ -81,6 +82,7 @@ export function Services() {
           </>
         )}
       </QueryView>
+      <Dependencies />
     </>
   );
 }
