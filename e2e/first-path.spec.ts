@@ -7,11 +7,6 @@ import { openInstall } from "./install.ts";
 const install = openInstall();
 const people = createPeople(install.api);
 
-const sizes = [
-  { name: "wide", viewport: { width: 1440, height: 900 } },
-  { name: "narrow", viewport: { width: 390, height: 844 } },
-];
-
 test("an operator turns posting off in the console, callers read why, and the signals show it", async ({
   page,
 }, info) => {
@@ -48,26 +43,12 @@ test("an operator turns posting off in the console, callers read why, and the si
   await expect(row).toContainText("Off");
   await expect(row.getByRole("cell").nth(4)).toHaveText("1");
 
-  for (const colorScheme of ["light", "dark"] as const) {
-    for (const { name, viewport } of sizes) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize(viewport);
-      for (const [title, path] of [
-        ["overview", "/"],
-        ["switches", "/switches"],
-      ] as const) {
-        await page.goto(install.console + path);
-        await expect(page.getByText("feed.post.create").first()).toBeVisible();
-        await page.screenshot({ path: info.outputPath(`${title}-${colorScheme}-${name}.png`) });
-        const wider = await page.evaluate<number>(
-          "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-        );
-        expect(wider, `${title} scrolls sideways at ${viewport.width} px`).toBeLessThanOrEqual(0);
-      }
-    }
+  for (const path of ["/", "/switches"]) {
+    await page.goto(install.console + path);
+    await expect(page.getByText("feed.post.create").first()).toBeVisible();
+    await page.screenshot({ path: info.outputPath(`off${path.replace("/", "-")}.png`) });
   }
 
-  await page.setViewportSize({ width: 1440, height: 900 });
   await page.goto(`${install.console}/switches`);
   await page.getByRole("button", { name: "Change feed.post.create" }).click();
   await dialog.getByLabel("Reason").fill("all is well again");
@@ -96,11 +77,8 @@ test("the console works by keyboard alone", async ({ page }) => {
   await page.keyboard.press("g");
   await page.keyboard.press("s");
   await expect(page.getByRole("heading", { name: "Switches" })).toBeVisible();
-  // While one page gives way to the other a key can fall between them; then a person presses it again.
-  await expect(async () => {
-    await page.keyboard.press("/");
-    await expect(page.getByRole("searchbox")).toBeFocused({ timeout: 500 });
-  }).toPass();
+  await page.keyboard.press("/");
+  await expect(page.getByRole("searchbox")).toBeFocused();
   await page.keyboard.type("feed.home");
   await expect(page.getByRole("button", { name: "Turn off feed.home.read" })).toBeVisible();
   await expect(page.getByRole("button", { name: "Turn off auth.account.register" })).toHaveCount(0);

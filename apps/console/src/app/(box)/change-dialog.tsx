@@ -46,6 +46,8 @@ export function ChangeDialog({
   notice,
   lead,
   done,
+  reasonHint = "For the log and your colleagues; callers never see it.",
+  fields,
   children,
 }: {
   title: React.ReactNode;
@@ -66,6 +68,11 @@ export function ChangeDialog({
   lead?: React.ReactNode;
   /** The title once it is done. */
   done?: React.ReactNode;
+  /** Who will read the reason. */
+  reasonHint?: string;
+  /** What is changed, where it is not changed already by opening the dialog. Stands before the reason. */
+  fields?: (around: Around) => React.ReactNode;
+  /** What goes along with it. Stands after the reason. */
   children?: (around: Around) => React.ReactNode;
 }) {
   const may = useMay(needs);
@@ -77,6 +84,8 @@ export function ChangeDialog({
   const fault = change.error ? faultOf(change.error) : undefined;
   const serverFault = (field: string) => fault?.fields.find((it) => it.field === field)?.message;
   const expiresInMs = end === "none" ? null : Number(end) * 60_000;
+
+  const around = { tried, serverFault, expiresInMs };
 
   function onForm(event: React.FormEvent) {
     event.preventDefault();
@@ -116,6 +125,7 @@ export function ChangeDialog({
             ) : null}
             {fault ? <Refused fault={fault} title={failed} /> : null}
             {notice}
+            {fields?.(around)}
             {lead || mayExpire ? (
               <div className={styles.pair}>
                 {lead}
@@ -128,7 +138,7 @@ export function ChangeDialog({
             ) : null}
             <TextField
               label="Reason"
-              hint="For the log and your colleagues; callers never see it."
+              hint={reasonHint}
               fault={tried ? (serverFault("reason") ?? reasonFault) : undefined}
               value={reason}
               onChange={(event) => setReason(event.target.value)}
@@ -137,7 +147,7 @@ export function ChangeDialog({
               autoComplete="off"
               data-autofocus=""
             />
-            {children?.({ tried, serverFault, expiresInMs })}
+            {children?.(around)}
           </div>
         </DialogBody>
         <DialogFooter>

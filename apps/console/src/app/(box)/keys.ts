@@ -3,9 +3,11 @@
 "use client";
 
 import { useEffect } from "react";
+import { pressEarlyKeys } from "./early-keys.ts";
 import { reachFilter } from "./reach-filter.ts";
 
 const chordMs = 1_200;
+let pressedG = 0;
 
 export function useKeys({
   go,
@@ -17,7 +19,6 @@ export function useKeys({
   find: () => void;
 }) {
   useEffect(() => {
-    let pressedG = 0;
     function onKey(event: KeyboardEvent) {
       if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
       // The palette opens from within a field too.
@@ -40,6 +41,7 @@ export function useKeys({
       } else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
     }
     document.addEventListener("keydown", onKey);
+    pressEarlyKeys();
     return () => document.removeEventListener("keydown", onKey);
   }, [go, help, find]);
 }

@@ -6,6 +6,12 @@ const patienceMs = 3_000;
 const restMs = 400;
 
 let end: (() => void) | undefined;
+let leaving: { path: string; at: number } | undefined;
+
+/** A key has asked for another page: until it is there, the filter in sight is not the one that is meant. */
+export function leaveFor(path: string): void {
+  leaving = { path, at: performance.now() };
+}
 
 export function reachFilter(): void {
   end?.();
@@ -19,6 +25,8 @@ export function reachFilter(): void {
       it.checkVisibility(),
     );
     const now = performance.now();
+    if (leaving && window.location.pathname !== leaving.path && now - leaving.at < patienceMs) return;
+    leaving = undefined;
     if (filter && active !== filter) {
       filter.focus();
       filter.select();
@@ -28,16 +36,19 @@ export function reachFilter(): void {
       write(filter, typed);
       typed = "";
     }
-    if (now - startedAt > patienceMs || (reachedAt !== undefined && now - reachedAt > restMs)) end?.();
+    if (now - startedAt > patienceMs + restMs || (reachedAt !== undefined && now - reachedAt > restMs))
+      end?.();
   }
 
   function onKey(event: KeyboardEvent) {
     if (event.key === "Tab" || event.key === "Escape") return end?.();
-    if (document.activeElement?.matches("[data-filter]")) return;
+    // A key that is pressed again on behalf of an early one writes nothing by itself.
+    if (event.isTrusted && !leaving && document.activeElement?.matches("[data-filter]")) return;
     if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     typed += event.key;
+    if (!event.isTrusted) reach();
   }
 
   const timer = setInterval(reach, 30);

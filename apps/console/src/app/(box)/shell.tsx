@@ -19,6 +19,7 @@ import { AwayNotice } from "./away-notice.tsx";
 import { useKeys } from "./keys.ts";
 import { isAt, pageGroups, pages } from "./pages.tsx";
 import { Palette } from "./palette.tsx";
+import { leaveFor } from "./reach-filter.ts";
 import styles from "./shell.module.css";
 import { ThemeToggle } from "./theme-toggle.tsx";
 import { useSwitches } from "./use-switches.ts";
@@ -43,7 +44,9 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
     go: useCallback(
       (key) => {
         const page = pages.find((it) => it.key === key);
-        if (page) router.push(page.path);
+        if (!page) return;
+        leaveFor(page.path);
+        router.push(page.path);
       },
       [router],
     ),
@@ -138,7 +141,8 @@ function PageLinks({
   onGo?: () => void;
 }) {
   return pageGroups.map((group) => (
-    <section key={group.name} aria-label={group.name} className={styles.group}>
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields, and landmarks of these names are elsewhere
+    <div key={group.name} role="group" aria-label={group.name} className={styles.group}>
       <p className={styles.groupName} aria-hidden="true">
         {group.name}
       </p>
@@ -158,7 +162,7 @@ function PageLinks({
           {badges[page.path]}
         </Link>
       ))}
-    </section>
+    </div>
   ));
 }
 

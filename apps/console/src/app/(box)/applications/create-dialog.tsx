@@ -58,10 +58,10 @@ export function CreateDialog({ onClose }: { onClose: () => void }) {
       needs="admin"
       submit="Make the key"
       valid={!nameFault && !scopeFault && !rateFault && !burstFault}
-    >
-      {({ tried, serverFault }) => (
+      fields={({ tried, serverFault }) => (
         <>
           <TextField
+            data-autofocus=""
             label="Name"
             value={name}
             onChange={(event) => setName(event.target.value)}
@@ -106,7 +106,7 @@ export function CreateDialog({ onClose }: { onClose: () => void }) {
           </div>
         </>
       )}
-    </ChangeDialog>
+    />
   );
 }
 

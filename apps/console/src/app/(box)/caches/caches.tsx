@@ -18,6 +18,7 @@ import { useUrl } from "@/use-url.ts";
 import { PageHeader } from "../page-header.tsx";
 import { QueryView } from "../query-view.tsx";
 import { useFilter } from "../use-filter.ts";
+import { useHeld } from "../use-held.ts";
 import styles from "./caches.module.css";
 import { ForgetDialog } from "./forget-dialog.tsx";
 import { ResetTimesDialog } from "./reset-times-dialog.tsx";
@@ -33,7 +34,11 @@ export function Caches() {
   const { data } = query;
   const forget = params.get("forget");
   const times = data?.items.find(({ entity }) => entity === params.get("times"));
-  const reset = data?.set.find(({ key }) => key === params.get("reset"));
+  const toReset = params.get("reset");
+  const reset = useHeld(
+    toReset,
+    data?.set.find(({ key }) => key === toReset),
+  );
   const close = () => set({ forget: null, times: null, reset: null });
   const hits = data?.items.reduce((all, it) => all + it.hits, 0) ?? 0;
   const asked = hits + (data?.items.reduce((all, it) => all + it.misses, 0) ?? 0);
@@ -101,7 +106,7 @@ export function Caches() {
       </QueryView>
       {forget !== null ? <ForgetDialog key={forget} name={forget} onClose={close} /> : null}
       {times ? <TimesDialog key={times.entity} item={times} onClose={close} /> : null}
-      {reset ? <ResetTimesDialog change={reset} onClose={close} /> : null}
+      {reset ? <ResetTimesDialog key={reset.key} change={reset} onClose={close} /> : null}
     </>
   );
 }
@@ -150,6 +155,7 @@ function CacheRow({ item, change, set }: { item: CacheItem; change: CacheSet | u
             {item.fillP50Ms === null
               ? "–"
               : `${milliseconds(item.fillP50Ms)}, ${milliseconds(item.fillP99Ms)}`}
+            <span className={styles.unit}> to load</span>
           </span>
         )}
         {item.stale > 0 ? (
@@ -158,7 +164,8 @@ function CacheRow({ item, change, set }: { item: CacheItem; change: CacheSet | u
           </Badge>
         ) : null}
       </RowText>
-      <RowText wide>
+      <RowText>
+        <span className={styles.unit}>fresh for </span>
         {duration(item.ttl.l1Ms)}, {duration(item.ttl.l2Ms)}
       </RowText>
       <RowEnd>

@@ -59,10 +59,10 @@ export function ForgetDialog({ name, onClose }: { name: string; onClose: () => v
       submit={forget.isPending ? "Waiting for confirmations" : "Forget"}
       tone={what === "*" ? "danger" : "primary"}
       valid={!fault}
-    >
-      {({ tried, serverFault }) => (
+      fields={({ tried, serverFault }) => (
         <>
           <TextField
+            data-autofocus={name ? undefined : ""}
             label="What"
             list={listId}
             hint={
@@ -83,6 +83,6 @@ export function ForgetDialog({ name, onClose }: { name: string; onClose: () => v
           </datalist>
         </>
       )}
-    </ChangeDialog>
+    />
   );
 }

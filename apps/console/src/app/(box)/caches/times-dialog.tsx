@@ -74,12 +74,12 @@ export function TimesDialog({ item, onClose }: { item: CacheItem; onClose: () =>
       }
       valid={valid}
       mayExpire
-    >
-      {({ serverFault }) => (
+      fields={({ serverFault }) => (
         <div className={styles.pair}>
           {fields.map(([field, label]) => (
             <TextField
               key={field}
+              data-autofocus=""
               label={label}
               inputMode="decimal"
               value={typed[field]}
@@ -89,6 +89,6 @@ export function TimesDialog({ item, onClose }: { item: CacheItem; onClose: () =>
           ))}
         </div>
       )}
-    </ChangeDialog>
+    />
   );
 }

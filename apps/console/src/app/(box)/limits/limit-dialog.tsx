@@ -81,12 +81,12 @@ export function LimitDialog({
       valid={!rateFault && !burstFault && !keyFault}
       mayExpire
       notice={key && !keyFault ? <Touched name={key} /> : null}
-    >
-      {({ tried, serverFault }) => (
+      fields={({ tried, serverFault }) => (
         <>
           {name === undefined ? (
             <>
               <TextField
+                data-autofocus=""
                 label="Call"
                 list={keysId}
                 value={typedKey}
@@ -106,6 +106,7 @@ export function LimitDialog({
           ) : null}
           <div className={styles.pair}>
             <TextField
+              data-autofocus=""
               label={seconds === 1 ? "Calls a second" : `Times in ${seconds / 60} min`}
               inputMode="decimal"
               value={rate}
@@ -124,7 +125,7 @@ export function LimitDialog({
           </div>
         </>
       )}
-    </ChangeDialog>
+    />
   );
 }
 

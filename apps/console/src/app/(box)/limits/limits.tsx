@@ -20,6 +20,7 @@ import { PageHeader } from "../page-header.tsx";
 import { QueryView } from "../query-view.tsx";
 import { useFilter } from "../use-filter.ts";
 import { useGoldenPoll } from "../use-golden.ts";
+import { useHeld } from "../use-held.ts";
 import { useSwitches } from "../use-switches.ts";
 import { LimitDialog } from "./limit-dialog.tsx";
 import { callsBelow, countsWhat } from "./limit-words.ts";
@@ -39,7 +40,11 @@ export function Limits() {
 
   const edited = params.get("edit") ?? "";
   const mayEdit = edited === "new" || byLimit.has(edited) || byKey.has(edited);
-  const reset = byLimit.get(params.get("reset") ?? "");
+  const toReset = params.get("reset");
+  const reset = useHeld(
+    toReset,
+    items.find(({ key, isDefault }) => key === toReset && !isDefault),
+  );
   const told = params.get("history");
   const wanted = typed.trim().toLowerCase();
   const close = () => set({ edit: null, reset: null, history: null });
@@ -97,7 +102,7 @@ export function Limits() {
           onClose={close}
         />
       ) : null}
-      {reset && !reset.isDefault ? <ResetDialog item={reset} onClose={close} /> : null}
+      {reset ? <ResetDialog key={reset.key} item={reset} onClose={close} /> : null}
       {told && byLimit.has(told) ? (
         <HistoryPanel key={told} name={told} never="Nobody ever changed this limit" onClose={close} />
       ) : null}

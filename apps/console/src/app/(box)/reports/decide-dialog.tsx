@@ -99,6 +99,9 @@ export function DecideDialog({
           suspend: decision === "suspend",
         })
       }
+      reasonHint={
+        decision === "suspend" ? "They read it when they try to sign in; it stays in the log." : undefined
+      }
       failed="Nothing was decided"
       needs="operator"
       submit={submit}

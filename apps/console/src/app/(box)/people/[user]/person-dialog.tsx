@@ -139,6 +139,9 @@ export function PersonDialog({ act, person, onClose }: { act: Act; person: UserI
           ? role.mutate({ user: person.id, role: person.role === "moderator" ? "user" : "moderator", reason })
           : changes[act].mutate({ user: person.id, reason })
       }
+      reasonHint={
+        act === "suspend" ? "They read it when they try to sign in; it stays in the log." : undefined
+      }
       failed={words.failed}
       needs={words.needs}
       submit={words.submit}
