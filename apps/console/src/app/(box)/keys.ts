@@ -7,7 +7,7 @@ import { pressEarlyKeys } from "./early-keys.ts";
 import { reachFilter } from "./reach-filter.ts";
 
 const chordMs = 1_200;
-let pressedG = 0;
+let pressedG = Number.NEGATIVE_INFINITY;
 
 export function useKeys({
   go,
@@ -29,7 +29,7 @@ export function useKeys({
       }
       if (event.metaKey || event.ctrlKey || event.altKey || isField(event.target)) return;
       if (performance.now() - pressedG < chordMs) {
-        pressedG = 0;
+        pressedG = Number.NEGATIVE_INFINITY;
         go(event.key);
         return;
       }

@@ -17,6 +17,7 @@ type Query<Data> = {
   error: unknown;
   dataUpdatedAt: number;
   isSuccess: boolean;
+  isFetching: boolean;
   refetch: () => unknown;
 };
 
@@ -54,6 +55,18 @@ export function QueryFault({ query, what }: { query: Omit<Query<unknown>, "data"
   const boxAway = isAway(useSteadyError(useSwitches()));
   const now = useNow();
   // Where the operator API itself is away the frame says so, once.
+  const askedForMs = useAskedFor(query.isFetching, now);
+  const age =
+    query.dataUpdatedAt > 0 && now > 0 ? (
+      // Counts up for the eye; read aloud once.
+      <span aria-hidden="true"> What you see is {duration(now - query.dataUpdatedAt)} old.</span>
+    ) : null;
+  if (!error && askedForMs > slowMs)
+    return (
+      <ErrorNotice tone="caution" title={`${what}: no answer yet`}>
+        The operator API, or something that it needs, takes long.{age}
+      </ErrorNotice>
+    );
   if (!error || (boxAway && isAway(error))) return null;
   const { code, detail, requestId } = faultOf(error);
   return (
@@ -69,10 +82,7 @@ export function QueryFault({ query, what }: { query: Omit<Query<unknown>, "data"
         }
       >
         {code === "unavailable" && detail ? `${sentenceCase(detail)}.` : sentence(code)}
-        {query.dataUpdatedAt > 0 && now > 0 ? (
-          // Counts up for the eye; read aloud once.
-          <span aria-hidden="true"> What you see is {duration(now - query.dataUpdatedAt)} old.</span>
-        ) : null}
+        {age}
       </ErrorNotice>
     </div>
   );
@@ -84,6 +94,16 @@ export function useSteadyError({ error, isSuccess }: { error: unknown; isSuccess
   if (error && error !== held) setHeld(error);
   if (isSuccess && held) setHeld(null);
   return error ?? (isSuccess ? null : held);
+}
+
+/** An answer that takes longer is news in itself. */
+const slowMs = 5_000;
+
+function useAskedFor(isFetching: boolean, now: number): number {
+  const [since, setSince] = useState<number | null>(null);
+  if (isFetching && since === null && now > 0) setSince(now);
+  if (!isFetching && since !== null) setSince(null);
+  return isFetching && since !== null ? now - since : 0;
 }
 
 function Ghost() {

@@ -52,7 +52,7 @@ export function Services() {
               </ErrorNotice>
             )}
             <Panel title="Processes" aside={`settings at version ${revision}`} flush>
-              <Table label="Processes">
+              <Table label="Processes with their load">
                 <thead>
                   <tr>
                     {["Process", "Health", "Role", "Version", "Zone", "Settings"].map((name) => (

@@ -186,7 +186,7 @@ function Activity({ user, id }: { user: string; id: string }) {
             {items.map((event) => (
               <Row key={event.id} tone={event.kind === "account.suspended" ? "danger" : undefined}>
                 <RowText lead>{sentenceCase(event.kind.replaceAll(/[._]/g, " "))}</RowText>
-                <RowText faint wide>
+                <RowText faint>
                   {event.by === `user ${id}` ? deviceName(event.device) : `by ${event.by}`}
                   {event.detail.reason ? `: ${event.detail.reason}` : ""}
                   {event.detail.role ? `: ${event.detail.role}` : ""}
