@@ -41,6 +41,7 @@ export async function startOwnRedis() {
   await start();
 
   return {
+    url,
     start,
     async connect(): Promise<Redis> {
       const redis = connectRedis(url);

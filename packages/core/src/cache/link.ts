@@ -1,7 +1,7 @@
 // The second level and the news of what changed: two connections to Redis of the cache's own, so that a lost Redis costs a
 // read nothing (no queue, half a second at most) and so that it is known at every moment whether news would reach us.
 
-import type { Cluster, RedisOptions } from "ioredis";
+import { type Cluster, Command, type RedisOptions } from "ioredis";
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
 import { patient, type Redis } from "../redis.ts";
@@ -95,7 +95,10 @@ export function createLink({
       // A Cluster keeps them in different places.
       commands.isCluster
         ? Promise.all(asked.map(({ key }) => commands.get(key)))
-        : commands.mget(asked.map(({ key }) => key));
+        : readMany(
+            commands,
+            asked.map(({ key }) => key),
+          );
     ask(read)
       .then(
         (texts) => {
@@ -196,8 +199,6 @@ export function createLink({
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       lazyConnect: false,
-      // What comes in numbers is gathered here.
-      enableAutoPipelining: false,
     };
     const cluster = redis as unknown as Cluster;
     const opened = redis.isCluster
@@ -342,6 +343,12 @@ export function createLink({
 }
 
 export type Acquire = { token: string; leaseMs: number; tag: string; now: number; force: boolean };
+
+/** MGET by itself: ioredis would gather it once more, with whatever else this turn of the event loop sends. */
+function readMany(commands: Redis, keys: string[]): Promise<(string | null)[]> {
+  const command = new Command("mget", keys, { replyEncoding: "utf8", keyPrefix: commands.options.keyPrefix });
+  return commands.sendCommand(command) as Promise<(string | null)[]>;
+}
 
 async function answers(redis: Redis): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
