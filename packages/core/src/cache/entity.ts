@@ -178,8 +178,9 @@ export function createEntity<Source, Value>(
     { atMostMs = Infinity, stale = false } = {},
   ) {
     if (!flight.live) return;
-    const now = Date.now();
     const { l1Ms } = ttl();
+    if (l1Ms === 0 && !stale) return;
+    const now = Date.now();
     // Some spread, so that what came at once does not end at once.
     const lifeMs = Math.min(l1Ms * (0.9 + Math.random() * 0.1), atMostMs);
     const end = stale ? Infinity : stored.freshUntil;
