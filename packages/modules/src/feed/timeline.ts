@@ -205,25 +205,35 @@ export async function readEntries(
 
 function decode(entries: Buffer[]): Timeline {
   const floor = entries.at(-1)!;
-  const floorId = decodeId(floor);
-  // In hex, byte order and text order are one.
-  const ids = [...new Set(entries.map((entry) => entry.toString("hex")))].sort().reverse();
-  const end = ids.indexOf(floor.toString("hex"));
+  const ids = isDescending(entries) ? entries.slice(0, -1) : descending(entries, floor);
   return {
     below(place, size) {
-      const start = place === undefined ? 0 : firstBelow(ids, place.replaceAll("-", ""));
-      return ids.slice(start, Math.min(start + size, end)).map(toId);
+      const start = place === undefined ? 0 : firstBelow(ids, encodeId(place));
+      return ids.slice(start, start + size).map(decodeId);
     },
-    holds: (id) => id > floorId,
+    holds: (id) => encodeId(id).compare(floor) > 0,
     isWhole: floor.equals(beginning),
   };
 }
 
-function firstBelow(ids: string[], place: string): number {
+/** Nearly always: only what arrived late or twice is out of order. */
+function isDescending(entries: Buffer[]): boolean {
+  for (let at = 1; at < entries.length; at += 1)
+    if (entries[at - 1]!.compare(entries[at]!) <= 0) return false;
+  return true;
+}
+
+const descending = (entries: Buffer[], floor: Buffer) =>
+  entries
+    .filter((entry) => entry.compare(floor) > 0)
+    .sort((a, b) => b.compare(a))
+    .filter((entry, at, all) => at === 0 || !entry.equals(all[at - 1]!));
+
+function firstBelow(ids: Buffer[], place: Buffer): number {
   let [low, high] = [0, ids.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (ids[middle]! < place) high = middle;
+    if (ids[middle]!.compare(place) < 0) high = middle;
     else low = middle + 1;
   }
   return low;
@@ -233,8 +243,6 @@ const encodeId = (id: string) => Buffer.from(id.replaceAll("-", ""), "hex");
 
 function decodeId(bytes: Buffer): string {
   if (bytes.length !== idBytes) throw new AppError("internal", "a timeline entry is not an id");
-  return toId(bytes.toString("hex"));
+  const hex = bytes.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
-
-const toId = (hex: string) =>
-  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
