@@ -28,4 +28,5 @@ test("a kind that is not known, and a value of another shape, are still told", (
 test("a rate names its span", () => {
   assert.equal(rateWords({ rate: 10, burst: 10, perSeconds: 900 }), "10 in 15 min, bursts of 10");
   assert.equal(rateWords({ rate: 5, perSeconds: 3_600 }), "5 in 1 h");
+  assert.equal(rateWords({ rate: 5, burst: 5, perSeconds: 1, algorithm: "sliding-window" }), "5/s");
 });

@@ -37,7 +37,7 @@ function tellLimit(from: Values | null, to: Values | null, expired: boolean): To
 }
 
 /** `200 a second, bursts of 1,000`; `10 in 15 min`. */
-export function rateWords({ rate, burst, perSeconds }: Values): string {
+export function rateWords({ rate, burst, perSeconds, algorithm }: Values): string {
   const calls = typeof rate === "number" ? count(rate) : "?";
   const seconds = typeof perSeconds === "number" ? perSeconds : 1;
   const span =
@@ -48,7 +48,9 @@ export function rateWords({ rate, burst, perSeconds }: Values): string {
         : seconds % 60 === 0
           ? ` in ${seconds / 60} min`
           : ` in ${seconds} s`;
-  return `${calls}${span}${typeof burst === "number" ? `, bursts of ${count(burst)}` : ""}`;
+  // In a sliding window nothing is saved up.
+  const bursts = typeof burst === "number" && algorithm !== "sliding-window";
+  return `${calls}${span}${bursts ? `, bursts of ${count(burst)}` : ""}`;
 }
 
 const others: Record<string, (to: Values | null) => Told> = {

@@ -3,7 +3,8 @@
 "use client";
 
 import type { LimitItem } from "@signalbox/modules/control/schema";
-import { TextField } from "@signalbox/ui/field";
+import { FieldGroup, TextField } from "@signalbox/ui/field";
+import { Segmented } from "@signalbox/ui/segmented";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { compact, count } from "@/format.ts";
@@ -38,12 +39,15 @@ export function LimitDialog({
   const [typedKey, setTypedKey] = useState("");
   const [rate, setRate] = useState(item ? String(item.rate) : "");
   const [burst, setBurst] = useState(item ? String(item.burst) : "");
+  const [by, setBy] = useState<LimitItem["by"]>(item?.by ?? "caller");
+  const [algorithm, setAlgorithm] = useState<LimitItem["algorithm"]>(item?.algorithm ?? "token-bucket");
+  const isBucket = algorithm === "token-bucket";
   const { items: switches } = useSwitches();
   const keysId = useId();
 
   const key = name ?? typedKey.trim();
   const rateFault = inRange(rate, highest.rate, false) ? undefined : "A number above 0.";
-  const burstFault = inRange(burst, highest.burst, true) ? undefined : "A whole number from 1.";
+  const burstFault = !isBucket || inRange(burst, highest.burst, true) ? undefined : "A whole number from 1.";
   const keyFault =
     name !== undefined || switches?.some((it) => it.key === key && it.kind !== "job" && it.key !== "*")
       ? undefined
@@ -74,7 +78,16 @@ export function LimitDialog({
       }
       onClose={onClose}
       change={set}
-      onSubmit={(why) => set.mutate({ key, rate: Number(rate), burst: Number(burst), ...why })}
+      onSubmit={(why) =>
+        set.mutate({
+          key,
+          rate: Number(rate),
+          algorithm,
+          by,
+          ...(isBucket ? { burst: Number(burst) } : {}),
+          ...why,
+        })
+      }
       failed="The limit was not changed"
       needs="operator"
       submit={set.isPending ? "Waiting for confirmations" : "Change the limit"}
@@ -114,14 +127,42 @@ export function LimitDialog({
               fault={tried ? (serverFault("rate") ?? rateFault) : undefined}
               hint={item?.preset ? `By default ${count(item.preset.rate)}.` : undefined}
             />
-            <TextField
-              label="At once, after a rest"
-              inputMode="numeric"
-              value={burst}
-              onChange={(event) => setBurst(event.target.value)}
-              fault={tried ? (serverFault("burst") ?? burstFault) : undefined}
-              hint={item?.preset ? `By default ${count(item.preset.burst)}.` : undefined}
-            />
+            {isBucket ? (
+              <TextField
+                label="At once, after a rest"
+                inputMode="numeric"
+                value={burst}
+                onChange={(event) => setBurst(event.target.value)}
+                fault={tried ? (serverFault("burst") ?? burstFault) : undefined}
+                hint={item?.preset ? `By default ${count(item.preset.burst)}.` : undefined}
+              />
+            ) : null}
+          </div>
+          <div className={styles.choices}>
+            {by === "account" || name === "user" || name === "address" ? null : (
+              <FieldGroup label="Counted together">
+                <Segmented
+                  label="Counted together"
+                  options={[
+                    { value: "caller", label: "Each caller" },
+                    { value: "address", label: "Each address" },
+                  ]}
+                  value={by}
+                  onChange={setBy}
+                />
+              </FieldGroup>
+            )}
+            <FieldGroup label="Unused calls">
+              <Segmented
+                label="Unused calls"
+                options={[
+                  { value: "token-bucket", label: "Are saved up" },
+                  { value: "sliding-window", label: "Are lost" },
+                ]}
+                value={algorithm}
+                onChange={setAlgorithm}
+              />
+            </FieldGroup>
           </div>
         </>
       )}
