@@ -31,11 +31,22 @@ test("few failures among many calls leave it closed, and old ones are forgotten"
   const { breaker, fails, works, pass } = opened();
   for (let n = 0; n < 20; n++) await works();
   for (let n = 0; n < 19; n++) await fails();
+  await works();
   assert.equal(breaker.state, "closed");
   pass(11_000);
   assert.equal(breaker.figures().calls, 0);
   for (let n = 0; n < 9; n++) await fails();
   assert.equal(breaker.state, "closed");
+});
+
+test("a part that falls silent is not asked for long, however well it answered before", async () => {
+  const { breaker, fails, works, pass } = opened();
+  for (let n = 0; n < 500; n++) await works();
+  for (let n = 0; n < 20; n++) await fails();
+  assert.equal(breaker.state, "closed");
+  pass(1_000);
+  await fails();
+  assert.equal(breaker.state, "open");
 });
 
 test("after its time a few calls try, and as many successes close it", async () => {

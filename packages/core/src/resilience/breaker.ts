@@ -51,6 +51,8 @@ export type BreakerOptions = {
   now?: () => number;
 };
 
+/** Nothing but failures for so long, and at least `minCalls` of them: what went well before does not count then. */
+const silenceMs = 1_000;
 const bucketMs = 1_000;
 const bucketCount = 10;
 
@@ -78,6 +80,8 @@ export function createBreaker({
   let nextOpenMs = openMs;
   let probing = 0;
   let proven = 0;
+  let streak = 0;
+  let lastOkAt = now();
   let refused = 0;
   let opened = 0;
   let since = new Date();
@@ -99,6 +103,8 @@ export function createBreaker({
     term += 1;
     probing = 0;
     proven = 0;
+    streak = 0;
+    lastOkAt = now();
     reason = why;
     since = new Date();
     if (next === "closed") {
@@ -150,8 +156,14 @@ export function createBreaker({
     }
     const at = now();
     turn(at);
-    if (ok) oks[bucket]! += 1;
-    else failures[bucket]! += 1;
+    if (ok) {
+      oks[bucket]! += 1;
+      streak = 0;
+      lastOkAt = at;
+    } else {
+      failures[bucket]! += 1;
+      streak += 1;
+    }
     if (state === "half-open") {
       probing -= 1;
       if (!ok) become("open", why);
@@ -166,6 +178,8 @@ export function createBreaker({
     const calls = failed + sum(oks);
     if (calls >= minCalls && failed >= calls * ratio)
       become("open", `${failed} of ${calls} calls failed: ${why}`);
+    else if (streak >= minCalls && at - lastOkAt >= silenceMs)
+      become("open", `the last ${streak} calls failed: ${why}`);
   }
 
   return {
