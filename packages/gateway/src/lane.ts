@@ -41,6 +41,8 @@ const shortPatienceMs = 10;
 /** Without a refusal for so long the overload is over. */
 const calmMs = 1_000;
 const sweepMs = 5;
+/** What has not ended so long after its deadline never will. */
+const lostMs = 30_000;
 
 export function createLane({
   service,
@@ -157,20 +159,30 @@ export function createLane({
     if (waiting > 0) pump();
   }
 
-  /** Answers when the time is over, whatever the work does then; its place is free when it has really ended. */
+  /** Answers when the time is over, whatever the work does then; its place is free when it has really ended, or is given up. */
   function work<T>({ name, deadline }: Call, from: number, next: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const watch = onEnd(deadline, reject);
+      let lost: NodeJS.Timeout | undefined;
+      let isOver = false;
+      const end = (isSample: boolean) => {
+        if (isOver) return;
+        isOver = true;
+        watch[Symbol.dispose]();
+        clearTimeout(lost);
+        leave(name, from, isSample);
+      };
+      const watch = onEnd(deadline, (why) => {
+        lost = setTimeout(end, lostMs, false).unref();
+        reject(why);
+      });
       begin(next).then(
         (value) => {
-          watch[Symbol.dispose]();
-          leave(name, from, true);
+          end(true);
           resolve(value);
         },
         (error) => {
-          watch[Symbol.dispose]();
           // How fast something is refused says nothing about how long it takes.
-          leave(name, from, error?.code === "deadline");
+          end(error?.code === "deadline");
           reject(error);
         },
       );
