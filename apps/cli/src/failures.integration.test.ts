@@ -14,6 +14,7 @@ type Seen = { status: number; code: string; tookMs: number; degraded: string | n
 
 let install: TestInstall;
 let database: Database;
+let locker: Database;
 let people: People;
 let ann: { handle: string; token: string };
 let bob: { handle: string; token: string };
@@ -32,16 +33,17 @@ before(async () => {
   const run = install.runFile();
   people = createPeople(run.api);
   database = connectDatabase(run.postgres, { name: "test", poolSize: 1 });
+  locker = connectDatabase(run.postgres, { name: "test lock", poolSize: 1 });
   [ann, bob] = [await people.register("ann"), await people.register("bob")];
   const made = await people.call("POST", "/v1/posts", ann.token, { text: "a post" });
   assert.equal(made.status, 201);
   postId = made.body.id;
-  assert.equal((await people.call("PUT", `/v1/posts/${postId}/like`, ann.token)).status, 204);
 });
 after(async () => {
   // Of a test that failed.
   for (const timer of loads) clearInterval(timer);
   await database?.close();
+  await locker?.close();
   await install?.stop();
   for (const socket of held) socket.destroy();
   silent.close();
@@ -152,8 +154,7 @@ describe("Postgres hangs under load", () => {
       const quick = open.filter(({ tookMs }) => tookMs < 500);
       assert.ok(quick.length > 0.8 * open.length, `${quick.length} of ${open.length} within 500 ms`);
       const shown = reads.take();
-      const whole = shown.filter(({ status, degraded }) => status === 200 && degraded?.includes("viewer"));
-      assert.ok(whole.length > 0.8 * shown.length, counted(shown));
+      assert.ok(shown.filter(({ status }) => status === 200).length > 0.8 * shown.length, counted(shown));
     } finally {
       for (const pid of stopped.toReversed()) process.kill(pid, "SIGCONT");
     }
@@ -228,47 +229,47 @@ describe("the mail server hangs", () => {
 });
 
 describe("a statement that takes long", () => {
-  const working = async () =>
-    (await database.sql`select 1 from pg_stat_activity where wait_event = 'PgSleep'`).length;
+  // The call's own statement, not what the platform asks by itself meanwhile.
+  const waiting = async () =>
+    (
+      await database.sql`select 1 from pg_stat_activity
+        where wait_event_type = 'Lock' and application_name = 'signalbox api' and query like '%from "sessions"%'`
+    ).length;
 
-  before(async () => {
-    // Until then what takes long is left out.
-    await eventually(async () => (await read()).degraded === null, "all is calm again");
-    await database.sql.unsafe(`
-      alter table likes rename to likes_kept;
-      create view likes as
-        with held as materialized (select pg_sleep(8)) select likes_kept.* from likes_kept, held;`);
-  });
-  after(async () => {
-    await database.sql.unsafe("drop view likes; alter table likes_kept rename to likes");
-  });
-
-  test("ends when its caller goes away", async () => {
-    const { port } = new URL(install.runFile().api);
-    const socket = connect({ port: Number(port), host: "127.0.0.1" });
-    let answered = "";
-    socket.on("data", (chunk) => {
-      answered += chunk;
+  /** While nobody may read sessions, asking for them takes as long as that. */
+  const blocked = (work: () => Promise<void>) =>
+    locker.sql.begin(async (sql) => {
+      await sql`lock table sessions in access exclusive mode`;
+      await work();
     });
-    socket.write(
-      `GET /v1/posts/${postId} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer ${ann.token}\r\n\r\n`,
-    );
-    await eventually(async () => {
-      assert.equal(answered, "");
-      return (await working()) === 1;
-    }, "it is being asked");
-    socket.destroy();
-    await eventually(async () => (await working()) === 0, "it was ended", 2_000);
-  });
 
-  test("ends when the time that its caller gave is over", async () => {
-    const { status, tookMs } = await ask("GET", `/v1/posts/${postId}`, undefined, {
-      "x-request-timeout": "400ms",
-    });
-    assert.equal(status, 504);
-    assert.ok(tookMs >= 390 && tookMs < 2_000, `${tookMs} ms`);
-    await eventually(async () => (await working()) === 0, "it was ended", 2_000);
-    const unread = await ask("GET", `/v1/posts/${postId}`, undefined, { "x-request-timeout": "soon" });
-    assert.equal(unread.status, 400);
-  });
+  test("ends when its caller goes away", () =>
+    blocked(async () => {
+      const { port } = new URL(install.runFile().api);
+      const socket = connect({ port: Number(port), host: "127.0.0.1" });
+      let answered = "";
+      socket.on("data", (chunk) => {
+        answered += chunk;
+      });
+      const head = `GET /v1/auth/sessions HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer ${ann.token}`;
+      socket.write(`${head}\r\n\r\n`);
+      await eventually(async () => {
+        assert.equal(answered, "");
+        return (await waiting()) > 0;
+      }, "it is being asked");
+      socket.destroy();
+      await eventually(async () => (await waiting()) === 0, "it was ended", 1_500);
+    }));
+
+  test("ends when the time that its caller gave is over", () =>
+    blocked(async () => {
+      const { status, tookMs } = await ask("GET", "/v1/auth/sessions", undefined, {
+        "x-request-timeout": "400ms",
+      });
+      assert.equal(status, 504);
+      assert.ok(tookMs >= 390 && tookMs < 1_500, `${tookMs} ms`);
+      await eventually(async () => (await waiting()) === 0, "it was ended", 1_500);
+      const unread = await ask("GET", "/v1/auth/sessions", undefined, { "x-request-timeout": "soon" });
+      assert.equal(unread.status, 400);
+    }));
 });
