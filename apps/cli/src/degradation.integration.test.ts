@@ -156,6 +156,8 @@ describe("without Postgres", () => {
         const failed = seen.filter(({ status }) => status !== 200 && status !== 201);
         if (how === "hangs") assert.ok(failed.length > 0, `${kind} went on without a database`);
         for (const each of failed) {
+          // What was sent when it hung may have begun: under its key it counts as running until its lease ends.
+          if (kind === "write" && each.code === "conflict") continue;
           assert.deepEqual([each.status, each.code], [503, "unavailable"]);
           assert.ok(Number(each.retryAfter) >= 1);
         }
