@@ -1,16 +1,21 @@
 // The api process: opens what it needs, listens on both ports, and leaves in good order.
 
+import { setTimeout as pause } from "node:timers/promises";
 import { cacheFamilies } from "@signalbox/core/cache/families";
 import { ConfigError, readConfig } from "@signalbox/core/config";
-import { answers, createHealth } from "@signalbox/core/health";
+import { answers, createHealth, type Health } from "@signalbox/core/health";
 import { createLogger } from "@signalbox/core/log";
 import { createMetrics } from "@signalbox/core/metrics";
 import { partFamilies } from "@signalbox/core/resilience/families";
 import { createShutdown } from "@signalbox/core/shutdown";
+import { appRouter } from "@signalbox/modules";
 import { openPlane } from "@signalbox/modules/control";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
+import { serviceOf } from "@signalbox/modules/trpc";
 import type { FastifyInstance } from "fastify";
 import { createGatewayApp, createOperatorApp } from "./app.ts";
+import { readRole } from "./role.ts";
+import { createServicePort } from "./service-port.ts";
 
 try {
   await main();
@@ -28,22 +33,26 @@ async function main() {
     version: config.SIGNALBOX_VERSION,
     track: config.SIGNALBOX_TRACK,
   });
+  const role = readRole(config, [...new Set(Object.keys(appRouter._def.procedures).map(serviceOf))]);
   const shutdown = createShutdown(log);
+  // Set when it listens: before, nothing should come.
+  let opened: Health | undefined;
   const deps = await openDeps(config, {
     log,
     shutdown,
-    role: config.SIGNALBOX_ROLE,
-    address: `http://${config.SIGNALBOX_HOST}:${config.SIGNALBOX_GATEWAY_PORT}`,
+    role: role.name,
+    address: role.address,
+    ...(role.services ? { services: role.services } : {}),
+    health: async () => (opened ? (await opened.ready()).status : "fail"),
   });
-
-  const plane = openPlane(deps);
-  shutdown.add("control plane", () => plane.close());
 
   const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
   health.add(
     "postgres",
     "datastore",
-    answers(() => deps.sql`select 1`),
+    answers(() => deps.watch`select 1`),
+    // A gateway asks it for little, and keeps what it was told.
+    { required: role.name !== "gateway" },
   );
   // Without Redis the platform is slower, not down: cached reads, local limits, feeds from Postgres.
   health.add(
@@ -61,20 +70,44 @@ async function main() {
   });
   metrics.add(() => cacheFamilies(deps.cache.status()));
   metrics.add(() => partFamilies(deps.signals.parts()));
-  const gateway = createGatewayApp(deps, health, config);
-  const operator = createOperatorApp(
-    deps,
-    { health, metrics, operatorToken: readOperatorToken(config) },
-    config,
-  );
-  // An open stream of signals would hold its listener for ever.
-  shutdown.add("operators' listener", () => closeNow(operator));
-  shutdown.add("gateway's listener", () => gateway.close());
+
+  const host = config.SIGNALBOX_HOST;
+  if (role.operatorPort !== undefined) {
+    const plane = openPlane(deps);
+    shutdown.add("control plane", () => plane.close());
+    const operator = createOperatorApp(
+      deps,
+      { health, metrics, operatorToken: readOperatorToken(config) },
+      config,
+    );
+    // An open stream of signals would hold its listener for ever.
+    shutdown.add("operators' listener", () => closeNow(operator));
+    await operator.listen({ host, port: role.operatorPort });
+  }
+  if (role.gatewayPort !== undefined) {
+    const gateway = createGatewayApp(deps, health, config);
+    shutdown.add("gateway's listener", () => gateway.close());
+    await gateway.listen({ host, port: role.gatewayPort });
+  }
+  if (role.servicePort !== undefined) {
+    const port = createServicePort(deps, { services: role.services ?? [], health, metrics: metrics.text });
+    shutdown.add("service's listener", () => port.close());
+    shutdown.add("registry, and whoever still comes", async () => {
+      port.leave();
+      await deps.registry.close();
+      // Gateways hear of it at once, or with their next look a second later.
+      await pause(leaveMs);
+    });
+    await port.listen({ host, port: role.servicePort });
+  }
   shutdown.add("readiness", () => health.drain());
-  await operator.listen({ host: config.SIGNALBOX_HOST, port: config.SIGNALBOX_OPERATOR_PORT });
-  await gateway.listen({ host: config.SIGNALBOX_HOST, port: config.SIGNALBOX_GATEWAY_PORT });
-  log.info({ gateway: gateway.server.address(), operator: operator.server.address() }, "listening");
+  opened = health;
+  if (role.name === "service") await deps.registry.start();
+  else await deps.registry.beat();
+  log.info({ role: role.name, services: role.services, address: role.address }, "listening");
 }
+
+const leaveMs = 1_500;
 
 function closeNow(app: FastifyInstance): Promise<void> {
   app.server.closeAllConnections();

@@ -19,6 +19,7 @@ import {
   type SwitchLayer,
   shedValues,
   type WeightLayer,
+  type ZoneLayer,
 } from "./settings.ts";
 
 export type ChangeDeps = { controlLog: ControlLog; live: Live };
@@ -134,6 +135,23 @@ export async function resetLimit(deps: ChangeDeps, key: string, why: Why) {
       const current = document.limits[key];
       if (current === undefined) throw new AppError("conflict", `the limit ${key} is at its default already`);
       return { before: holding<LimitLayer>(current, nowMs) ?? null, after: null };
+    },
+  });
+  return done!;
+}
+
+export async function setZone(deps: ChangeDeps, key: string, weight: number, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "zone.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.zones?.[key];
+      return {
+        before: (current && holding<ZoneLayer>(current, nowMs)) ?? null,
+        after: { weight, afterwards: afterwards<ZoneLayer>(current, why.expiresAt, nowMs) },
+      };
     },
   });
   return done!;

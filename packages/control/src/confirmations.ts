@@ -1,8 +1,9 @@
 // Who enforces which revision: each process says it, and whoever made a change waits for all who are alive.
 
+import { listen } from "@signalbox/core/listen";
 import type { Redis } from "@signalbox/core/redis";
 import { z } from "zod";
-import { type Confirmation, controlKeys, listen } from "./push.ts";
+import { type Confirmation, controlKeys } from "./push.ts";
 
 const confirmation = z.object({
   instance: z.string(),

@@ -18,6 +18,8 @@ import {
   switchSetting,
   type WeightSetting,
   weightSetting,
+  type ZoneSetting,
+  zoneSetting,
 } from "./settings.ts";
 
 export type ControlEvent = {
@@ -42,6 +44,7 @@ export type Document = {
   switches: Record<string, SwitchSetting>;
   limits: Record<string, LimitSetting>;
   weights?: Record<string, WeightSetting>;
+  zones?: Record<string, ZoneSetting>;
   /** Absent in what a release wrote that did not know it. */
   caches?: Record<string, CacheSetting>;
   shed: Record<string, ShedSetting>;
@@ -58,6 +61,7 @@ export const sections = {
   weight: { field: "weights", schema: weightSetting },
   cache_ttl: { field: "caches", schema: cacheSetting },
   shed: { field: "shed", schema: shedSetting },
+  zone: { field: "zones", schema: zoneSetting },
   dependency: { field: "dependencies", schema: dependencySetting },
 } as const satisfies Record<string, { field: keyof Settings; schema: z.ZodType }>;
 

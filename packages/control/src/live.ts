@@ -1,6 +1,7 @@
 // The copy of the settings that this process decides by: the last document that parsed. Reading it never waits. It comes by four
 // ways (push through Redis, a poll of Postgres, a signed file, a local override file), and none of them being away takes it back.
 
+import { listen } from "@signalbox/core/listen";
 import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
 import type { Sql } from "@signalbox/db";
@@ -9,7 +10,7 @@ import { createOverrideReader, noOverride, readSnapshot, writeSnapshot } from ".
 import { compile, type Rules } from "./evaluate.ts";
 import { emptyDocument } from "./fold.ts";
 import { type ControlLog, createControlLog } from "./log.ts";
-import { type Confirmation, controlKeys, listen, push } from "./push.ts";
+import { type Confirmation, controlKeys, push } from "./push.ts";
 import { createSeal, type Sealed } from "./seal.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "./settings.ts";
 

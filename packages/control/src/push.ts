@@ -1,6 +1,6 @@
 // The fast path of a change: the whole new document through Redis, and each process's word back that it decides by it now.
 
-import { patient, type Redis } from "@signalbox/core/redis";
+import type { Redis } from "@signalbox/core/redis";
 import type { Seal, Sealed } from "./seal.ts";
 
 /** Keys and channels of the control plane; channels are shared by all databases of a Redis, so they carry the prefix too. */
@@ -42,37 +42,4 @@ export async function push(
     keys.pushes,
     forced ? "1" : "0",
   );
-}
-
-/** A connection of its own that only listens, and comes back by itself. */
-export function listen(
-  redis: Redis,
-  channel: string,
-  on: { message(text: string): void; ready?(): void },
-): { readonly connected: boolean; close(): void } {
-  const subscriber = redis.isCluster
-    ? redis.duplicate()
-    : redis.duplicate({ ...patient, lazyConnect: false });
-  let connected = false;
-  subscriber.on("error", () => {});
-  subscriber.on("message", (_channel, text) => on.message(text));
-  subscriber.on("close", () => {
-    connected = false;
-  });
-  // ioredis subscribes again by itself after a reconnect, but what was said meanwhile is lost: `ready` is where to catch up.
-  subscriber.on("ready", () => {
-    subscriber.subscribe(channel).then(
-      () => {
-        connected = true;
-        on.ready?.();
-      },
-      () => {},
-    );
-  });
-  return {
-    get connected() {
-      return connected;
-    },
-    close: () => subscriber.disconnect(),
-  };
 }

@@ -8,6 +8,9 @@ export const settingKey = z
   .max(200)
   .regex(/^(\*|[a-zA-Z][\w-]*(\.[\w-]+)*)$/, "must look like feed.post.create, a prefix of it, or *");
 
+/** Where an instance runs, as SIGNALBOX_ZONE names it. */
+export const zoneName = z.string().regex(/^[a-zA-Z][\w-]{0,62}$/, "must be a name such as eu-west-1a");
+
 /** Postgres and the hash chain take neither NUL nor half of a character. */
 const plainText = z
   .string()
@@ -110,6 +113,10 @@ const dependencyLayer = z.object({ ...dependencyValue, ...provenance });
 /** `afterwards` is what holds once this value has expired: the first of it that has not expired itself. */
 export const switchSetting = switchLayer.extend({ afterwards: z.array(switchLayer).default([]) });
 export const limitSetting = limitLayer.extend({ afterwards: z.array(limitLayer).default([]) });
+/** Of a hundred calls that gateways would send to a zone, how many they do; the rest goes to the others. */
+const zoneLayer = z.object({ weight: z.number().min(0).max(100).default(100), ...provenance });
+export const zoneSetting = zoneLayer.extend({ afterwards: z.array(zoneLayer).default([]) });
+
 export const weightSetting = weightLayer.extend({ afterwards: z.array(weightLayer).default([]) });
 /** By service, or `*` for all. */
 export const shedSetting = shedLayer.extend({ afterwards: z.array(shedLayer).default([]) });
@@ -164,6 +171,7 @@ export const settingsSchema = z.object({
     .default({})
     .transform((given) => ({ ...parsedDefaultLimits, ...given })),
   weights: z.record(settingKey, weightSetting).default({}),
+  zones: z.record(zoneName, zoneSetting).default({}),
   shed: z.record(settingKey, shedSetting).default({}),
   dependencies: z.record(settingKey, dependencySetting).default({}),
   feed: z
@@ -195,6 +203,8 @@ export type SwitchSetting = z.output<typeof switchSetting>;
 export type SwitchLayer = z.output<typeof switchLayer>;
 export type LimitSetting = z.output<typeof limitSetting>;
 export type LimitLayer = z.output<typeof limitLayer>;
+export type ZoneSetting = z.output<typeof zoneSetting>;
+export type ZoneLayer = z.output<typeof zoneLayer>;
 export type WeightSetting = z.output<typeof weightSetting>;
 export type WeightLayer = z.output<typeof weightLayer>;
 export type CacheSetting = z.output<typeof cacheSetting>;

@@ -60,7 +60,17 @@ export const configSchema = z.object({
     /^postgres(ql)?:\/\//,
   ).optional(),
   REDIS_URL: url("redis://127.0.0.1:6379", /^(rediss?|redis\+(sentinel|cluster)|valkeys?):\/\//),
-  SIGNALBOX_ROLE: z.enum(["all"]).default("all"),
+  SIGNALBOX_ROLE: z.enum(["all", "gateway", "service", "operator", "worker"]).default("all"),
+  SIGNALBOX_SERVICES: z
+    .string()
+    .regex(
+      /^[a-z][a-z0-9]*( *, *[a-z][a-z0-9]*)*$/i,
+      "must be names with commas between them, such as users,feed",
+    )
+    .transform((names) => [...new Set(names.split(/ *, */))])
+    .optional(),
+  SIGNALBOX_SERVICE_PORT: port.optional(),
+  SIGNALBOX_ADVERTISE: z.string().min(1).max(253).optional(),
   SIGNALBOX_NAME: z.string().min(1).max(64).default("api"),
   SIGNALBOX_HOST: z.string().min(1).default("127.0.0.1"),
   SIGNALBOX_GATEWAY_PORT: port.default(8080),
@@ -82,7 +92,10 @@ export const configSchema = z.object({
   SIGNALBOX_VERSION: z.string().default("0.1.0"),
   SIGNALBOX_COMMIT: z.string().default("unknown"),
   SIGNALBOX_TRACK: z.enum(["stable", "canary"]).default("stable"),
-  SIGNALBOX_ZONE: z.string().default("local"),
+  SIGNALBOX_ZONE: z
+    .string()
+    .regex(/^[a-zA-Z][\w-]{0,62}$/, "must be a name such as eu-west-1a")
+    .default("local"),
   SIGNALBOX_POOL_SIZE: z.coerce.number().int().min(1).max(200).default(10),
   SMTP_URL: url("smtp://user:secret@mail.example.com:587", /^smtps?:\/\//).optional(),
   SIGNALBOX_MAIL_FROM: z.string().min(3).max(254).default("Signalbox <signalbox@localhost>"),
@@ -99,14 +112,27 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   // An empty variable is how Compose and shells spell "not set".
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const parsed = configSchema.safeParse(given);
-  if (parsed.success) return Object.freeze(parsed.data);
-  const faults = parsed.error.issues.map((issue) => {
+  const faults = (parsed.error?.issues ?? []).map((issue) => {
     const name = issue.path.join(".");
     return `  ${name} ${given[name] === undefined ? "is not set" : issue.message}`;
   });
+  const misfit = servicesMisfit(given.SIGNALBOX_ROLE ?? "all", given.SIGNALBOX_SERVICES);
+  if (misfit !== undefined) faults.push(`  SIGNALBOX_SERVICES ${misfit}`);
+  if (parsed.success && faults.length === 0) return Object.freeze(parsed.data);
   throw new ConfigError(
     `The configuration has ${faults.length} fault(s):\n${faults.join("\n")}\nSee .env.example for working values.`,
   );
+}
+
+function servicesMisfit(role: string, services: string | undefined): string | undefined {
+  if (role === "service")
+    return services === undefined
+      ? "is not set, and SIGNALBOX_ROLE=service needs it: what this process serves, such as users,feed"
+      : undefined;
+  if (services === undefined || role === "gateway") return undefined;
+  return role === "all"
+    ? "goes with SIGNALBOX_ROLE=service or gateway; a process that is all serves every module, so leave it out"
+    : `goes with SIGNALBOX_ROLE=service or gateway; ${role} serves no module, so leave it out`;
 }
 
 export class ConfigError extends Error {}

@@ -1,6 +1,8 @@
 // Who is alive: every process says so each second and is forgotten five seconds after its last word.
 
 import { randomBytes } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
+import { listen } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import type { Redis } from "./redis.ts";
 
@@ -16,13 +18,22 @@ export type Instance = {
   pid: number;
   /** Where its traffic goes, if any does. */
   address: string | null;
+  /** The modules that gateways may call there. */
+  services: string[];
   startedAt: string;
   health: InstanceHealth;
   /** The revision of the settings that it enforces; null where it holds none. */
   revision: number | null;
   /** Keys that a file on its machine decides. */
   overridden: string[];
+  /** Calls under way there. */
+  load: number;
+  /** Instances that it, a gateway, sends nothing to for a while because they failed. */
+  ejected: string[];
 };
+
+/** What changes while a process runs. */
+type State = "health" | "revision" | "overridden" | "load" | "ejected";
 
 export type Seen = Instance & { lastSeenMs: number };
 
@@ -32,19 +43,25 @@ export type Registry = {
   list(): Promise<Seen[] | undefined>;
   /** The newest list that was ever had, without waiting. */
   lastKnown(): readonly Seen[];
-  /** How many instances of this role share its work; at least 1. */
-  count(role: string): number;
+  /** How many instances share the work of one like this; at least 1. */
+  count(): number;
+  /** Tells of every newer list, and at once who leaves; until the answer is called. */
+  watch(watcher: Watcher): () => void;
   /** Says at once what has changed, instead of with the next beat. */
   beat(): Promise<void>;
   /** Takes this process out, so that nothing waits for it. */
   close(): Promise<void>;
 };
 
+export type Watcher = { news(known: readonly Seen[]): void; left(id: string): void };
+
 export const registryKeys = (prefix = "signalbox") => ({
   beats: `${prefix}:{registry}:beats`,
   instances: `${prefix}:{registry}:instances`,
   since: `${prefix}:{registry}:since`,
 });
+
+const newsChannel = (prefix = "signalbox") => `${prefix}:registry:news`;
 
 /** Readable first, since operators meet it in lists of who is missing. */
 export const newInstanceId = (name: string): string => `${name}-${randomBytes(4).toString("hex")}`;
@@ -71,12 +88,31 @@ for i = 1, #beats, 2 do
 end
 return found`;
 
+type News = { changed: string } | { left: string };
+
+const unsaid: Pick<Instance, State | "services"> = {
+  health: "pass",
+  revision: null,
+  overridden: [],
+  load: 0,
+  ejected: [],
+  services: [],
+};
+
+type Worker = Pick<Instance, "role"> & { services?: string[] };
+/** Whether calls of one kind may reach either of the two. */
+const sharesWork = (one: Worker, other: Worker): boolean =>
+  one.role === "all" ||
+  (one.role === "gateway" && other.role === "all") ||
+  (one.role === other.role &&
+    (one.role !== "service" || (one.services ?? []).some((name) => other.services?.includes(name))));
+
 export function createRegistry(deps: {
   redis: Redis;
   log: Logger;
-  instance: Omit<Instance, "health" | "revision" | "overridden">;
-  /** What changes while it runs, asked at each beat. */
-  describe?: () => Partial<Pick<Instance, "health" | "revision" | "overridden">>;
+  instance: Omit<Instance, State | "services"> & { services?: string[] };
+  /** Asked at each beat. */
+  describe?: () => Partial<Pick<Instance, State>> | Promise<Partial<Pick<Instance, State>>>;
   prefix?: string;
   beatMs?: number;
   ttlMs?: number;
@@ -84,15 +120,25 @@ export function createRegistry(deps: {
   const { redis, log, instance, describe } = deps;
   const { beatMs = 1_000, ttlMs = 5_000 } = deps;
   const keys = registryKeys(deps.prefix);
+  const channel = newsChannel(deps.prefix);
   let known: Seen[] = [];
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
   let away = false;
+  let saidHealth: InstanceHealth | undefined;
+  const watchers = new Set<Watcher>();
+  let subscription: ReturnType<typeof listen> | undefined;
+
+  let self = "";
+  async function describeSelf(): Promise<void> {
+    const said = { ...unsaid, ...instance, ...(await describe?.()) };
+    // Whoever sends traffic here should not learn a beat later that it may begin, or must end.
+    if (said.health !== saidHealth) tell({ changed: instance.id });
+    saidHealth = said.health;
+    self = JSON.stringify(said);
+  }
 
   async function ask(speak: boolean): Promise<{ settled: boolean; seen: Seen[] }> {
-    const self = speak
-      ? JSON.stringify({ health: "pass", revision: null, overridden: [], ...instance, ...describe?.() })
-      : "";
     const [age = "0", ...rest] = (await redis.eval(
       script,
       3,
@@ -100,23 +146,47 @@ export function createRegistry(deps: {
       keys.instances,
       keys.since,
       String(ttlMs),
-      speak ? instance.id : "",
-      self,
+      speak && !closed ? instance.id : "",
+      speak ? self : "",
     )) as string[];
     const seen: Seen[] = [];
     for (let at = 0; at + 1 < rest.length; at += 2)
       if (rest[at + 1])
-        seen.push({ ...(JSON.parse(rest[at + 1]!) as Instance), lastSeenMs: Number(rest[at]) });
+        seen.push({ ...unsaid, ...(JSON.parse(rest[at + 1]!) as Instance), lastSeenMs: Number(rest[at]) });
     seen.sort((a, b) => (a.name === b.name ? (a.id < b.id ? -1 : 1) : a.name < b.name ? -1 : 1));
     const settled = Number(age) >= 2 * beatMs;
     // A registry that was emptied a moment ago must not make the others seem dead.
-    if (settled || seen.length >= known.length) known = seen;
+    if (settled || seen.length >= known.length) {
+      known = seen;
+      for (const watcher of watchers) watcher.news(known);
+    }
     return { settled, seen };
+  }
+
+  /** Not waited for: the next beat of the others says the same. */
+  function tell(word: News): void {
+    redis.publish(channel, JSON.stringify(word)).catch(() => {});
+  }
+
+  let isAsking = false;
+  function hear(text: string): void {
+    const word = JSON.parse(text) as News;
+    if ("left" in word) for (const watcher of watchers) watcher.left(word.left);
+    // Published a moment before it is written, and many may change at once.
+    if (isAsking) return;
+    isAsking = true;
+    void setTimeout(20)
+      .then(() => (redis.status === "ready" ? ask(false) : undefined))
+      .catch(() => {})
+      .finally(() => {
+        isAsking = false;
+      });
   }
 
   async function beat(): Promise<void> {
     if (closed || redis.status !== "ready") return;
     try {
+      await describeSelf();
       await ask(true);
       if (away) log.info("the registry answers again");
       away = false;
@@ -138,15 +208,23 @@ export function createRegistry(deps: {
     async list() {
       if (redis.status !== "ready") return undefined;
       try {
-        const { settled, seen } = await ask(!closed && timer !== undefined);
+        const { settled, seen } = await ask(timer !== undefined);
         return settled ? seen : undefined;
       } catch {
         return undefined;
       }
     },
     lastKnown: () => known,
-    count: (role) => Math.max(1, known.filter((one) => one.role === role || one.role === "all").length),
+    count: () => Math.max(1, known.filter((one) => sharesWork(one, instance)).length),
+    watch(watcher) {
+      watchers.add(watcher);
+      subscription ??= listen(redis, channel, { message: hear });
+      watcher.news(known);
+      return () => void watchers.delete(watcher);
+    },
     async close() {
+      subscription?.close();
+      if (closed) return;
       closed = true;
       clearInterval(timer);
       redis.off("ready", beat);
@@ -157,6 +235,7 @@ export function createRegistry(deps: {
         .hdel(keys.instances, instance.id)
         .exec()
         .catch(() => {});
+      await redis.publish(channel, JSON.stringify({ left: instance.id } satisfies News)).catch(() => {});
     },
   };
 }

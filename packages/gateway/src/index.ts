@@ -28,6 +28,8 @@ export type GatewayDeps = {
   /** Keeps installs that share a Redis apart. */
   prefix?: string;
   now?: () => number;
+  /** A process behind a gateway: what callers are and may has been looked at there. */
+  isBehind?: boolean;
   /** Turns whatever a verb threw into one of our errors; needed only where the caller of the gateway does not. */
   nameError?: (error: unknown) => AppError;
 };
@@ -42,20 +44,31 @@ export type Gateway = Stage & {
 };
 
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { live, redis, log, signals, instance, instances, prefix, nameError, now = Date.now } = deps;
+  const {
+    live,
+    redis,
+    log,
+    signals,
+    instance,
+    instances,
+    prefix,
+    nameError,
+    isBehind = false,
+    now = Date.now,
+  } = deps;
   const limiter = createLimiter({ redis, instances, prefix });
   const pressure = {
     eventLoopDelayMs: () => signals?.eventLoopDelayMs ?? 0,
     poolWaiting: deps.poolWaiting ?? (() => 0),
   };
   const shed = createLoadShed(live, pressure, now);
-  const stage = pipeline([
-    trace({ log, signals, instance, nameError }),
-    switches(live, now),
-    shed.stage,
-    rateLimit(live, limiter, now),
-    canary(live),
-  ]);
+  const counted = trace({ log, signals, instance, nameError });
+  const limited = rateLimit(live, limiter, now, { isBehind });
+  const stage = pipeline(
+    isBehind
+      ? [counted, shed.stage, limited]
+      : [counted, switches(live, now), shed.stage, limited, canary(live)],
+  );
   return Object.assign(stage, {
     limiter,
     isOverloaded: shed.isOverloaded,

@@ -39,6 +39,8 @@ export type Call = {
   startedAt: number;
   /** Until when an answer is of use, and whether the caller still waits for it. */
   deadline: Deadline;
+  /** Its verb runs in another process, which counts it once it has answered. */
+  elsewhere?: { counted: boolean };
 };
 
 export type Stage = <T>(call: Call, next: () => Promise<T>) => Promise<T>;

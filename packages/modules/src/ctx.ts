@@ -20,6 +20,7 @@ import type { z } from "zod";
 import type { Application } from "./auth/applications.ts";
 import type { PasswordCost } from "./auth/passwords.ts";
 import type { Revocations } from "./auth/revocations.ts";
+import type { Elsewhere } from "./elsewhere.ts";
 import { type Claim, markEffect } from "./idempotency.ts";
 
 export type Actor =
@@ -65,6 +66,8 @@ export type Deps = {
   /** This process in the registry, in confirmations and in signals. */
   instance: { id: string; name: string; version: string; track: "stable" | "canary"; zone: string };
   publicUrl: string;
+  /** Modules that run in other processes; absent: all of them run here. */
+  elsewhere?: Elsewhere;
   now: () => Date;
 };
 

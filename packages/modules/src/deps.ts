@@ -7,7 +7,7 @@ import { type Config, ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
 import { connectRedis } from "@signalbox/core/redis";
-import { createRegistry, newInstanceId } from "@signalbox/core/registry";
+import { createRegistry, type InstanceHealth, newInstanceId } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import type { Shutdown } from "@signalbox/core/shutdown";
 import { createSignals } from "@signalbox/core/signals/signals";
@@ -15,20 +15,28 @@ import { startTelemetry } from "@signalbox/core/telemetry";
 import { localKms } from "@signalbox/core/vault";
 import { connectDatabase } from "@signalbox/db";
 import { createGateway } from "@signalbox/gateway";
+import { createUpstreams } from "@signalbox/gateway/upstreams/index";
 import { createRevocations } from "./auth/index.ts";
 import type { Deps } from "./ctx.ts";
+import { createElsewhere } from "./elsewhere.ts";
 import { entities } from "./entities.ts";
 import { keepMail } from "./mail/index.ts";
 
-/** `role` is what the process does in the registry; `address` where its traffic goes, if any does. */
+export type Place = {
+  /** What the process does in the registry. */
+  role: string;
+  /** Where its traffic goes, if any does. */
+  address?: string | null;
+  /** Of a service: the modules that gateways call there. Of a gateway: those that run in it. */
+  services?: readonly string[];
+  /** Asked each second, for the registry. */
+  health?: () => Promise<InstanceHealth>;
+};
+
+/** A service joins the registry when it listens: `registry.start()` is left to its main.ts. */
 export async function openDeps(
   config: Config,
-  {
-    log,
-    shutdown,
-    role,
-    address = null,
-  }: { log: Logger; shutdown: Shutdown; role: string; address?: string | null },
+  { log, shutdown, role, address = null, services = [], health }: { log: Logger; shutdown: Shutdown } & Place,
 ): Promise<Deps> {
   const secret = readSecret(config);
   const masterKeys = readMasterKeys(config);
@@ -91,11 +99,27 @@ export async function openDeps(
   const registry = createRegistry({
     redis,
     log,
-    instance: { ...instance, role, address, pid: process.pid, startedAt: new Date().toISOString() },
-    describe: () => ({ revision: live.revision, overridden: live.status().overridden }),
+    instance: {
+      ...instance,
+      role,
+      address,
+      services: role === "service" ? [...services] : [],
+      pid: process.pid,
+      startedAt: new Date().toISOString(),
+    },
+    describe: async () => ({
+      revision: live.revision,
+      overridden: live.status().overridden,
+      load: signals.inFlight,
+      ejected: upstreams?.ejected() ?? [],
+      ...(health ? { health: await health() } : {}),
+    }),
   });
   shutdown.add("registry", () => registry.close());
-  await registry.start();
+  const upstreams =
+    role === "gateway" ? createUpstreams({ registry, live, dependencies, log, secret, instance }) : undefined;
+  if (upstreams) shutdown.add("upstreams", () => upstreams.close());
+  if (role !== "service") await registry.start();
 
   const gateway = createGateway({
     live,
@@ -103,7 +127,8 @@ export async function openDeps(
     log,
     signals,
     instance,
-    instances: () => registry.count(role),
+    instances: () => registry.count(),
+    isBehind: role === "service",
     poolWaiting: () => pool().waiting,
   });
   signals.watchParts(() => ({ lanes: gateway.lanes(), dependencies: dependencies.list() }));
@@ -147,6 +172,7 @@ export async function openDeps(
     ...(masterKeys ? { kms: localKms([...masterKeys, secret]) } : {}),
     instance,
     publicUrl: config.SIGNALBOX_PUBLIC_URL,
+    ...(upstreams ? { elsewhere: createElsewhere(upstreams, new Set(services)) } : {}),
     now: () => new Date(),
   };
 }

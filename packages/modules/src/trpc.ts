@@ -10,6 +10,7 @@ import { TRPC_ERROR_CODES_BY_KEY } from "@trpc/server/rpc";
 import { ZodError } from "zod";
 import { isAllowed } from "./auth/applications.ts";
 import type { AsOperator, AsUser, Ctx } from "./ctx.ts";
+import type { Foreign } from "./elsewhere.ts";
 import { once } from "./idempotency.ts";
 import "./wording.ts";
 
@@ -140,7 +141,7 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
   const id = actor.kind === "user" || actor.kind === "operator" ? actor.id : ctx.address;
   return {
     name,
-    service: name.slice(0, name.indexOf(".")),
+    service: serviceOf(name),
     priority: meta?.priority ?? "normal",
     caller: { kind: actor.kind, id, address: ctx.address },
     weight: meta?.weight ?? 1,
@@ -151,7 +152,7 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
     requestId: ctx.requestId,
     traceparent: ctx.traceparent,
     ...(ctx.parentSpanId === undefined ? {} : { parentSpanId: ctx.parentSpanId }),
-    variant: "stable",
+    variant: ctx.variant,
     headers: ctx.answer.headers,
     startedAt: performance.now(),
     deadline: new Deadline(
@@ -161,6 +162,8 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
   };
 }
 
+export const serviceOf = (name: string): string => name.slice(0, name.indexOf("."));
+
 /**
  * The door of a procedure. Operator calls skip the gateway: no one locks himself out. What fails behind the door
  * reaches the stages, and whoever called, as an AppError. `run` reads the input, and then crosses the threshold.
@@ -169,19 +172,32 @@ export function enter<T>(
   ctx: Ctx,
   name: string,
   meta: Meta | undefined,
-  run: (ctx: Ctx) => T | Promise<T>,
+  run: (ctx: Ctx, call: Call) => T | Promise<T>,
+  more?: Pick<Call, "elsewhere">,
 ): Promise<T> {
   const stranger = refuseStranger(ctx, meta);
   if (stranger) throw stranger;
   const call = toCall(ctx, name, meta);
+  if (more) Object.assign(call, more);
   const inside = async () => {
     try {
-      return await run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant });
+      return await run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant }, call);
     } catch (error) {
       throw nameError(error);
     }
   };
   return meta?.auth === "operator" ? inside() : withDeadline(call.deadline, () => ctx.gateway(call, inside));
+}
+
+type Forwarded = { name: string; meta: Meta | undefined; type: string; raw: unknown };
+
+/** The same door for a verb that runs in another process: what is behind the door happens there. */
+export function forward(ctx: Ctx, { name, meta, type, raw }: Forwarded): Promise<Foreign> {
+  const idempotent =
+    type === "query" || ctx.idempotencyKey !== undefined || /^(PUT|DELETE) /.test(meta?.rest ?? "");
+  return enter(ctx, name, meta, (inner, call) => inner.elsewhere!.call(inner, call, { idempotent, raw }), {
+    elsewhere: { counted: false },
+  });
 }
 
 type Crossing = { name: string; meta: Meta | undefined; type: string; raw: () => unknown };
@@ -202,14 +218,22 @@ export function cross<T>(
     : once(ctx, { name, key, raw: raw(), nameError }, run);
 }
 
-const door = trpc.middleware(({ ctx, path, meta, next }) =>
-  enter(ctx, path, meta, async (inner) => {
+const door = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, next }) => {
+  if (ctx.elsewhere?.has(serviceOf(path))) {
+    const foreign = await forward(ctx, { name: path, meta, type, raw: await getRawInput() });
+    return settled(foreign.plain());
+  }
+  return enter(ctx, path, meta, async (inner) => {
     const result = await next({ ctx: inner });
     // tRPC hands failure on as a value; stages see it as the throw that it was.
     if (!result.ok) throw result.error;
     return result;
-  }),
-);
+  });
+});
+
+/** An answer that did not come through the chain; tRPC reads no more than this of it. */
+const settled = (data: unknown) =>
+  ({ ok: true, data }) as Awaited<ReturnType<Parameters<Parameters<typeof trpc.middleware>[0]>[0]["next"]>>;
 
 const threshold = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, next }) => {
   let walked: Awaited<ReturnType<typeof next>> | undefined;
@@ -221,8 +245,7 @@ const threshold = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, n
   };
   const raw = ctx.idempotencyKey === undefined ? undefined : await getRawInput();
   const data = await cross(ctx, { name: path, meta, type, raw: () => raw }, walk);
-  // An answer that was kept did not come through the chain; tRPC reads no more than this of it.
-  return walked ?? ({ ok: true, data } as NonNullable<typeof walked>);
+  return walked ?? settled(data);
 });
 
 // The casts narrow what the door has checked by the time a resolver runs.

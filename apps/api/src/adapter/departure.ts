@@ -3,7 +3,7 @@
 import type { FastifyReply } from "fastify";
 
 /** Aborts when the caller leaves before the answer. */
-export const signalOf = (reply: FastifyReply) => () => {
+export const signalOf = (reply: Pick<FastifyReply, "raw">) => () => {
   const controller = new AbortController();
   reply.raw.once("close", () => {
     if (!reply.raw.writableFinished) controller.abort();

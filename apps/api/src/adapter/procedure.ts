@@ -1,7 +1,16 @@
 // A procedure of the router, taken apart once at mount: what the doors (tRPC's fast path, REST, the description) call and read.
 
 import type { Ctx } from "@signalbox/modules/ctx";
-import { cross, enter, invalid, type Meta, middlewareKind } from "@signalbox/modules/trpc";
+import { Foreign } from "@signalbox/modules/elsewhere";
+import {
+  cross,
+  enter,
+  forward,
+  invalid,
+  type Meta,
+  middlewareKind,
+  serviceOf,
+} from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
 import { z } from "zod";
 import { compileOutput, type Encode } from "./output.ts";
@@ -20,6 +29,12 @@ export type Procedure = {
   /** The answer as JSON; undefined where there is nothing to say. */
   encode: Encode;
 };
+
+/** What comes from another process has been written there. */
+const encodeWith =
+  (encode: Encode): Encode =>
+  (data) =>
+    data instanceof Foreign ? data.json : encode(data);
 
 // What tRPC 11 keeps of a procedure. `resolver` and `middlewares` are there at run time and not in its types.
 type Definition = {
@@ -44,7 +59,7 @@ export function readProcedures(router: AnyTRPCRouter): Procedure[] {
       output: isZod(output) ? output : undefined,
       compiled: compiled !== undefined,
       call: compiled ?? ask(name, caller),
-      encode: compileOutput(isZod(output) ? output : undefined),
+      encode: encodeWith(compileOutput(isZod(output) ? output : undefined)),
     };
   });
 }
@@ -61,7 +76,9 @@ function compile(name: string, { type, meta, inputs, output, middlewares, resolv
   if (kinds.filter((kind) => kind === "input").length !== inputs.length) return undefined;
 
   const parse = compileInput(inputs);
+  const service = serviceOf(name);
   return (ctx: Ctx, raw: unknown, signal: () => AbortSignal) => {
+    if (ctx.elsewhere?.has(service)) return forward(ctx, { name, meta, type, raw });
     const answer = (inner: Ctx, input: unknown) =>
       cross(inner, { name, meta, type, raw: () => raw }, (inner) =>
         resolver(new ResolverOptions(inner, input, name, type, meta, signal)),

@@ -9,7 +9,13 @@ import type { Ask, Call, Stage } from "../pipeline.ts";
 import { writeRateHeaders } from "../rate-headers.ts";
 import { usedUp } from "../refusal.ts";
 
-export function rateLimit(live: Live, limiter: Limiter, now: () => number): Stage {
+/** Behind a gateway only what a name allows is asked for; for a verb that runs elsewhere, all but that. */
+export function rateLimit(
+  live: Live,
+  limiter: Limiter,
+  now: () => number,
+  { isBehind = false }: { isBehind?: boolean } = {},
+): Stage {
   function settle<T>(call: Call, asks: Ask[], taken: Taken[], next: () => Promise<T>): Promise<T> {
     const nearest = writeRateHeaders(call.headers, asks, taken);
     const left = taken[nearest]!;
@@ -32,7 +38,7 @@ export function rateLimit(live: Live, limiter: Limiter, now: () => number): Stag
       taken.push(one);
     };
 
-    const address = byAddress(call, rules, nowMs, weight);
+    const address = isBehind ? undefined : byAddress(call, rules, nowMs, weight);
     if (address !== undefined) {
       const { toll, rest } = address;
       asks.push(toll);
@@ -40,10 +46,10 @@ export function rateLimit(live: Live, limiter: Limiter, now: () => number): Stag
       if (typeof one !== "number") waits = true;
       taken.push(one);
     }
-    const user = kind === "user" ? rules.limitAt("user", nowMs) : undefined;
+    const user = kind === "user" && !isBehind ? rules.limitAt("user", nowMs) : undefined;
     if (user !== undefined) take({ limit: user, subject: call.caller.id });
-    if (call.application !== undefined) take(call.application);
-    const own = rules.limitOf(call.name, nowMs);
+    if (call.application !== undefined && !isBehind) take(call.application);
+    const own = call.elsewhere ? undefined : rules.limitOf(call.name, nowMs);
     if (own !== undefined && own.value.by !== "account")
       take({ limit: own, subject: subjectOf(call, own.value.by) });
 

@@ -44,7 +44,7 @@ export function trace({
   function finish(call: Call, outcome: Outcome): number {
     const durationMs = performance.now() - call.startedAt;
     const track = instance.track === "canary" ? "canary" : call.variant;
-    signals?.record(call.name, call.service, track, durationMs, outcome);
+    if (!call.elsewhere?.counted) signals?.record(call.name, call.service, track, durationMs, outcome);
     return durationMs;
   }
 
@@ -53,7 +53,7 @@ export function trace({
     const status = named?.status ?? 500;
     const outcome = named && refusals.has(named.code) ? "refused" : status >= 500 ? "error" : "ok";
     const durationMs = finish(call, outcome);
-    if (outcome === "error") {
+    if (outcome === "error" && !call.elsewhere?.counted) {
       const cause = named?.code === "internal" && named.cause instanceof Error ? named.cause : error;
       const message = cause instanceof Error ? cause.message : String(cause);
       signals?.recordError(call.name, named?.code ?? "internal", message, call.requestId);

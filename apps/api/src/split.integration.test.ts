@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { createTestDatabase } from "@signalbox/db/testing";
+import { createCallPass, passHeader } from "@signalbox/gateway/upstreams/call-pass";
+import { createProcesses, type Processes, type Started } from "./testing/processes.ts";
+
+let database: Awaited<ReturnType<typeof createTestDatabase>>;
+let processes: Processes;
+let gateway: Started;
+let operator: Started;
+const services: Record<string, Started> = {};
+
+const service = (names: string, more: Record<string, string> = {}) =>
+  processes.start({ SIGNALBOX_ROLE: "service", SIGNALBOX_SERVICES: names, SIGNALBOX_NAME: names, ...more });
+
+before(async () => {
+  database = await createTestDatabase();
+  processes = createProcesses({ databaseUrl: database.url, redisUrl: process.env.TEST_REDIS_URL! });
+  services.auth = await service("auth");
+  services.users = await service("users");
+  services.feed = await service("feed");
+  operator = await processes.start({ SIGNALBOX_ROLE: "operator", SIGNALBOX_NAME: "operator" });
+  gateway = await processes.start({ SIGNALBOX_ROLE: "gateway", SIGNALBOX_NAME: "gateway" });
+});
+after(async () => {
+  await processes?.close();
+  await database?.drop();
+});
+
+type Sent = { status: number; headers: Headers; body: Record<string, never> & { [name: string]: unknown } };
+async function call(
+  url: string,
+  method: string,
+  path: string,
+  token?: string,
+  body?: unknown,
+): Promise<Sent> {
+  const answer = await fetch(url + path, {
+    method,
+    headers: {
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...(body ? { "content-type": "application/json" } : {}),
+    },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  const text = await answer.text();
+  return { status: answer.status, headers: answer.headers, body: text === "" ? undefined : JSON.parse(text) };
+}
+
+const unique = () => Math.random().toString(36).slice(2, 10);
+
+/** What a client sees of the whole public path, without what differs from run to run. */
+async function walk(url: string) {
+  const seen: unknown[] = [];
+  const say = ({ status, headers, body }: Sent, pick: (body: Sent["body"]) => unknown = () => undefined) =>
+    seen.push([
+      status,
+      headers.get("content-type"),
+      headers.has("ratelimit"),
+      headers.has("etag"),
+      pick(body),
+    ]);
+  const [ann, bob] = [`ann_${unique()}`, `bob_${unique()}`];
+  const register = async (handle: string) => {
+    const email = `${handle}@example.test`;
+    const made = await call(url, "POST", "/v1/auth/register", undefined, {
+      handle,
+      email,
+      password: "a long phrase of my own",
+    });
+    say(made, (body) => Object.keys(body).sort());
+    return String(made.body.accessToken);
+  };
+  const [annToken, bobToken] = [await register(ann), await register(bob)];
+  say(await call(url, "POST", "/v1/auth/register", undefined, { handle: "x" }), (body) => body.errors);
+  say(await call(url, "PUT", `/v1/users/${bob}/follow`, annToken));
+  const post = await call(url, "POST", "/v1/posts", bobToken, { text: "hëllo 🚂" });
+  say(post, (body) => [body.text, Object.keys(body).sort()]);
+  say(await call(url, "GET", `/v1/posts/${post.body.id}`), (body) => body.text);
+  say(await call(url, "GET", `/v2/posts/${post.body.id}`), (body) => Object.keys(body).sort());
+  say(await call(url, "GET", "/v1/feed", annToken), (body) =>
+    (body.items as { text: string }[]).map(({ text }) => text),
+  );
+  say(await call(url, "GET", "/v1/feed"), (body) => [body.code, body.detail]);
+  say(await call(url, "GET", "/v1/feed?limit=1000", annToken), (body) => body.errors);
+  say(await call(url, "GET", `/v1/users/${bob}`, annToken), (body) => body.handle === bob);
+  say(await call(url, "GET", "/v1/users/nobody_at_all"), (body) => [body.code, body.detail]);
+  const input = encodeURIComponent(JSON.stringify({ 0: { handle: bob }, 1: { handle: "nobody_at_all" } }));
+  const batch = await call(url, "GET", `/trpc/users.profile.read,users.profile.read?batch=1&input=${input}`);
+  say(batch, (body) =>
+    (body as unknown as Record<string, Record<string, Record<string, unknown>>>[]).map(({ result, error }) =>
+      result ? (result.data as { handle: string }).handle === bob : (error?.data as { code: string }).code,
+    ),
+  );
+  return seen;
+}
+
+describe("modules in processes of their own", () => {
+  test("the public path behaves as it does in one process", async () => {
+    const whole = await processes.start({ SIGNALBOX_NAME: "whole" });
+    const expected = await walk(whole.url);
+    await whole.stop();
+    assert.deepEqual(await walk(gateway.url), expected);
+  });
+
+  test("a service takes no call that this install has not signed, for this name and not long ago", async () => {
+    const path = "/call/users.me.read";
+    const context = {
+      actor: { kind: "user", id: "x", sessionId: "y" },
+      requestId: "forged-request",
+      address: "1.2.3.4",
+    };
+    const ask = (headers: Record<string, string>) =>
+      fetch(services.users!.url + path, { method: "POST", headers, body: "" }).then(({ status }) => status);
+    const header = (secret: string, name: string, now = Date.now) => ({
+      [passHeader]: createCallPass(Buffer.from(secret), now).close(name, context),
+    });
+    assert.equal(await ask({}), 401);
+    assert.equal(await ask(header("another secret of thirty-two letters", "users.me.read")), 401);
+    assert.equal(await ask(header(processes.secret, "users.profile.read")), 401);
+    assert.equal(await ask(header(processes.secret, "users.me.read", () => Date.now() - 180_000)), 401);
+    const right = header(processes.secret, "users.me.read")[passHeader]!;
+    assert.equal(await ask({ [passHeader]: right.replace('"id":"x"', '"id":"z"') }), 401);
+    assert.notEqual(await ask({ [passHeader]: right }), 401);
+  });
+
+  test("what no process serves is a 503 that names it", async () => {
+    const { status, body, headers } = await call(gateway.url, "POST", "/v1/reports", await token(), {
+      handle: "nobody_at_all",
+      reason: "spam",
+      subject: { kind: "user", handle: "nobody_at_all" },
+    });
+    assert.equal(status, 503);
+    assert.match(String(body.detail), /"moderation"/);
+    assert.ok(headers.has("retry-after"));
+  });
+
+  test("operators see services, their load, tracks and zones", async () => {
+    const answer = await fetch(`${operator.url}/operator/v1/services`, {
+      headers: { authorization: `Bearer ${processes.operatorToken}` },
+    });
+    const { items } = (await answer.json()) as {
+      items: { name: string; services: string[]; health: string; load: number }[];
+    };
+    const users = items.find(({ name, services }) => name === "users" && services?.includes("users"));
+    assert.ok(users);
+    assert.notEqual(users.health, "fail");
+    assert.equal(typeof users.load, "number");
+  });
+
+  test("a rolling restart under load fails no call", async () => {
+    let one = await service("users");
+    const load = startLoad(() => ["GET", "/v1/users/nobody_at_all"]);
+    for (let round = 0; round < 2; round += 1) {
+      const next = await service("users");
+      await one.stop();
+      one = next;
+    }
+    const statuses = await load.stop();
+    await one.stop();
+    assert.deepEqual(Object.keys(statuses), ["404"]);
+    assert.ok(statuses["404"]! > 50);
+  });
+
+  test("kill -9 of one of three: no read fails, and of the writes at most those that were under way there", async () => {
+    const [one, two] = [await service("feed"), await service("feed")];
+    const writer = await token();
+    const reads = startLoad(() => ["GET", "/v1/posts/0190b0a0-0000-7000-8000-000000000000"]);
+    const writes = startLoad(() => ["POST", "/v1/posts", writer, { text: "while it dies" }], 6);
+    await pause(700);
+    await one.kill();
+    await pause(1_500);
+    const [read, wrote] = [await reads.stop(), await writes.stop()];
+    await two.stop();
+    assert.deepEqual(Object.keys(read), ["404"]);
+    const { 201: made = 0, ...failed } = wrote;
+    assert.ok(made > 10, JSON.stringify(wrote));
+    assert.ok(Object.values(failed).reduce((sum, count) => sum + count, 0) <= 6, JSON.stringify(wrote));
+  });
+});
+
+async function token(): Promise<string> {
+  const handle = `p_${unique()}`;
+  const made = await call(gateway.url, "POST", "/v1/auth/register", undefined, {
+    handle,
+    email: `${handle}@example.test`,
+    password: "a long phrase of my own",
+  });
+  return String(made.body.accessToken);
+}
+
+function startLoad(next: () => [method: string, path: string, token?: string, body?: unknown], clients = 8) {
+  const statuses: Record<string, number> = {};
+  let going = true;
+  const all = Array.from({ length: clients }, async () => {
+    while (going) {
+      const status = await call(gateway.url, ...next()).then(
+        ({ status }) => status,
+        (error) => String(error.cause ?? error),
+      );
+      statuses[status] = (statuses[status] ?? 0) + 1;
+      await pause(5);
+    }
+  });
+  return {
+    async stop() {
+      going = false;
+      await Promise.all(all);
+      return statuses;
+    },
+  };
+}
