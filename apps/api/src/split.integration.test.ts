@@ -80,7 +80,7 @@ async function walk(url: string) {
   say(await call(url, "GET", `/v1/posts/${post.body.id}`), (body) => body.text);
   say(await call(url, "GET", `/v2/posts/${post.body.id}`), (body) => Object.keys(body).sort());
   say(await call(url, "GET", "/v1/feed", annToken), (body) =>
-    (body.items as { text: string }[]).map(({ text }) => text),
+    (body.items as unknown as { text: string }[]).map(({ text }) => text),
   );
   say(await call(url, "GET", "/v1/feed"), (body) => [body.code, body.detail]);
   say(await call(url, "GET", "/v1/feed?limit=1000", annToken), (body) => body.errors);
@@ -90,7 +90,7 @@ async function walk(url: string) {
   const batch = await call(url, "GET", `/trpc/users.profile.read,users.profile.read?batch=1&input=${input}`);
   say(batch, (body) =>
     (body as unknown as Record<string, Record<string, Record<string, unknown>>>[]).map(({ result, error }) =>
-      result ? (result.data as { handle: string }).handle === bob : (error?.data as { code: string }).code,
+      result ? (result.data as { handle: string }).handle === bob : (error!.data as { code: string }).code,
     ),
   );
   return seen;

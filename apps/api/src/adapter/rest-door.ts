@@ -3,6 +3,7 @@
 import { ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
+import { Foreign } from "@signalbox/modules/elsewhere";
 import type { Shapes } from "@signalbox/modules/versions";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { isFresh, logFault, sendProblem, sendText, setHeader } from "./answer.ts";
@@ -94,7 +95,8 @@ function showAs(procedure: Procedure, shapes: Shapes | undefined): Procedure {
   const shape = procedure.output && shapes?.get(procedure.output);
   if (!shape) return procedure;
   const encode = compileOutput(shape.output);
-  const present: Encode = (data) => encode(shape.present(data as never));
+  const present: Encode = (data) =>
+    encode(shape.present((data instanceof Foreign ? data.plain() : data) as never));
   return { ...procedure, output: shape.output, encode: present };
 }
 

@@ -36,17 +36,20 @@ import {
   SetShed,
   SetSwitch,
   SetWeight,
+  SetZone,
   ShedList,
   SwitchList,
   WarmCaches,
   Warmed,
   WeightList,
+  ZoneList,
 } from "./schema.ts";
 import { closeSession, openSession, readSession } from "./session.ts";
 import { changeShed, listShed, revertShed } from "./shed.ts";
 import { listServices, readCourse, readGolden, watchGolden } from "./sight.ts";
 import { flipSwitch, listSwitches, readHistory } from "./switches.ts";
 import { changeWeight, listWeights, revertWeight } from "./weights.ts";
+import { changeZone, listZones } from "./zones.ts";
 
 export const router = {
   session: {
@@ -152,6 +155,25 @@ export const router = {
       .input(ForceDependency)
       .output(Changed)
       .mutation(({ ctx, input }) => changeDependency(ctx, input)),
+  },
+  zones: {
+    list: operatorProcedure
+      .meta({
+        rest: "GET /zones",
+        summary: "Where services run, and how much of a zone's traffic stays there",
+      })
+      .input(OperatorPage)
+      .output(ZoneList)
+      .query(({ ctx, input }) => listZones(ctx, input)),
+    set: operatorProcedure
+      .meta({
+        rest: "PUT /zones/{key}",
+        role: "operator",
+        summary: "Shift traffic away from a zone, or back",
+      })
+      .input(SetZone)
+      .output(Changed)
+      .mutation(({ ctx, input }) => changeZone(ctx, input)),
   },
   weights: {
     list: operatorProcedure

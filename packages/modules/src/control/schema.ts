@@ -1,6 +1,6 @@
 // What operators send and read. Pure, so that console forms use the same rules as the server.
 
-import { cacheTtl, messageText, reasonText, shedValues } from "@signalbox/control/settings";
+import { cacheTtl, messageText, reasonText, shedValues, zoneName } from "@signalbox/control/settings";
 import { z } from "zod";
 
 export { switchedOff } from "@signalbox/control/refusal";
@@ -215,6 +215,12 @@ export const ServiceItem = z.object({
   revision: z.number().int().nullable(),
   /** Keys that a file on its machine decides. */
   overridden: z.array(z.string()),
+  /** The modules that gateways call there; none: it is no service. */
+  services: z.array(z.string()),
+  /** Calls under way there. */
+  load: z.number(),
+  /** Gateways that send it nothing for a while, because it failed them. */
+  ejectedBy: z.array(z.string()),
 });
 /** `known` is false where the registry is away: an empty list then says nothing. */
 export const ServiceList = listOf(ServiceItem).extend({
@@ -225,6 +231,29 @@ export const ServiceList = listOf(ServiceItem).extend({
 
 const CountedBy = z.enum(["caller", "address", "account"]);
 const Algorithm = z.enum(["token-bucket", "sliding-window"]);
+
+export const ZoneItem = z.object({
+  key: z.string(),
+  weight: z.number(),
+  /** Of services that run there. */
+  instances: z.number().int(),
+  reason: z.string(),
+  expiresAt: z.string().nullable(),
+  revision: z.number().int(),
+  changedAt: z.string().nullable(),
+  changedBy: ActorShape.nullable(),
+});
+export const ZoneList = listOf(ZoneItem);
+export const SetZone = z.object({
+  key: zoneName,
+  weight: z
+    .number()
+    .min(0)
+    .max(100)
+    .describe("of a hundred calls that would go to this zone, how many do; 0: it is drained"),
+  reason: reasonText,
+  expiresAt: endInstant,
+});
 
 export const LimitItem = z.object({
   key: z.string(),
@@ -427,5 +456,7 @@ export type ShedItem = z.infer<typeof ShedItem>;
 export type DependencyItem = z.infer<typeof DependencyItem>;
 export type GoldenQuery = z.infer<typeof GoldenQuery>;
 export type ServiceItem = z.infer<typeof ServiceItem>;
+export type ZoneItem = z.infer<typeof ZoneItem>;
+export type SetZone = z.infer<typeof SetZone>;
 export type LimitItem = z.infer<typeof LimitItem>;
 export type AuditEvent = z.infer<typeof AuditEvent>;

@@ -68,9 +68,11 @@ export async function listServices(ctx: AsOperator, page: z.infer<typeof Operato
   const { registry, live } = ctx;
   const { confirmations } = planeOf(ctx);
   const [seen, ledger] = await Promise.all([registry.list(), confirmations.ledger()]);
-  const items = (seen ?? registry.lastKnown()).map(
+  const all = seen ?? registry.lastKnown();
+  const items = all.map(
     (instance): ServiceItem => ({
       ...instance,
+      ejectedBy: all.filter(({ ejected }) => ejected.includes(instance.id)).map(({ id }) => id),
       // A confirmation is newer than the last beat; a process that holds no settings confirms none.
       revision: instance.revision === null ? null : (ledger?.get(instance.id)?.revision ?? instance.revision),
     }),
