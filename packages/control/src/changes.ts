@@ -1,9 +1,13 @@
 // What an operator can change. Each is one event in the log, then in force here, then pushed to everyone.
 
 import { AppError } from "@signalbox/core/errors";
+import { newId } from "@signalbox/core/ids";
+import { isDatabaseAway } from "@signalbox/db";
+import { hashEvent } from "./chain.ts";
 import { type Section, sections } from "./fold.ts";
+import { inTime, TookTooLong } from "./in-time.ts";
 import type { Live } from "./live.ts";
-import type { Act, ControlLog } from "./log.ts";
+import { type Act, type ControlLog, plain } from "./log.ts";
 import {
   type CacheLayer,
   type CacheTtl,
@@ -22,6 +26,9 @@ import {
   type ZoneLayer,
 } from "./settings.ts";
 
+// How long a person waits for Postgres before the act is taken without it.
+const patienceMs = 2_000;
+
 export type ChangeDeps = { controlLog: ControlLog; live: Live };
 
 type Why = { actor: ControlActor; reason: string; requestId: string; expiresAt?: Date | null };
@@ -32,14 +39,43 @@ export type LimitChange = Pick<LimitLayer, "rate"> &
   Partial<Pick<LimitLayer, "burst" | "perSeconds" | "by" | "algorithm" | "alonePercent">>;
 
 /** Commits, enforces here, pushes; answers the revision and when it was committed. */
-async function change({ controlLog, live }: ChangeDeps, act: Act) {
-  // Postgres being away ends here, as a database fault: the emergency path through Redis begins in its place.
-  const done = await controlLog.append(act);
+async function change({ controlLog, live }: ChangeDeps, given: Act) {
+  // One id on both ways: an answer of Postgres that comes too late must not make two acts of one.
+  const act = { ...given, id: newId() };
+  let done: Awaited<ReturnType<ControlLog["append"]>>;
+  try {
+    done = await inTime(controlLog.append(act), patienceMs);
+  } catch (error) {
+    const isAway = error instanceof TookTooLong || isDatabaseAway(error);
+    // What the platform writes down by itself can wait; a person at the switch can not.
+    if (!isAway || act.actor.kind === "platform") throw error;
+    return changeWithoutLog(live, act);
+  }
   if (done === undefined) return undefined;
   const committedAt = performance.now();
   // The push may fail with Redis away; the poll of Postgres brings everyone the same document.
   await live.announce(done.folded).catch(() => {});
-  return { revision: done.event.revision, event: done.event, committedAt };
+  return { revision: done.event.revision, event: done.event, committedAt, logged: true };
+}
+
+/** In force and pushed, and in the log when Postgres is back. */
+async function changeWithoutLog(live: Live, act: Act & { id: string }) {
+  const taken = await live.takePending((document, after, base) => {
+    const at = new Date();
+    const decided = act.decide(document, at.getTime());
+    if (decided === undefined) return undefined;
+    const { id, actor, kind, key, reason, requestId, expiresAt = null } = act;
+    const event = {
+      ...{ id, at, actor, kind, key, reason, requestId, expiresAt },
+      revision: after.revision + 1,
+      before: plain(decided.before),
+      after: plain(decided.after),
+      previousHash: after.hash,
+    };
+    return { ...event, hash: hashEvent(event), base };
+  });
+  if (taken === undefined) return undefined;
+  return { revision: taken.revision, event: taken, committedAt: performance.now(), logged: false };
 }
 
 type Layered<Layer> = Layer & { afterwards: Layer[] };

@@ -9,6 +9,7 @@ const confirmation = z.object({
   instance: z.string(),
   revision: z.number(),
   head: z.string(),
+  pending: z.number().default(0),
   overridden: z.array(z.string()),
   at: z.number(),
 });

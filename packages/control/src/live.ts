@@ -5,19 +5,23 @@ import { listen } from "@signalbox/core/listen";
 import type { Logger } from "@signalbox/core/log";
 import type { Redis } from "@signalbox/core/redis";
 import type { Sql } from "@signalbox/db";
-import { emptyHead } from "./chain.ts";
+import { emptyHead, type Head } from "./chain.ts";
 import { createOverrideReader, noOverride, readSnapshot, writeSnapshot } from "./disk.ts";
 import { compile, type Rules } from "./evaluate.ts";
-import { emptyDocument } from "./fold.ts";
+import { type Document, emptyDocument } from "./fold.ts";
+import { inTime } from "./in-time.ts";
 import { type ControlLog, createControlLog } from "./log.ts";
-import { type Confirmation, controlKeys, push } from "./push.ts";
+import { type PendingAct, withPending } from "./pending.ts";
+import { type Confirmation, controlKeys, push, pushPending } from "./push.ts";
 import { createSeal, type Sealed } from "./seal.ts";
 import { type Settings, type SettingsInput, settingsSchema } from "./settings.ts";
 
 export type LiveStatus = {
   revision: number;
-  /** The hash of the event at this revision: what the log must still say. */
-  head: string;
+  /** The newest event of the log in it: what the log must still say. */
+  logged: Head;
+  /** Acts after it, taken while Postgres was away. */
+  pending: number;
   source: "defaults" | "snapshot" | "push" | "poll" | "own change";
   /** Keys that the local override file decides here, whatever the log says. */
   overridden: string[];
@@ -34,6 +38,15 @@ export type Live = {
   onChange(listener: (status: LiveStatus) => void): () => void;
   /** A change that this process made itself: in force here at once, and pushed to the others. */
   announce(folded: Sealed): Promise<void>;
+  /** Acts that the log does not have yet, oldest first. */
+  pending(): readonly PendingAct[];
+  /**
+   * Takes an act without the log: in force here, kept on disk, and pushed where Redis answers. `make` may be asked again where
+   * somebody else acted in the same moment; undefined: nothing to do after all.
+   */
+  takePending(
+    make: (document: Document, after: Head, base: number) => PendingAct | undefined,
+  ): Promise<PendingAct | undefined>;
   start(): Promise<void>;
   close(): Promise<void>;
 };
@@ -55,6 +68,9 @@ export type LiveDeps = {
 
 // How long a start waits for Postgres and Redis before it goes on with what is on disk.
 const patienceMs = 1_500;
+// How long an act without the log waits for Redis, and how often it gives way to another.
+const takeMs = 1_000;
+const takeTries = 20;
 
 export function createLive(deps: LiveDeps): Live {
   const { log, redis, dataDir, instance, prefix } = deps;
@@ -67,6 +83,11 @@ export function createLive(deps: LiveDeps): Live {
   const timers = new Set<NodeJS.Timeout>();
 
   let base: Sealed = { head: emptyHead, document: emptyDocument, at: 0 };
+  let pending: PendingAct[] = [];
+  /** The two together. */
+  let merged: Document = emptyDocument;
+  /** Pending acts that are in the log by now: a late push must not bring them back. */
+  const settled = new Set<string>();
   let source: LiveStatus["source"] = "defaults";
   let override = noOverride;
   let settings = settingsSchema.parse({});
@@ -76,16 +97,18 @@ export function createLive(deps: LiveDeps): Live {
   let subscription: ReturnType<typeof listen> | undefined;
 
   const status = (): LiveStatus => ({
-    revision: base.head.revision,
-    head: base.head.hash,
+    revision: base.head.revision + pending.length,
+    logged: base.head,
+    pending: pending.length,
     source,
     overridden: Object.values(override).flatMap((section) => Object.keys(section ?? {})),
     paths: { push: subscription?.connected ?? false, poll: polled },
   });
 
   /** Takes a document and an override into force together, or throws and leaves everything as it was. */
-  function enforce(next: Sealed, nextOverride: typeof override): void {
-    const document = next.document as SettingsInput;
+  function enforce(next: Sealed, acts: PendingAct[], nextOverride: typeof override): void {
+    const nextMerged = withPending(next.document, next.head.revision, acts);
+    const document = nextMerged as SettingsInput;
     const parsed = settingsSchema.parse({
       ...document,
       switches: { ...document.switches, ...nextOverride.switches },
@@ -96,16 +119,25 @@ export function createLive(deps: LiveDeps): Live {
     const compiled = compile(parsed);
     settings = parsed;
     rules = compiled;
-    base = next;
+    base = { head: next.head, document: next.document, at: next.at };
+    pending = acts;
+    merged = nextMerged;
     override = nextOverride;
   }
 
+  const sealed = (): Sealed => ({ ...base, pending });
+
   function adopt(next: Sealed, from: LiveStatus["source"], { truth = false } = {}): boolean {
     const { revision, hash } = base.head;
-    if (next.head.revision === revision && next.head.hash === hash) return false;
-    if (next.head.revision <= revision && !truth) return false;
+    const isSame = next.head.revision === revision && next.head.hash === hash;
+    const isNewer = !isSame && (truth || next.head.revision > revision);
+    const known = new Set(pending.map(({ id }) => id));
+    const acts = [...pending, ...(next.pending ?? []).filter(({ id }) => !known.has(id))].filter(
+      ({ id }) => !settled.has(id),
+    );
+    if (!isNewer && acts.length === pending.length && acts.every(({ id }) => known.has(id))) return false;
     try {
-      enforce(next, override);
+      enforce(isNewer ? next : base, acts, override);
     } catch (error) {
       log.error(
         { error, revision: next.head.revision, from },
@@ -133,8 +165,15 @@ export function createLive(deps: LiveDeps): Live {
 
   function confirm(news: boolean): void {
     if (redis.status !== "ready") return;
-    const { revision, head, overridden } = status();
-    const word: Confirmation = { instance: instance.id, revision, head, overridden, at: Date.now() };
+    const { revision, logged, pending, overridden } = status();
+    const word: Confirmation = {
+      instance: instance.id,
+      revision,
+      head: logged.hash,
+      pending,
+      overridden,
+      at: Date.now(),
+    };
     const text = JSON.stringify(word);
     // Nobody waits for these: the next report, two seconds on, says the same.
     if (news) redis.publish(keys.confirmations, text).catch(() => {});
@@ -144,9 +183,10 @@ export function createLive(deps: LiveDeps): Live {
   let writing = Promise.resolve();
   let snapshotFailed = false;
   function keepSnapshot(): void {
-    const wanted = base;
+    const wanted = sealed();
+    const mark = rules;
     writing = writing.then(async () => {
-      if (wanted !== base) return;
+      if (mark !== rules) return;
       try {
         await writeSnapshot(dataDir, seal.close(wanted));
         snapshotFailed = false;
@@ -174,7 +214,7 @@ export function createLive(deps: LiveDeps): Live {
     try {
       const news = await readOverride();
       if (news === undefined) return;
-      enforce(base, news);
+      enforce(base, pending, news);
       const { overridden } = status();
       log.warn(
         { keys: overridden },
@@ -191,6 +231,7 @@ export function createLive(deps: LiveDeps): Live {
     const before = base;
     const head = await controlLog.head();
     polled = true;
+    if (pending.length > 0) return replay();
     if (head.revision === before.head.revision && head.hash === before.head.hash) return;
     if (head.revision > before.head.revision) {
       adopt(await controlLog.fold(), "poll");
@@ -207,11 +248,53 @@ export function createLive(deps: LiveDeps): Live {
     await push({ redis, seal, prefix }, folded, { forced: true }).catch(() => {});
   }
 
+  /** Postgres answers again: what was taken without it enters the log. Any number of processes may do it. */
+  async function replay(): Promise<void> {
+    const acts = pending;
+    await controlLog.replay(acts);
+    for (const { id } of acts) settled.add(id);
+    const folded = await controlLog.fold();
+    adopt(folded, "poll", { truth: true });
+    log.warn(
+      { acts: acts.length, revision: folded.head.revision },
+      "the acts that were taken while the database was away are in the log now",
+    );
+    if (redis.status === "ready") await push({ redis, seal, prefix }, sealed()).catch(() => {});
+  }
+
+  const takePending: Live["takePending"] = async (make) => {
+    for (let tries = 0; ; tries++) {
+      const seen = status().revision;
+      const act = make(
+        merged,
+        { revision: seen, hash: pending.at(-1)?.hash ?? base.head.hash },
+        base.head.revision,
+      );
+      if (act === undefined) return undefined;
+      const next: Sealed = { ...base, pending: [...pending, act] };
+      const stored =
+        redis.status === "ready" && tries < takeTries
+          ? await inTime(pushPending({ redis, seal, prefix }, next, seen), takeMs).catch(() => undefined)
+          : undefined;
+      if (stored !== undefined) {
+        receive(stored);
+        continue;
+      }
+      // It may be here already: its own push came back.
+      adopt(next, "own change");
+      if (!pending.some(({ id }) => id === act.id))
+        throw new Error("these settings do not parse; nothing was changed");
+      // On disk before the answer: with Redis away too there is no other copy.
+      await writing;
+      return act;
+    }
+  };
+
   /** After a reconnect: what was pushed meanwhile, or our own copy where Redis came back empty. */
   async function catchUp(): Promise<void> {
     const text = await redis.hget(keys.document, "sealed");
     if (text !== null) receive(text);
-    else if (base.head.revision > 0) await push({ redis, seal, prefix }, base);
+    else if (status().revision > 0) await push({ redis, seal, prefix }, sealed());
     confirm(true);
   }
 
@@ -222,6 +305,8 @@ export function createLive(deps: LiveDeps): Live {
       // No newer than ours, but another story: Postgres decides which of the two is true.
       const { revision, hash } = base.head;
       if (pushed.head.revision === revision && pushed.head.hash !== hash) void pollSafely();
+      // Somebody reached the log again: what waits for it here may be in it.
+      else if (pending.length > 0 && !pushed.pending?.length) void pollSafely();
     } catch (error) {
       log.error({ error }, "a push of settings is not ours or was changed, and is not used");
     }
@@ -256,13 +341,15 @@ export function createLive(deps: LiveDeps): Live {
     current: () => settings,
     rules: () => rules,
     get revision() {
-      return base.head.revision;
+      return status().revision;
     },
     status,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    pending: () => pending,
+    takePending,
     async announce(folded) {
       adopt(folded, "own change");
       if (redis.status === "ready") await push({ redis, seal, prefix }, folded);
@@ -291,15 +378,9 @@ export function createLive(deps: LiveDeps): Live {
   };
 }
 
-/** Waits for work, but not for ever: a hung server must not stop the rounds. */
-async function within(ms: number, work: () => unknown): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([Promise.resolve(work()).catch(() => {}), late]);
-  clearTimeout(timer);
-}
+/** A hung server must not stop the rounds. */
+const within = (ms: number, work: () => unknown): Promise<unknown> =>
+  inTime(Promise.resolve(work()), ms).catch(() => {});
 
 /** Settings that stay as given, for tests and tools. */
 export function fixedLive(given: SettingsInput = {}): Live & { set(settings: SettingsInput): void } {
@@ -308,7 +389,8 @@ export function fixedLive(given: SettingsInput = {}): Live & { set(settings: Set
   let revision = 0;
   const status = (): LiveStatus => ({
     revision,
-    head: "",
+    logged: { revision, hash: "" },
+    pending: 0,
     source: "defaults",
     overridden: [],
     paths: { push: false, poll: false },
@@ -332,6 +414,8 @@ export function fixedLive(given: SettingsInput = {}): Live & { set(settings: Set
       return () => void listeners.delete(listener);
     },
     announce: async ({ document }) => set(document as SettingsInput),
+    pending: () => [],
+    takePending: () => Promise.reject(new Error("settings that stay as given take no acts")),
     start: async () => {},
     close: async () => {},
     set,

@@ -6,6 +6,7 @@ import type { Sql } from "@signalbox/db";
 import { locks } from "@signalbox/db/locks";
 import { createVerifier, emptyHead, type Head, hashEvent, type Verdict } from "./chain.ts";
 import { applyEvent, type ControlEvent, type Document, emptyDocument } from "./fold.ts";
+import { type PendingAct, settle } from "./pending.ts";
 import type { ControlActor } from "./settings.ts";
 
 /** A document and the event up to which it was folded. */
@@ -14,18 +15,27 @@ export type Folded = { head: Head; document: Document; at: number };
 const nothing: Folded = { head: emptyHead, document: emptyDocument, at: 0 };
 
 export type Act = {
+  /** For an act that may have been appended already: the same id is taken once. */
+  id?: string;
+  /** When it was decided, where that was before now. */
+  at?: Date;
   actor: ControlActor;
   kind: string;
   key: string;
   reason: string;
   requestId: string;
   expiresAt?: Date | null;
-  /** The new value, from what the log says at this very moment; undefined: nothing to do after all. */
-  decide(document: Document, nowMs: number): { before: unknown; after: unknown } | undefined;
+  /** The new value, from what the log says at this very moment; undefined: nothing to do after all. It may name the act anew. */
+  decide(
+    document: Document,
+    nowMs: number,
+  ): { before: unknown; after: unknown; kind?: string; reason?: string } | undefined;
 };
 
 export type ControlLog = {
   append(act: Act): Promise<{ event: ControlEvent; folded: Folded } | undefined>;
+  /** Brings in what was taken while Postgres was away; what is there already is left alone. */
+  replay(acts: PendingAct[]): Promise<void>;
   head(): Promise<Head>;
   /** Everything folded up to the newest event; reads only what is new since the last time. */
   fold(): Promise<Folded>;
@@ -115,44 +125,62 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
     }
   }
 
-  return {
-    async append(act) {
-      const done = await sql.begin(async (transaction) => {
-        // A transaction has the same tagged-template form as the client; the types only differ in what opens one.
-        const db = transaction as unknown as Sql;
-        await db`select pg_advisory_xact_lock(${locks.controlLog})`;
-        const folded = await foldNew(db);
-        // Clocks of two machines differ; the log's own time never runs backwards.
-        const at = new Date(Math.max(now(), folded.at));
-        const decided = act.decide(folded.document, at.getTime());
-        if (decided === undefined) return undefined;
-        const unhashed = {
-          revision: folded.head.revision + 1,
-          id: newId(),
-          at,
-          actor: act.actor,
-          kind: act.kind,
-          key: act.key,
-          before: plain(decided.before),
-          after: plain(decided.after),
-          reason: act.reason,
-          expiresAt: act.expiresAt ?? null,
-          requestId: act.requestId,
-          previousHash: folded.head.hash,
-        };
-        const event: ControlEvent = { ...unhashed, hash: hashEvent(unhashed) };
-        const json = (value: unknown) =>
-          value === null ? null : db.json(value as Parameters<Sql["json"]>[0]);
-        await db`
+  async function append(act: Act): ReturnType<ControlLog["append"]> {
+    const done = await sql.begin(async (transaction) => {
+      // A transaction has the same tagged-template form as the client; the types only differ in what opens one.
+      const db = transaction as unknown as Sql;
+      await db`select pg_advisory_xact_lock(${locks.controlLog})`;
+      const folded = await foldNew(db);
+      if (act.id !== undefined) {
+        const [known] = await db<Row[]>`select * from control_events where id = ${act.id}`;
+        if (known) return { event: toEvent(known), folded };
+      }
+      // Clocks of two machines differ; the log's own time never runs backwards.
+      const at = new Date(Math.max((act.at ?? new Date(now())).getTime(), folded.at));
+      const decided = act.decide(folded.document, at.getTime());
+      if (decided === undefined) return undefined;
+      const unhashed = {
+        revision: folded.head.revision + 1,
+        id: act.id ?? newId(),
+        at,
+        actor: act.actor,
+        kind: decided.kind ?? act.kind,
+        key: act.key,
+        before: plain(decided.before),
+        after: plain(decided.after),
+        reason: decided.reason ?? act.reason,
+        expiresAt: act.expiresAt ?? null,
+        requestId: act.requestId,
+        previousHash: folded.head.hash,
+      };
+      const event: ControlEvent = { ...unhashed, hash: hashEvent(unhashed) };
+      const json = (value: unknown) => (value === null ? null : db.json(value as Parameters<Sql["json"]>[0]));
+      await db`
           insert into control_events (revision, id, at, actor, kind, key, before, after, reason, expires_at, request_id, previous_hash, hash)
           values (${event.revision}, ${event.id}, ${event.at}, ${json(event.actor)}, ${event.kind}, ${event.key}, ${json(event.before)},
             ${json(event.after)}, ${event.reason}, ${event.expiresAt}, ${event.requestId}, ${event.previousHash}, ${event.hash})`;
-        return { event, folded: withEvent(folded, event) };
+      return { event, folded: withEvent(folded, event) };
+    });
+    // Only what is committed may be built upon.
+    if (done && done.folded.head.revision > cached.head.revision) cached = done.folded;
+    return done;
+  }
+
+  async function replay(acts: PendingAct[]): Promise<void> {
+    const own = new Set<number>();
+    for (const act of acts) {
+      const { id, at, actor, kind, key, reason, requestId, expiresAt } = act;
+      const done = await append({
+        ...{ id, at, actor, kind, key, reason, requestId, expiresAt },
+        decide: (document) => settle(document, act, own),
       });
-      // Only what is committed may be built upon.
-      if (done && done.folded.head.revision > cached.head.revision) cached = done.folded;
-      return done;
-    },
+      if (done) own.add(done.event.revision);
+    }
+  }
+
+  return {
+    append,
+    replay,
 
     async head() {
       const [row] = await sql<{ revision: string; hash: string }[]>`
@@ -197,7 +225,8 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
 }
 
 /** As it will be read back: JSON has no undefined, and the hash must not depend on the difference. */
-const plain = (value: unknown): unknown => (value === undefined ? null : JSON.parse(JSON.stringify(value)));
+export const plain = (value: unknown): unknown =>
+  value === undefined ? null : JSON.parse(JSON.stringify(value));
 
 export const unknownKey = (key: string) =>
   new AppError("not_found", `nothing is called ${key}; the list of keys is in GET /operator/v1/switches`);

@@ -4,8 +4,15 @@ import { z } from "zod";
 import type { Head } from "./chain.ts";
 import type { Document } from "./fold.ts";
 import { deriveKey, isMac, mac } from "./keys.ts";
+import { type PendingAct, pendingAct } from "./pending.ts";
 
-export type Sealed = { head: Head; document: Document; at: number };
+export type Sealed = {
+  head: Head;
+  document: Document;
+  at: number;
+  /** Acts on top of it that the log does not have yet. */
+  pending?: PendingAct[];
+};
 
 const envelope = z.object({ payload: z.string(), mac: z.string() });
 const content = z.object({
@@ -15,13 +22,14 @@ const content = z.object({
     limits: z.record(z.string(), z.unknown()),
   }),
   at: z.number(),
+  pending: z.array(pendingAct).default([]),
 });
 
 export function createSeal(secret: string | Buffer) {
   const key = deriveKey(secret, "control-snapshot");
   return {
-    close({ head, document, at }: Sealed): string {
-      const payload = JSON.stringify({ head, document, at });
+    close({ head, document, at, pending = [] }: Sealed): string {
+      const payload = JSON.stringify({ head, document, at, pending });
       return JSON.stringify({ payload, mac: mac(key, payload).toString("base64url") });
     },
     /** Throws where it was not sealed with this install's secret, or was changed since. */

@@ -1,19 +1,33 @@
 // What was changed, by whom and why; what the whole state was at any instant; and whether anyone has touched the record.
 
 import { type ControlEvent, settingsAt } from "@signalbox/control/fold";
+import { isDatabaseAway } from "@signalbox/db";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { openRevision, sealKey } from "./list.ts";
 import { type ControlPlane, planeOf } from "./plane.ts";
 import type { AuditEvent, AuditQuery, AuditVerdict } from "./schema.ts";
 
-const present = (event: ControlEvent): AuditEvent => ({
-  ...event,
-  before: event.before ?? null,
-  after: event.after ?? null,
-  at: event.at.toISOString(),
-  expiresAt: event.expiresAt?.toISOString() ?? null,
-});
+const present = ({
+  revision,
+  id,
+  at,
+  actor,
+  kind,
+  key,
+  before,
+  after,
+  ...rest
+}: ControlEvent): AuditEvent => {
+  const { reason, expiresAt, requestId, previousHash, hash } = rest;
+  return {
+    ...{ revision, id, actor, kind, key, reason, requestId, previousHash, hash },
+    before: before ?? null,
+    after: after ?? null,
+    at: at.toISOString(),
+    expiresAt: expiresAt?.toISOString() ?? null,
+  };
+};
 
 export async function presentEvents(
   { controlLog }: ControlPlane,
@@ -34,6 +48,16 @@ export async function presentEvents(
 }
 
 export async function listAudit(ctx: AsOperator, input: z.infer<typeof AuditQuery>) {
+  try {
+    return await readAudit(ctx, input);
+  } catch (error) {
+    const pending = ctx.live.pending().map(present).reverse();
+    if (pending.length === 0 || !isDatabaseAway(error)) throw error;
+    return { items: pending, nextCursor: null, state: null, partial: true };
+  }
+}
+
+async function readAudit(ctx: AsOperator, input: z.infer<typeof AuditQuery>) {
   const plane = planeOf(ctx);
   const at = input.at === undefined ? undefined : new Date(input.at);
   const [page, folded] = await Promise.all([
@@ -49,7 +73,6 @@ export async function listAudit(ctx: AsOperator, input: z.infer<typeof AuditQuer
 export async function verifyAudit(ctx: AsOperator): Promise<z.infer<typeof AuditVerdict>> {
   const { controlLog, live, confirmations } = planeOf(ctx);
   const words = [...((await confirmations.ledger())?.values() ?? [])];
-  const { revision, head } = live.status();
-  const heads = words.map((word) => ({ revision: word.revision, hash: word.head }));
-  return controlLog.verify([...heads, { revision, hash: head }]);
+  const heads = words.map(({ revision, pending, head }) => ({ revision: revision - pending, hash: head }));
+  return controlLog.verify([...heads, live.status().logged]);
 }

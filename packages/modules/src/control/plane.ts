@@ -52,8 +52,9 @@ export const planeOf = (ctx: Deps): ControlPlane => openPlane(ctx);
 /** The answer to a change: its revision, and who enforces it by now. */
 export const confirmed = async (
   { confirmations }: ControlPlane,
-  { revision, committedAt }: { revision: number; committedAt: number },
+  { revision, committedAt, logged }: { revision: number; committedAt: number; logged: boolean },
 ): Promise<Changed> => ({
   version: revision,
   confirmations: await confirmations.waitFor(revision, committedAt),
+  ...(logged ? {} : { logged }),
 });

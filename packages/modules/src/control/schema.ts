@@ -29,7 +29,14 @@ export const Confirmations = z.object({
   slowestMs: z.number().nullable(),
   missing: z.array(z.string()),
 });
-export const Changed = z.object({ version: z.number().int(), confirmations: Confirmations });
+export const Changed = z.object({
+  version: z.number().int(),
+  confirmations: Confirmations,
+  logged: z
+    .boolean()
+    .optional()
+    .describe("false: the database is away; the change is in force, and enters the log when that is back"),
+});
 
 export const SwitchState = z.enum(["on", "off"]);
 export const SwitchItem = z.object({
@@ -90,6 +97,8 @@ export const AuditList = listOf(AuditEvent).extend({
     .object({ at: z.string(), revision: z.number().int(), settings: z.unknown() })
     .nullable()
     .optional(),
+  /** The database is away: only what was done since, and is not in the log yet. */
+  partial: z.boolean().optional(),
 });
 export const EventList = listOf(AuditEvent);
 export const AuditVerdict = z.object({
