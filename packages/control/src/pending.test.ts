@@ -218,19 +218,20 @@ test("a Postgres that stands still is not waited for, and its late answer makes 
   const a = await openProcess("a5");
   // Whoever holds the lock of the log keeps every append waiting, as a server that stands still does.
   const { sql } = engines.database;
-  let release = () => {};
+  const locked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
   const held = sql.begin(async (transaction) => {
     await transaction`lock table control_events in access exclusive mode`;
-    await new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    locked.resolve();
+    await release.promise;
   });
+  await locked.promise;
   const began = performance.now();
   const done = await setSwitch(a, "five.x", { state: "off" }, why("slow"));
   assert.equal(done.logged, false);
   assert.ok(performance.now() - began < 3_500);
   assert.ok(off(a, "five.x"));
-  release();
+  release.resolve();
   await held;
   await until("nothing waits", () => a.live.status().pending === 0);
   assert.equal((await a.controlLog.read({ key: "five.x" })).length, 1);
