@@ -6,7 +6,8 @@ import { readPulled } from "./cached.ts";
 import { isPushed } from "./pulled.ts";
 import { pushToTimelines, removeFromTimelines } from "./timeline.ts";
 
-const chunk = 500;
+/** Followers that are read at once. */
+const chunk = 1_000;
 /** Longer than any event waits for its next attempt. */
 const progressSeconds = 24 * 3600;
 
