@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Histories, openHistories } from "./testing.ts";
+import { type Histories, openHistories, scrollBack } from "./testing.ts";
 
 let histories: Histories;
 before(async () => {
@@ -27,3 +27,6 @@ test("feeds equal a naive model after 1,000 random histories", async () => {
     `${count} histories from seed ${first}: ${sum.events} events, ${sum.posts} posts, ${Date.now() - began} ms`,
   );
 });
+
+test("5,000 posts are scrolled back during inserts and deletes without a gap or a repetition", () =>
+  scrollBack(5_000));

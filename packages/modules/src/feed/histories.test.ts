@@ -1,5 +1,5 @@
 import { after, before, test } from "node:test";
-import { type Histories, openHistories } from "./testing.ts";
+import { type Histories, openHistories, scrollBack } from "./testing.ts";
 
 let histories: Histories;
 before(async () => {
@@ -17,3 +17,6 @@ test("feeds equal a naive model after 25 random histories", async () => {
     }
   }
 });
+
+test("1,500 posts are scrolled back during inserts and deletes without a gap or a repetition", () =>
+  scrollBack(1_500));

@@ -302,3 +302,56 @@ function randomFrom(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** Reads `count` posts back to the first, while others are written and some of them deleted. */
+export async function scrollBack(count: number): Promise<void> {
+  const world = await testWorld();
+  try {
+    const [reader, ...authors] = [
+      await newPerson(world),
+      await newPerson(world),
+      await newPerson(world),
+      await newPerson(world),
+    ];
+    for (const { handle } of authors) await reader.caller.users.follow.create({ handle });
+    const made = Array.from({ length: count }, () => newId());
+    for (const [n, { id }] of authors.entries())
+      await world.deps.sql`
+        insert into posts (user_id, id, text)
+        select ${id}, unnest(${made.filter((_, at) => at % authors.length === n)}::uuid[]), 'to scroll'`;
+    await world.settle();
+    await buildTimeline(ctxOf(world.deps, { kind: "job", name: "test" }), reader.id);
+    const random = randomFrom(count);
+    const left = new Set(made);
+    const seen: string[] = [];
+    for (let cursor: string | undefined, first = true; first || cursor; first = false) {
+      const limit = 1 + Math.floor(random() * 100);
+      const page = await reader.caller.feed.home.read({ limit, ...(cursor ? { cursor } : {}) });
+      const ids = page.items.map(({ id }) => id);
+      assert.ok(
+        ids.every((id) => left.has(id)),
+        "shows a deleted post, or one that is newer than the first page",
+      );
+      assert.ok(ids.length === limit || page.nextCursor === null, "a page is short");
+      seen.push(...ids);
+      cursor = page.nextCursor ?? undefined;
+      const at = Math.floor(random() * made.length);
+      for (const id of made.slice(at, at + 3)) {
+        if (!left.delete(id)) continue;
+        await authors[made.indexOf(id) % authors.length]!.caller.feed.post.delete({ id });
+      }
+      await authors[0]!.caller.feed.post.create({ text: "written meanwhile" });
+      // The workers come along now and then.
+      if (random() < 0.2) await world.settle();
+    }
+    assert.equal(new Set(seen).size, seen.length, "shows a post twice");
+    const shown = new Set(seen);
+    assert.deepEqual(
+      [...left].filter((id) => !shown.has(id)),
+      [],
+      "lacks a post",
+    );
+  } finally {
+    await world.close();
+  }
+}
