@@ -69,7 +69,7 @@ export function Caches() {
               <Panel label="Caches" flush>
                 <Rows
                   label="Caches"
-                  columns="minmax(10rem, 4fr) minmax(8rem, 2fr) minmax(5rem, 1.5fr) minmax(5rem, 1.5fr) minmax(7rem, 2fr) minmax(10rem, 3fr) auto"
+                  columns="minmax(10rem, 4fr) minmax(8rem, 2fr) minmax(5rem, 1.5fr) minmax(5rem, 1.5fr) minmax(9rem, 3fr) minmax(10rem, 2.5fr) auto"
                   heads={[
                     "Cache",
                     "Hits, 5 min",
@@ -149,7 +149,9 @@ function CacheRow({ item, change, set }: { item: CacheItem; change: CacheSet | u
       </RowText>
       <RowText>
         {item.fillErrors > 0 ? (
-          <span className={styles.danger}>{count(item.fillErrors)} loads failed</span>
+          <span className={styles.danger}>
+            {count(item.fillErrors)} {item.fillErrors === 1 ? "load" : "loads"} failed{" "}
+          </span>
         ) : (
           <span className={item.fillP50Ms === null ? styles.faint : undefined}>
             {item.fillP50Ms === null
