@@ -1,13 +1,13 @@
 // Accounts on a whole install: signing in and registering against the bare rate of their hash, refreshing against the bare
 // guarded UPDATE that it is made of, each pair taken in turn on the same machine; and whether /livez stays fast meanwhile.
 
+import { freePortBase } from "../apps/cli/src/testing/harness.ts";
 import { startInstallForTest } from "../apps/cli/src/testing/install.ts";
 import { connectDatabase } from "../packages/db/src/index.ts";
 import { bareHash } from "../packages/modules/src/auth/passwords.ts";
 import { type Connection, openConnection, openConnections, pace, percentile } from "./harness/connection.ts";
 import { figure, median, progress, report } from "./harness/report.ts";
 
-const portBase = 29_000;
 const signers = 8;
 const refreshers = 16;
 const rounds = 5;
@@ -26,7 +26,7 @@ const livez = "GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n";
 const password = "a phrase for the bench";
 
 progress("starting an install of its own");
-const install = await startInstallForTest({ portBase });
+const install = await startInstallForTest({ portBase: await freePortBase() });
 const run = install.runFile();
 const port = Number(new URL(run.api).port);
 const database = connectDatabase(run.postgres, { name: "bench", poolSize: refreshers });

@@ -8,6 +8,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { freePortBase } from "../apps/cli/src/testing/harness.ts";
 import { startInstallForTest } from "../apps/cli/src/testing/install.ts";
 import { createPeople } from "../apps/cli/src/testing/people.ts";
 import { connectDatabase } from "../packages/db/src/index.ts";
@@ -21,7 +22,6 @@ import {
 } from "./harness/connection.ts";
 import { figure, median, progress, report } from "./harness/report.ts";
 
-const portBase = 24_000;
 const profileCount = 100;
 const connectionCount = 32;
 const saturateMs = 3_000;
@@ -50,7 +50,7 @@ if (process.send && role === "bare") {
 }
 
 progress("starting an install of its own, and a second api process beside it");
-const install = await startInstallForTest({ portBase });
+const install = await startInstallForTest({ portBase: await freePortBase() });
 const run = install.runFile();
 const near = Number(new URL(run.api).port);
 const far = near + 10;
