@@ -1,29 +1,34 @@
-// Three times more than the platform can do. The routes under test are capped by their pool: reading posts holds one of three
+// Three times more than the platform can do. The routes under test are capped by their pool: each call holds one of three
 // connections for ten milliseconds, which leaves the processor to the generator. What is measured: who is still answered, how many,
-// how fast, and how soon all is as before. What holds the connection is what the reader did to a post, which answers may leave out:
-// at first they are told not to, because that would be the end of the overload; at last that is measured too.
+// how fast, and how soon all is as before.
 
-import { spawn } from "node:child_process";
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { freePortBase } from "../apps/cli/src/testing/harness.ts";
 import { startInstallForTest } from "../apps/cli/src/testing/install.ts";
-import { createPeople } from "../apps/cli/src/testing/people.ts";
-import { connectDatabase } from "../packages/db/src/index.ts";
+import { serveCapped } from "./harness/capped-api.ts";
 import { type Connection, openConnections, percentile, saturate } from "./harness/connection.ts";
 import { figure, progress, report } from "./harness/report.ts";
 
-const portBase = 28_000;
 const poolSize = 3;
-const holdSeconds = 0.01;
 const connectionCount = 500;
 const calmMs = 8_000;
 const overloadMs = 20_000;
 const recoveryMs = 30_000;
-const degradedMs = 5_000;
 
 type Priority = "critical" | "normal" | "background";
 type Asked = { priority: Priority; at: number; tookMs: number; status: number };
 
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
+const requestOf: Record<Priority, string> = {
+  critical: get("/v1/critical"),
+  normal: get("/v1/normal"),
+  background: get("/v1/background"),
+};
+
+const neverReady = () => Promise.reject(new Error("the capped front door ended before it was ready"));
 const isAnswered = ({ status }: Asked) => status === 200;
 const share = (asked: Asked[]) => (asked.filter(isAnswered).length / asked.length) * 100;
 const p99Of = (asked: Asked[]) =>
@@ -34,39 +39,40 @@ const p99Of = (asked: Asked[]) =>
 const rateOf = (asked: Asked[], ms: number) => asked.filter(isAnswered).length / (ms / 1_000);
 const strangers = (asked: Asked[]) => asked.filter(({ status }) => status !== 200 && status !== 503).length;
 
-progress("starting an install of its own, and beside it an api process with a small pool");
-const install = await startInstallForTest({ portBase });
+if (process.send && process.argv[2] === "capped") {
+  await serveCapped();
+  await once(process, "disconnect");
+  process.exit();
+}
+
+progress("starting an install of its own, and beside it a front door with a small pool");
+const install = await startInstallForTest({ portBase: await freePortBase() });
 const run = install.runFile();
 const port = Number(new URL(run.api).port) + 10;
-const capped = spawn(process.execPath, [join(import.meta.dirname, "../apps/api/src/main.ts")], {
-  stdio: ["ignore", "ignore", "inherit"],
+const capped = fork(import.meta.filename, ["capped"], {
   env: {
     ...process.env,
     NODE_ENV: "production",
     LOG_LEVEL: "error",
     DATABASE_URL: run.postgres,
     REDIS_URL: run.redis,
+    SIGNALBOX_NAME: "capped",
     SIGNALBOX_POOL_SIZE: `${poolSize}`,
     SIGNALBOX_PUBLIC_URL: run.api,
     SIGNALBOX_GATEWAY_PORT: `${port}`,
-    SIGNALBOX_OPERATOR_PORT: `${port + 1}`,
     SIGNALBOX_DATA_DIR: join(install.dataDir, "capped"),
     SIGNALBOX_SECRET_FILE: join(install.dataDir, "secrets", "master.key"),
-    SIGNALBOX_OPERATOR_TOKEN_FILE: run.operatorToken,
   },
 });
-const database = connectDatabase(run.postgres, { name: "bench", poolSize: 2 });
 
 try {
-  await untilReady();
+  await Promise.race([once(capped, "message"), once(capped, "exit").then(neverReady)]);
   await liftLimits();
-  await leaveOut(false);
-  const requests = await prepare();
-  const next = mixOf(requests);
+  const next = mixOf();
   const connections = await openConnections(port, connectionCount);
 
-  await saturate(connections.slice(0, 2 * poolSize), 2_000, () => requests.normal);
-  const { rate: peak } = await saturate(connections.slice(0, 2 * poolSize), 4_000, () => requests.normal);
+  await saturate(connections.slice(0, 2 * poolSize), 2_000, () => requestOf.normal);
+  const { rate: peak } = await saturate(connections.slice(0, 2 * poolSize), 4_000, () => requestOf.normal);
   progress(`at most ${Math.round(peak)} answers a second`);
 
   const calm = await offer(connections, { rate: 0.8 * peak, ms: calmMs }, next);
@@ -82,10 +88,6 @@ try {
   }
   const quickest = Math.max(50, Math.round(2 * calmP99));
   const recovery = await recover(connections, 0.5 * peak, next, quickest);
-
-  await leaveOut(true);
-  const degraded = await offer(connections, { rate: 3 * peak, ms: degradedMs }, next);
-  progress(`leaving out what is optional: ${share(degraded).toFixed(1)} % of all answered`);
 
   report("overload", [
     figure("critical calls answered at three times the load", share(critical), {
@@ -107,11 +109,6 @@ try {
       bar: quickest,
       better: "lower",
     }),
-    figure("the same with optional parts left out: answers a second", rateOf(degraded, degradedMs) / peak, {
-      unit: "x",
-      bar: 1,
-      better: "higher",
-    }),
     figure("back to normal after", recovery, { unit: "s", bar: 30, better: "lower" }),
     figure(
       "answers that are neither the thing nor a refusal that says when to come back",
@@ -126,36 +123,14 @@ try {
   for (const each of connections) each.close();
 } finally {
   capped.kill();
-  await database.close();
   await install.stop();
 }
 
-/** A post to read, and reading one made as slow as promised. */
-async function prepare(): Promise<Record<Priority, string>> {
-  const people = createPeople(run.api);
-  const { handle, token } = await people.register("busy");
-  const { status, body } = await people.call("POST", "/v1/posts", token, { text: "a post" });
-  if (status !== 201) throw new Error(`posting answered ${status}: ${JSON.stringify(body)}`);
-  const liked = await people.call("PUT", `/v1/posts/${body.id}/like`, token);
-  if (liked.status !== 204) throw new Error(`liking answered ${liked.status}`);
-  await database.sql.unsafe(`
-    alter table likes rename to likes_kept;
-    create view likes as
-      with held as materialized (select pg_sleep(${holdSeconds})) select likes_kept.* from likes_kept, held;`);
-  const get = (path: string) =>
-    `GET ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${token}\r\n\r\n`;
-  return {
-    critical: get("/v1/feed"),
-    normal: get(`/v1/posts/${body.id}`),
-    background: get(`/v1/users/${handle}/posts`),
-  };
-}
-
 /** Of ten calls two are critical, five normal and three in the background. */
-function mixOf(requests: Record<Priority, string>): () => { priority: Priority; request: string } {
+function mixOf(): () => { priority: Priority; request: string } {
   const order = "nbcnbnncbn".split("").map((letter) => {
     const priority = letter === "c" ? "critical" : letter === "n" ? "normal" : "background";
-    return { priority, request: requests[priority] } as const;
+    return { priority, request: requestOf[priority] } as const;
   });
   let at = 0;
   return () => order[at++ % order.length]!;
@@ -212,10 +187,6 @@ async function liftLimits(): Promise<void> {
   for (const key of ["address", "user"]) await put(`limits/${key}`, limit);
 }
 
-function leaveOut(degrade: boolean): Promise<void> {
-  return put("shed/feed", { degrade, reason: "a benchmark" });
-}
-
 async function put(path: string, body: object): Promise<void> {
   const answer = await fetch(`${run.operator}/operator/v1/${path}`, {
     method: "PUT",
@@ -223,13 +194,4 @@ async function put(path: string, body: object): Promise<void> {
     body: JSON.stringify(body),
   });
   if (!answer.ok) throw new Error(`${path} could not be set: ${await answer.text()}`);
-}
-
-async function untilReady(): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
-    if (answer?.ok) return;
-    await pause(100);
-  }
-  throw new Error("the capped api process did not become ready");
 }
