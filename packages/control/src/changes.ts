@@ -18,6 +18,7 @@ import {
   holding,
   type LimitLayer,
   limitSetting,
+  type NumberLayer,
   type ShedLayer,
   type ShedValues,
   type SwitchLayer,
@@ -220,6 +221,38 @@ export async function resetWeight(deps: ChangeDeps, key: string, why: Why) {
       const current = document.weights?.[key];
       if (current === undefined) throw new AppError("conflict", `no weight is set on ${key}`);
       return { before: holding<WeightLayer>(current, nowMs) ?? null, after: null };
+    },
+  });
+  return done!;
+}
+
+export async function setNumber(deps: ChangeDeps, key: string, value: number, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "number.set",
+    key,
+    decide(document, nowMs) {
+      refusePast(why.expiresAt, nowMs);
+      const current = document.numbers?.[key];
+      return {
+        before: (current && holding<NumberLayer>(current, nowMs)) ?? null,
+        after: { value, afterwards: afterwards<NumberLayer>(current, why.expiresAt, nowMs) },
+      };
+    },
+  });
+  return done!;
+}
+
+export async function resetNumber(deps: ChangeDeps, key: string, why: Why) {
+  const done = await change(deps, {
+    ...why,
+    kind: "number.reset",
+    key,
+    decide(document, nowMs) {
+      const current = document.numbers?.[key];
+      if (current === undefined)
+        throw new AppError("conflict", `the number ${key} is at its default already`);
+      return { before: holding<NumberLayer>(current, nowMs) ?? null, after: null };
     },
   });
   return done!;

@@ -10,8 +10,11 @@ import {
   defaultShed,
   expired,
   holding,
+  knownNumbers,
   type LimitLayer,
   type LimitSetting,
+  type NumberKey,
+  type NumberLayer,
   pathOf,
   type Settings,
   type ShedLayer,
@@ -46,6 +49,7 @@ export type Rules = {
   cacheAt(nowMs: number): CacheRules;
   /** How much a service takes at once. */
   shedOf(service: string, nowMs: number): ShedValues;
+  number(key: NumberKey, nowMs: number): number;
   /** The operators' word on a part; undefined: its breaker decides. */
   forced(dependency: string, nowMs: number): "open" | "closed" | undefined;
 };
@@ -173,6 +177,10 @@ export function compile(settings: Settings): Rules {
           },
     cacheAt,
     shedOf: shedNow,
+    number(key, nowMs) {
+      const setting = settings.numbers[key];
+      return (setting && holding<NumberLayer>(setting, nowMs)?.value) ?? knownNumbers[key].preset;
+    },
     forced(dependency, nowMs) {
       const setting = settings.dependencies[dependency];
       const force = setting && holding<DependencyLayer>(setting, nowMs)?.force;

@@ -10,6 +10,8 @@ import {
   holding,
   type LimitSetting,
   limitSetting,
+  type NumberSetting,
+  numberSetting,
   type Settings,
   type ShedSetting,
   type SwitchSetting,
@@ -47,6 +49,7 @@ export type Document = {
   zones?: Record<string, ZoneSetting>;
   /** Absent in what a release wrote that did not know it. */
   caches?: Record<string, CacheSetting>;
+  numbers?: Record<string, NumberSetting>;
   shed: Record<string, ShedSetting>;
   dependencies: Record<string, DependencySetting>;
   [section: string]: unknown;
@@ -59,6 +62,7 @@ export const sections = {
   switch: { field: "switches", schema: switchSetting },
   limit: { field: "limits", schema: limitSetting },
   weight: { field: "weights", schema: weightSetting },
+  number: { field: "numbers", schema: numberSetting },
   cache_ttl: { field: "caches", schema: cacheSetting },
   shed: { field: "shed", schema: shedSetting },
   zone: { field: "zones", schema: zoneSetting },

@@ -124,6 +124,26 @@ export const shedSetting = shedLayer.extend({ afterwards: z.array(shedLayer).def
 export const dependencySetting = dependencyLayer.extend({ afterwards: z.array(dependencyLayer).default([]) });
 export const shedValues = z.object(shedValue);
 
+const numberLayer = z.object({ value: z.number(), ...provenance });
+export const numberSetting = numberLayer.extend({ afterwards: z.array(numberLayer).default([]) });
+
+/** Numbers by which modules decide, each with what it is unless an operator says otherwise. */
+export const knownNumbers = {
+  "feed.pullAbove": {
+    preset: 10_000,
+    min: 1,
+    max: 1_000_000_000,
+    text: "with more followers than this an author's posts are not pushed to timelines but fetched by who reads",
+  },
+  "feed.timelineEntries": {
+    preset: 800,
+    min: 1,
+    max: 5_000,
+    text: "posts that a home timeline holds; older ones are read from the database",
+  },
+} as const;
+export type NumberKey = keyof typeof knownNumbers;
+
 export const defaultLimits = {
   user: { rate: 200, burst: 1_000, by: "caller" },
   address: { rate: 1_000, burst: 5_000, by: "address" },
@@ -174,14 +194,7 @@ export const settingsSchema = z.object({
   zones: z.record(zoneName, zoneSetting).default({}),
   shed: z.record(settingKey, shedSetting).default({}),
   dependencies: z.record(settingKey, dependencySetting).default({}),
-  feed: z
-    .object({
-      /** With more followers than this an author's posts are not pushed to timelines but fetched by who reads. */
-      pullAbove: z.number().int().min(1).default(10_000),
-      /** Posts that a home timeline holds; older ones are read from the database. */
-      timelineEntries: z.number().int().min(1).max(5_000).default(800),
-    })
-    .prefault({}),
+  numbers: z.record(settingKey, numberSetting).default({}),
   canaries: z.array(canarySetting).default([]),
   cache: z
     .object({
@@ -202,6 +215,8 @@ export type SettingsInput = z.input<typeof settingsSchema>;
 export type SwitchSetting = z.output<typeof switchSetting>;
 export type SwitchLayer = z.output<typeof switchLayer>;
 export type LimitSetting = z.output<typeof limitSetting>;
+export type NumberSetting = z.output<typeof numberSetting>;
+export type NumberLayer = z.output<typeof numberLayer>;
 export type LimitLayer = z.output<typeof limitLayer>;
 export type ZoneSetting = z.output<typeof zoneSetting>;
 export type ZoneLayer = z.output<typeof zoneLayer>;

@@ -592,6 +592,24 @@ describe("signals", () => {
   });
 });
 
+test("a number is changed within its bounds, ends by itself, and goes back to its default", async () => {
+  const of = async () => (await as().numbers.list({})).items.find((item) => item.key === "feed.pullAbove")!;
+  assert.equal((await of()).value, 10_000);
+  await as().numbers.set({ key: "feed.pullAbove", value: 250_000, reason: "a benchmark" });
+  assert.equal((await of()).value, 250_000);
+  await assert.rejects(as().numbers.set({ key: "feed.pullAbove", value: 0, reason: "no" }), /must be from 1/);
+  await assert.rejects(
+    as().numbers.set({ key: "feed.nothing", value: 1, reason: "no" }),
+    /no number is called/,
+  );
+  await as().numbers.reset({ key: "feed.pullAbove", reason: "done" });
+  assert.equal((await of()).value, 10_000);
+  await assert.rejects(
+    as().numbers.reset({ key: "feed.pullAbove", reason: "done" }),
+    /at its default already/,
+  );
+});
+
 describe("shedding", () => {
   test("what a service takes is set for it or for all, with an end, and shown beside what goes on", async () => {
     const all = await as().shed.set({ key: "*", maxInFlight: 500, reason: "a small machine" });

@@ -7,6 +7,7 @@ import { listAudit, verifyAudit } from "./audit.ts";
 import { changeCacheTtl, invalidate, listCaches, revertCacheTtl, warm } from "./caches.ts";
 import { changeDependency, listDependencies } from "./dependencies.ts";
 import { changeLimit, listLimits, revertLimit } from "./limits.ts";
+import { changeNumber, listNumbers, revertNumber } from "./numbers.ts";
 import {
   AuditList,
   AuditQuery,
@@ -24,15 +25,18 @@ import {
   History,
   Invalidate,
   LimitList,
+  NumberList,
   OpenSession,
   OperatorPage,
   ResetCacheTtl,
   ResetLimit,
+  ResetNumber,
   ResetShed,
   ServiceList,
   Session,
   SetCacheTtl,
   SetLimit,
+  SetNumber,
   SetShed,
   SetSwitch,
   SetWeight,
@@ -195,6 +199,23 @@ export const router = {
       .input(ResetLimit)
       .output(Changed)
       .mutation(({ ctx, input }) => revertWeight(ctx, input)),
+  },
+  numbers: {
+    list: operatorProcedure
+      .meta({ rest: "GET /numbers", summary: "Numbers by which modules decide" })
+      .input(OperatorPage)
+      .output(NumberList)
+      .query(({ ctx, input }) => listNumbers(ctx, input)),
+    set: operatorProcedure
+      .meta({ rest: "PUT /numbers/{key}", role: "operator", summary: "Change one of them" })
+      .input(SetNumber)
+      .output(Changed)
+      .mutation(({ ctx, input }) => changeNumber(ctx, input)),
+    reset: operatorProcedure
+      .meta({ rest: "POST /numbers/{key}/reset", role: "operator", summary: "Back to the default" })
+      .input(ResetNumber)
+      .output(Changed)
+      .mutation(({ ctx, input }) => revertNumber(ctx, input)),
   },
   caches: {
     list: operatorProcedure

@@ -373,6 +373,29 @@ export const CacheList = listOf(CacheItem).extend({
   since: z.string(),
   set: z.array(CacheSet),
 });
+export const NumberItem = z.object({
+  key: z.string(),
+  text: z.string(),
+  value: z.number(),
+  preset: z.number(),
+  min: z.number(),
+  max: z.number(),
+  reason: z.string(),
+  expiresAt: z.string().nullable(),
+  revision: z.number().int(),
+  changedAt: z.string().nullable(),
+  changedBy: ActorShape.nullable(),
+});
+export type NumberItem = z.infer<typeof NumberItem>;
+export const NumberList = listOf(NumberItem);
+export const SetNumber = z.object({
+  key: anyKey,
+  value: z.number().int(),
+  reason: reasonText,
+  expiresAt: endInstant,
+});
+export const ResetNumber = z.object({ key: anyKey, reason: reasonText });
+
 export const SetCacheTtl = cacheTtl
   .extend({ entity: anyKey, reason: reasonText, expiresAt: endInstant })
   .refine(

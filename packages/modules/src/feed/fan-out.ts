@@ -3,7 +3,7 @@
 import type { Ctx } from "../ctx.ts";
 import { followersAfter } from "../users/index.ts";
 import { readPulled } from "./cached.ts";
-import { isPushed } from "./pulled.ts";
+import { isPushed, pullAboveOf } from "./pulled.ts";
 import { pushToTimelines, removeFromTimelines } from "./timeline.ts";
 
 /** Followers that are read at once. */
@@ -21,8 +21,7 @@ export async function fanOut(ctx: Ctx, { userId, id }: Post): Promise<void> {
     readPulled(ctx),
   ]);
   // Whoever has so few followers can not be near the number, and nearly everyone has.
-  const isSmall =
-    first.length < chunk && ctx.live.current().feed.pullAbove >= chunk && !pulled.includes(userId);
+  const isSmall = first.length < chunk && pullAboveOf(ctx) >= chunk && !pulled.includes(userId);
   if (isSmall) return pushToTimelines(ctx, [userId, ...first], id);
   await pushToTimelines(ctx, [userId], id);
   if (!(await isPushed(ctx, userId))) return;

@@ -170,7 +170,7 @@ test("taking a deleted post out of a list never lowers the list's floor", async 
 });
 
 test("an author who grows large is fetched, not pushed, and nothing is lost on the way there or back", async () => {
-  const live = fixedLive({ feed: { pullAbove: 2 } });
+  const live = fixedLive({ numbers: { "feed.pullAbove": { value: 2 } } });
   let aheadMs = 0;
   const large = await testWorld({ deps: { live, now: () => new Date(Date.now() + aheadMs) } });
   try {
@@ -196,7 +196,7 @@ test("an author who grows large is fetched, not pushed, and nothing is lost on t
     await post("fetched");
     await post("fetched too");
     assert.equal(await listed(), before);
-    live.set({ feed: { pullAbove: 10 } });
+    live.set({ numbers: { "feed.pullAbove": { value: 10 } } });
     await post("pushed again");
     assert.equal(await listed(), expected.length + 1);
   } finally {

@@ -12,9 +12,12 @@ const backBelow = 0.9;
 /** Readers learn of a new side a moment later; what is pushed and fetched is shown once. */
 const overlapMs = 10_000;
 
+export const pullAboveOf = ({ live, now }: Pick<Ctx, "live" | "now">) =>
+  live.rules().number("feed.pullAbove", now().getTime());
+
 /** Whether a post of this author is pushed to followers. */
 export async function isPushed(ctx: Ctx, userId: string): Promise<boolean> {
-  const { pullAbove } = ctx.live.current().feed;
+  const pullAbove = pullAboveOf(ctx);
   const [row] = await ctx.sql<{ since: Date }[]>`select since from pulled_authors where user_id = ${userId}`;
   const followers = await countFollowers(ctx, userId);
   if (row && followers <= pullAbove * backBelow) {

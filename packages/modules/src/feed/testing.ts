@@ -46,7 +46,10 @@ export async function openHistories(): Promise<Histories> {
       const random = randomFrom(seed);
       const pick = <T>(from: T[]): T => from[Math.floor(random() * from.length)]!;
       const window = pick([2, 3, 5, 12, 800]);
-      const set = (pullAbove: number) => live.set({ feed: { pullAbove, timelineEntries: window } });
+      const set = (pullAbove: number) =>
+        live.set({
+          numbers: { "feed.pullAbove": { value: pullAbove }, "feed.timelineEntries": { value: window } },
+        });
       set(pick([1, 2, 3, 10_000]));
       const people: Person[] = [];
       for (let n = 0; n < 6; n += 1) people.push(await newPerson(world));

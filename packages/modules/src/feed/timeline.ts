@@ -25,7 +25,8 @@ export const timelineKey = (userId: string) => `feed:{${bucketOf(userId)}}:home:
 
 type Store = Pick<Ctx, "redis">;
 
-export const windowOf = ({ live }: Pick<Ctx, "live">) => live.current().feed.timelineEntries;
+export const windowOf = ({ live, now }: Pick<Ctx, "live" | "now">) =>
+  live.rules().number("feed.timelineEntries", now().getTime());
 
 // Only lists that exist are pushed to: who does not read costs nothing, and a missing list can not pass for a whole one.
 // Lua compares strings by the server's locale, so ids are compared byte by byte; that happens at a trim only.
@@ -60,7 +61,7 @@ end`;
 
 /** Pushing the same id twice is harmless: a reader drops the second. */
 export function pushToTimelines(
-  store: Store & Pick<Ctx, "live">,
+  store: Store & Pick<Ctx, "live" | "now">,
   userIds: string[],
   postId: string,
 ): Promise<void> {
