@@ -315,6 +315,11 @@ describe("caches", () => {
     assert.deepEqual(
       (await list()).map(({ entity, module }) => [entity, module]),
       [
+        ["feed.counts", "feed"],
+        ["feed.marks", "feed"],
+        ["feed.post", "feed"],
+        ["feed.pulled", "feed"],
+        ["users.following", "users"],
         ["users.handle", "users"],
         ["users.profile", "users"],
         ["users.relations", "users"],
