@@ -3,7 +3,8 @@
 import { createTransport } from "nodemailer";
 import type { Dependencies } from "./resilience/dependencies.ts";
 
-export type Mail = { to: string; subject: string; text: string };
+/** `userId`: whom it is for, and under whose key it is kept where it is. */
+export type Mail = { userId: string; to: string; subject: string; text: string };
 
 export type Mailer = {
   /** The host that takes mails; null where they are kept. */

@@ -40,6 +40,7 @@ export async function openDeps(
 ): Promise<Deps> {
   const secret = readSecret(config);
   const masterKeys = readMasterKeys(config);
+  const keys = masterKeys ? { kms: localKms([...masterKeys, secret]) } : {};
   const instance = {
     id: newInstanceId(config.SIGNALBOX_NAME),
     name: config.SIGNALBOX_NAME,
@@ -137,7 +138,7 @@ export async function openDeps(
   const mailer = createMailer({
     smtpUrl: config.SMTP_URL,
     from: config.SIGNALBOX_MAIL_FROM,
-    keep: (mail) => keepMail({ sql }, mail),
+    keep: (mail) => keepMail({ db, sql, secret, ...keys }, mail),
     dependencies,
   });
   shutdown.add("mailer", () => mailer.close());
@@ -169,7 +170,7 @@ export async function openDeps(
     registry,
     revocations,
     secret,
-    ...(masterKeys ? { kms: localKms([...masterKeys, secret]) } : {}),
+    ...keys,
     instance,
     publicUrl: config.SIGNALBOX_PUBLIC_URL,
     ...(upstreams ? { elsewhere: createElsewhere(upstreams, new Set(services)) } : {}),

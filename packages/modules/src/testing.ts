@@ -45,6 +45,7 @@ export async function testWorld(
   const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
   const log = createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" });
   const instance = { id: newId(), name: "test", version: "test", track: "stable", zone: "test" } as const;
+  const secret = randomBytes(32);
   const live = options.deps?.live ?? fixedLive(options.settings);
   const cache = createCache({
     redis,
@@ -72,13 +73,13 @@ export async function testWorld(
     mailer: createMailer({
       smtpUrl: undefined,
       from: "signalbox@localhost",
-      keep: (mail) => keepMail({ sql }, mail),
+      keep: (mail) => keepMail({ db, sql, secret }, mail),
       dependencies,
     }),
     dependencies,
     passwordCost: defaultPasswordCost,
     revocations: createRevocations({ sql, redis, log }),
-    secret: randomBytes(32),
+    secret,
     instance,
     signals: createSignals({ redis, log, instance }),
     registry: createRegistry({

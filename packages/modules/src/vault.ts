@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { type Kms, localKms, open, seal, type Wrapped } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
-import { and, asc, eq, ne } from "@signalbox/db/query";
+import { and, asc, eq, inArray, ne } from "@signalbox/db/query";
 import type { Ctx, Deps, InTransaction } from "./ctx.ts";
 
 const { userKeys } = tables;
@@ -29,6 +29,17 @@ export async function sealFor(
   return seal(await keyOf(ctx, userId), `${userId}:${field}`, plain);
 }
 
+/** The same, where the key's row was read together with something else. */
+export async function sealWith(
+  ctx: Pick<Deps, "secret" | "kms">,
+  userId: string,
+  wrapped: Wrapped,
+  field: string,
+  plain: string,
+): Promise<Buffer> {
+  return seal(await kmsOf(ctx).unwrap(wrapped, userId), `${userId}:${field}`, plain);
+}
+
 /** For a user who is being made: nobody else can have made his key, so its row is written unasked, with his other rows. */
 export async function makeKey(ctx: Pick<Deps, "secret" | "kms">, userId: string) {
   const made = randomBytes(32);
@@ -50,7 +61,8 @@ export async function openFor(
   return opened;
 }
 
-async function openAllFor(
+/** Of one user: the key is read once. */
+export async function openAllFor(
   ctx: Vault,
   userId: string,
   field: string,
@@ -61,6 +73,31 @@ async function openAllFor(
   const key = await kmsOf(ctx).unwrap(row, userId);
   // An empty column says nothing, sealed or not.
   return sealed.map((each) => (each.length === 0 ? undefined : open(key, `${userId}:${field}`, each)));
+}
+
+/** What the operators' log calls a user. Without it nobody can tell any more whom an act was about. */
+export async function aliasOf(ctx: Vault, userId: string): Promise<string> {
+  await keyOf(ctx, userId);
+  const alias = await knownAlias(ctx, userId);
+  if (alias === undefined) throw new Error("this user's key was dropped in the same moment");
+  return alias;
+}
+
+export async function knownAlias({ db }: Pick<Vault, "db">, userId: string): Promise<string | undefined> {
+  const [row] = await db.select({ alias: userKeys.alias }).from(userKeys).where(eq(userKeys.userId, userId));
+  return row?.alias;
+}
+
+/** Whom the log speaks of, as far as they are still here. */
+export async function usersBehind(
+  { db }: Pick<Vault, "db">,
+  aliases: string[],
+): Promise<Map<string, string>> {
+  const rows = await db
+    .select({ alias: userKeys.alias, userId: userKeys.userId })
+    .from(userKeys)
+    .where(inArray(userKeys.alias, aliases));
+  return new Map(rows.map(({ alias, userId }) => [alias, userId]));
 }
 
 export async function dropKey({ db }: Vault, userId: string): Promise<void> {

@@ -36,7 +36,8 @@ export const sessions = pgTable(
     rotatedAt: instant("rotated_at").notNull().default(sql`now()`),
     expiresAt: instant("expires_at").notNull(),
     revokedAt: instant("revoked_at"),
-    device: text().notNull().default(""),
+    /** What it was opened from, under the user's own key. */
+    deviceSealed: bytea("device_sealed").notNull().default(sql`'\\x'`),
     createdAt: createdAt(),
   },
   // The migration leaves room on every page, which keeps a rotation a heap-only update.
@@ -68,8 +69,9 @@ export const mailedLinks = pgTable(
   {
     userId: uuid("user_id").notNull(),
     id: uuid().notNull(),
-    purpose: text().notNull().$type<"verify" | "reset">(),
-    email: text().notNull(),
+    purpose: text().notNull().$type<"verify" | "reset" | "change">(),
+    /** Where it went, under the user's own key. */
+    emailSealed: bytea("email_sealed").notNull().default(sql`'\\x'`),
     expiresAt: instant("expires_at").notNull(),
     usedAt: instant("used_at"),
     createdAt: createdAt(),
@@ -103,7 +105,8 @@ export const auditEvents = pgTable(
     kind: text().notNull(),
     /** Who did it: the user, an operator or a moderator, or the platform. */
     by: text().notNull(),
-    device: text().notNull().default(""),
+    /** What its user did it from, under that user's own key. */
+    deviceSealed: bytea("device_sealed").notNull().default(sql`'\\x'`),
     detail: jsonb().notNull().$type<Record<string, string>>().default({}),
     createdAt: createdAt(),
   },

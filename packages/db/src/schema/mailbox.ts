@@ -1,12 +1,13 @@
 // Mails of an install without a mail server, for whoever tries it out; the oldest go.
 
-import { pgTable, text, uuid } from "drizzle-orm/pg-core";
-import { createdAt } from "./columns.ts";
+import { sql } from "drizzle-orm";
+import { pgTable, uuid } from "drizzle-orm/pg-core";
+import { bytea, createdAt } from "./columns.ts";
 
 export const mailbox = pgTable("mailbox", {
   id: uuid().primaryKey(),
-  recipient: text().notNull(),
-  subject: text().notNull(),
-  text: text().notNull(),
+  /** To whom, and under whose key. */
+  userId: uuid("user_id").notNull(),
+  sealed: bytea().notNull().default(sql`'\\x'`),
   createdAt: createdAt(),
 });

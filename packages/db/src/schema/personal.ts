@@ -12,6 +12,8 @@ export const userKeys = pgTable(
     /** Which master key wrapped it. */
     masterVersion: text("master_version").notNull(),
     wrapped: bytea().notNull(),
+    /** Stands for the user in the operators' log, which can not be edited: with this row goes what leads from it to anyone. */
+    alias: uuid().notNull().unique().defaultRandom(),
     createdAt: createdAt(),
   },
   (t) => [index("user_keys_by_master").on(t.masterVersion)],

@@ -3,19 +3,29 @@ import { after, before, test } from "node:test";
 import { hash } from "@node-rs/argon2";
 import { connectRedis } from "@signalbox/core/redis";
 import { tables } from "@signalbox/db";
-import { desc, eq } from "@signalbox/db/query";
 import { createLimiter } from "@signalbox/gateway/limiter";
-import { testWorld, type World } from "../testing.ts";
+import { openPlane } from "../control/index.ts";
+import type { Actor, AsOperator } from "../ctx.ts";
+import { appRouter } from "../index.ts";
+import { listMailbox } from "../mail/index.ts";
+import { operatorAccounts } from "../moderation/operator.ts";
+import { ctxOf, testWorld, type World } from "../testing.ts";
+import { createRouter } from "../trpc.ts";
 import { defaultPasswordCost } from "./index.ts";
 import { pauseAfter } from "./throttle.ts";
 import { createAccessVerifier } from "./tokens.ts";
 import { codeAt, stepAt, stepOf } from "./totp.ts";
 
+const operator: Actor = { kind: "operator", id: "ann", name: "Ann", role: "admin" };
+
 let world: World;
 before(async () => {
   world = await testWorld();
 });
-after(() => world.close());
+after(async () => {
+  await openPlane(world.deps).close();
+  await world.close();
+});
 
 const phrase = "a phrase long enough";
 const refused = (code: string, words?: RegExp) => (error: { cause?: { code?: string; message?: string } }) =>
@@ -30,11 +40,8 @@ async function holder({ accessToken }: { accessToken: string }) {
 }
 async function mailsTo(to: string) {
   await world.settle();
-  return world.deps.db
-    .select()
-    .from(tables.mailbox)
-    .where(eq(tables.mailbox.recipient, to))
-    .orderBy(desc(tables.mailbox.id));
+  const { items } = await listMailbox(ctxOf(world.deps, operator) as AsOperator, {});
+  return items.filter((mail) => mail.to === to);
 }
 async function tokenFor(to: string): Promise<string> {
   const [mail] = await mailsTo(to);
@@ -280,3 +287,149 @@ function fromBase32(text: string): Buffer {
     .join("");
   return Buffer.from(bits.match(/.{8}/g)!.map((byte) => Number.parseInt(byte, 2)));
 }
+
+test("another address takes the password, is proven where it is, and the old one is told", async () => {
+  const [before, after] = ["ida_old@example.test", "Ida_New@example.test"];
+  const ida = await register("ida_moves", before);
+  const caller = await holder(ida);
+  await assert.rejects(
+    caller.auth.email.change({ email: after, password: "not the phrase" }),
+    refused("forbidden"),
+  );
+  await caller.auth.email.change({ email: after, password: phrase });
+  // Until it is proven nothing has changed, and the new one signs nobody in.
+  await signIn(before);
+  await assert.rejects(signIn(after), refused("unauthorized"));
+  const token = await tokenFor(after.toLowerCase());
+  assert.ok((await mailsTo(before)).every(({ text }) => !text.includes(token)));
+  // A token for one purpose is none for another.
+  await assert.rejects(world.guest().auth.email.verify({ token }), refused("invalid"));
+  await world.guest().auth.email.confirm({ token });
+  await assert.rejects(world.guest().auth.email.confirm({ token }), refused("invalid"));
+  await signIn(after);
+  await assert.rejects(signIn(before), refused("unauthorized"));
+  const [farewell] = await mailsTo(before);
+  assert.equal(farewell!.subject, "Your e-mail address was changed");
+  assert.equal(
+    (await mailsTo(after.toLowerCase())).filter(({ subject }) => /was changed/.test(subject)).length,
+    0,
+  );
+});
+
+test("an address that another account has proven is refused when it is confirmed, and the account keeps its own", async () => {
+  await register("jan_first", "jan@example.test");
+  await world.guest().auth.email.verify({ token: await tokenFor("jan@example.test") });
+  const kim = await holder(await register("kim_second", "kim@example.test"));
+  await kim.auth.email.change({ email: "jan@example.test", password: phrase });
+  const token = await tokenFor("jan@example.test");
+  await assert.rejects(world.guest().auth.email.confirm({ token }), refused("conflict"));
+  await signIn("kim@example.test");
+});
+
+test("what a database says as text holds no device, address, mail or mailbox in clear", async () => {
+  const { sql } = world.deps;
+  const agent = "Lynx/9.9 (Model of Lou)";
+  const secret = { userAgent: agent, address: "203.0.113.77" };
+  const guest = appRouter.createCaller({ ...ctxOf(world.deps, { kind: "guest" }), ...secret });
+  const lou = { handle: "lou_plain", email: "lou.plain@example.test", password: phrase };
+  await guest.auth.account.register(lou);
+  const signedIn = await guest.auth.session.create({ login: lou.handle, password: phrase });
+  await guest.auth.password.forgot({ email: lou.email });
+  const actor = await createAccessVerifier(world.deps)(signedIn.accessToken);
+  const own = appRouter.createCaller({ ...ctxOf(world.deps, actor), ...secret });
+  await own.auth.email.change({ email: "lou.next@example.test", password: phrase });
+  const token = await tokenFor("lou.next@example.test");
+  await guest.auth.email.confirm({ token });
+  await world.settle();
+
+  // Its owner reads them.
+  const [session] = (await own.auth.session.list({})).items;
+  assert.deepEqual([session!.device, session!.address], [agent, "203.0.113.77"]);
+  const changed = (await own.auth.activity.list({})).items.find(({ kind }) => kind === "email.changed");
+  assert.deepEqual([changed!.device, changed!.address], [agent, "203.0.113.77"]);
+  assert.equal((await mailsTo("lou.next@example.test")).length > 0, true);
+
+  const tables = await sql<{ name: string }[]>`
+    select quote_ident(table_name) as name from information_schema.tables
+    where table_schema = 'public' and table_type = 'BASE TABLE'`;
+  assert.ok(tables.length > 15);
+  const findIn = async (needle: string) => {
+    const hex = Buffer.from(needle).toString("hex");
+    const found: string[] = [];
+    for (const { name } of tables) {
+      const [row] = await sql.unsafe(
+        `select count(*)::int as count from ${name} as kept where kept::text ilike $1 or kept::text ilike $2`,
+        [`%${needle}%`, `%${hex}%`],
+      );
+      if (row!.count > 0) found.push(name);
+    }
+    return found;
+  };
+  // The scan finds what is kept in clear on purpose: it can fail.
+  assert.ok((await findIn("lou_plain")).includes("users"));
+  for (const needle of [agent, "203.0.113.77", lou.email, "lou.next@example.test", token])
+    assert.deepEqual(await findIn(needle), [], needle);
+});
+
+test("every act on an account is an event that its owner reads", async () => {
+  const operators = createRouter(operatorAccounts).createCaller(ctxOf(world.deps, operator));
+  const mia = await register("mia_acts", "mia@example.test");
+  const caller = async () => holder(await signIn("mia_acts", "another long phrase"));
+  const acts: [string, () => Promise<unknown>][] = [
+    ["account.created", async () => {}],
+    ["session.created", async () => {}],
+    [
+      "email.verified",
+      async () => world.guest().auth.email.verify({ token: await tokenFor("mia@example.test") }),
+    ],
+    [
+      "password.changed",
+      async () =>
+        (await holder(mia)).auth.password.change({ current: phrase, password: "another long phrase" }),
+    ],
+    [
+      "password.reset",
+      async () => {
+        await world.guest().auth.password.forgot({ email: "mia@example.test" });
+        const token = await tokenFor("mia@example.test");
+        await world.guest().auth.password.reset({ token, password: "another long phrase" });
+      },
+    ],
+    [
+      "email.changed",
+      async () => {
+        await (await caller()).auth.email.change({
+          email: "mia2@example.test",
+          password: "another long phrase",
+        });
+        await world.guest().auth.email.confirm({ token: await tokenFor("mia2@example.test") });
+      },
+    ],
+    ["session.ended", async () => (await caller()).auth.session.endAll()],
+    ["role.changed", () => operators.users.role({ user: "mia_acts", role: "moderator", reason: "helps" })],
+    ["account.suspended", () => operators.users.suspend({ user: "mia_acts", reason: "a test" })],
+    ["account.restored", () => operators.users.restore({ user: "mia_acts", reason: "over" })],
+    ["export.asked", async () => (await caller()).personal.export.create()],
+    [
+      "second_factor.added",
+      async () => {
+        const own = await caller();
+        const { secret } = await own.auth.secondFactor.setUp({ password: "another long phrase" });
+        await own.auth.secondFactor.confirm({ code: codeAt(fromBase32(secret), stepAt(new Date())) });
+        await own.auth.secondFactor.remove({ password: "another long phrase" });
+      },
+    ],
+    ["second_factor.removed", async () => {}],
+  ];
+  for (const [kind, act] of acts) {
+    await act();
+    const [row] = await world.deps.sql`
+      select count(*)::int as count from audit_events where user_id = ${mia.user.id} and kind = ${kind}`;
+    assert.ok(row!.count >= 1, kind);
+  }
+  // An erasure takes these along, so its own is read before it is done.
+  await (await caller()).personal.account.delete({ password: "another long phrase" });
+  const [asked] = await world.deps.sql`
+    select by from audit_events where user_id = ${mia.user.id} and kind = 'erasure.asked'`;
+  assert.equal(asked!.by, `user ${mia.user.id}`);
+});

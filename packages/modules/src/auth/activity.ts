@@ -5,6 +5,7 @@ import { tables } from "@signalbox/db";
 import { and, desc, eq, lt } from "@signalbox/db/query";
 import type { AsOperator, AsUser, Ctx, InTransaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
+import { type Device, openDevices, sealDevice } from "./device.ts";
 
 const { auditEvents } = tables;
 
@@ -12,7 +13,10 @@ export type Kind =
   | "account.created"
   | "account.suspended"
   | "account.restored"
+  | "email.changed"
   | "email.verified"
+  | "erasure.asked"
+  | "export.asked"
   | "password.changed"
   | "password.reset"
   | "role.changed"
@@ -35,17 +39,25 @@ export async function note(
   kind: Kind,
   detail: Record<string, string> = {},
 ): Promise<void> {
-  await ctx.db
-    .insert(auditEvents)
-    .values({ userId, id: newId(), kind, by: byOf(ctx), device: ctx.userAgent.slice(0, 200), detail });
+  await ctx.db.insert(auditEvents).values({
+    userId,
+    id: newId(),
+    kind,
+    by: byOf(ctx),
+    deviceSealed: await sealDevice(ctx, userId),
+    detail,
+  });
 }
 
-const present = (row: typeof auditEvents.$inferSelect) => ({
+type Row = typeof auditEvents.$inferSelect;
+
+const present = (row: Row & Device) => ({
   id: row.id,
   userId: row.userId,
   kind: row.kind,
   by: row.by,
   device: row.device,
+  address: row.address,
   detail: row.detail,
   at: row.createdAt.toISOString(),
 });
@@ -63,7 +75,21 @@ async function list(ctx: Ctx, userId: string | undefined, { limit, cursor }: Pag
     )
     .orderBy(desc(auditEvents.id))
     .limit(limit + 1);
-  return toPage(rows, limit, ({ id }) => id, present);
+  const devices = new Map<string, Device>();
+  for (const [owner, own] of Map.groupBy(rows, (row) => row.userId)) {
+    const opened = await openDevices(
+      ctx,
+      owner,
+      own.map(({ deviceSealed }) => deviceSealed),
+    );
+    for (const [at, { id }] of own.entries()) devices.set(id, opened[at]!);
+  }
+  return toPage(
+    rows.map((row) => ({ ...row, ...devices.get(row.id)! })),
+    limit,
+    ({ id }) => id,
+    present,
+  );
 }
 
 export const listOwnActivity = (ctx: AsUser, page: Page) => list(ctx, ctx.actor.id, page);

@@ -8,6 +8,7 @@ import { type Ctx, emit, together, transaction } from "../ctx.ts";
 import { createProfile, findAccount, readPerson } from "../users/index.ts";
 import { makeKey } from "../vault.ts";
 import { note } from "./activity.ts";
+import { sealDeviceBy, sealDeviceWith } from "./device.ts";
 import { findByEmail, sealEmail } from "./email.ts";
 import { userCreated } from "./events.ts";
 import { accessSeconds } from "./keys.ts";
@@ -32,10 +33,11 @@ export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promi
   const userId = newId();
   const key = await makeKey(ctx, userId);
   const email = await sealEmail(ctx, userId, input.email, key.seal);
+  const device = await sealDeviceBy(ctx, key.seal);
   const [user, sessionId] = await transaction(ctx, (ctx) =>
     together(
       createProfile(ctx, { id: userId, handle }),
-      openFirstSession(ctx, userId),
+      openFirstSession(ctx, userId, device),
       key.write(ctx),
       ctx.db.insert(credentials).values({ userId, ...email, passwordHash }),
       emit(ctx, userCreated, { userId, handle }),
@@ -79,7 +81,8 @@ export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.i
   }
   attempt.forgive();
   const { passwordHash } = found;
-  const sessionId = await openSession(ctx, user.id, passwordHash);
+  const device = await sealDeviceWith(ctx, user.id, found.key);
+  const sessionId = await openSession(ctx, user.id, { passwordHash, device });
   if (sessionId === undefined)
     throw new AppError("unauthorized", "this account was changed at this moment; sign in again");
   if (isOutdated(ctx.passwordCost, passwordHash)) {
@@ -137,17 +140,21 @@ type Credentials = Pick<
 > & {
   hasSecondFactor: boolean;
 };
+type Kept = Credentials & { masterVersion: string | null; wrapped: Buffer | null };
 
 async function findCredentials(ctx: Ctx, login: string) {
   const user = await findAccount(
     ctx,
     login.includes("@") ? { id: (await findByEmail(ctx, login)) ?? nobody } : { handle: login.toLowerCase() },
   );
-  const [row] = await ctx.sql<Credentials[]>`
+  const [row] = await ctx.sql<Kept[]>`
     select password_hash as "passwordHash", role, suspended_at as "suspendedAt", suspended_for as "suspendedFor",
-      exists (select from second_factors where user_id = credentials.user_id and confirmed_at is not null) as "hasSecondFactor"
-    from credentials where user_id = ${user?.id ?? nobody}`;
-  return row && user && { ...row, user };
+      exists (select from second_factors where second_factors.user_id = credentials.user_id and confirmed_at is not null) as "hasSecondFactor",
+      user_keys.master_version as "masterVersion", user_keys.wrapped
+    from credentials left join user_keys using (user_id) where user_id = ${user?.id ?? nobody}`;
+  if (!row || !user) return undefined;
+  const { masterVersion, wrapped, ...rest } = row;
+  return { ...rest, user, key: masterVersion && wrapped ? { masterVersion, wrapped } : undefined };
 }
 
 async function answer(ctx: Ctx, user: Account, claim: RefreshClaim, role: Role = "user") {

@@ -23,6 +23,16 @@ export const verificationAsked = defineEvent(
   z.object({ userId: z.string(), id: z.string() }),
 );
 
+/** Another address is to be proven; `id`: of the link that is to be mailed there. */
+export const emailChangeAsked = defineEvent(
+  "email.change_asked",
+  1,
+  z.object({ userId: z.string(), id: z.string() }),
+);
+
+/** `id`: of the link by which the new one was proven; its row remembers the old one. */
+export const emailChanged = defineEvent("email.changed", 1, z.object({ userId: z.string(), id: z.string() }));
+
 /** A password, an address or a second factor is another now: its owner is told. */
 export const credentialsChanged = defineEvent(
   "credentials.changed",

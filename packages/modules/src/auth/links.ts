@@ -6,13 +6,19 @@ import { mac } from "@signalbox/core/mac";
 import { tables } from "@signalbox/db";
 import { and, eq, gt, isNull } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
+import { openFor, sealFor } from "../vault.ts";
 import { toUuid } from "./tokens.ts";
 
 const { mailedLinks } = tables;
-export type Purpose = "verify" | "reset";
+const field = "mailed_links.email";
+export type Purpose = "verify" | "reset" | "change";
 type Key = { userId: string; id: string };
 
-export const linkMs: Record<Purpose, number> = { verify: 24 * 3_600_000, reset: 30 * 60_000 };
+export const linkMs: Record<Purpose, number> = {
+  verify: 24 * 3_600_000,
+  reset: 30 * 60_000,
+  change: 24 * 3_600_000,
+};
 const prefix = "sbm_";
 
 function sealLink(secret: Buffer, purpose: Purpose, { userId, id }: Key): string {
@@ -34,12 +40,13 @@ const linkMac = (secret: Buffer, purpose: Purpose, body: Buffer) =>
 
 /** The same id gives the same link: a job that runs twice sends the same one twice. */
 export async function makeLink(ctx: Ctx, purpose: Purpose, key: Key, email: string): Promise<string> {
+  const sealed = await sealFor(ctx, key.userId, field, email);
   const nowMs = ctx.now().getTime();
   await ctx.sql`
     with old as (
       delete from mailed_links where user_id = ${key.userId} and expires_at < ${new Date(nowMs - 86_400_000)})
-    insert into mailed_links (user_id, id, purpose, email, expires_at)
-    values (${key.userId}, ${key.id}, ${purpose}, ${email}, ${new Date(nowMs + linkMs[purpose])})
+    insert into mailed_links (user_id, id, purpose, email_sealed, expires_at)
+    values (${key.userId}, ${key.id}, ${purpose}, ${sealed}, ${new Date(nowMs + linkMs[purpose])})
     on conflict do nothing`;
   return sealLink(ctx.secret, purpose, key);
 }
@@ -69,7 +76,34 @@ export async function takeLink(ctx: InTransaction, purpose: Purpose, token: stri
     .where(
       and(eq(mailedLinks.userId, row.userId), eq(mailedLinks.purpose, purpose), isNull(mailedLinks.usedAt)),
     );
-  return row;
+  return { userId: row.userId, id: row.id, email: await addressOf(ctx, row.userId, row.emailSealed) };
+}
+
+async function addressOf(ctx: Ctx | InTransaction, userId: string, sealed: Buffer): Promise<string> {
+  const email = await openFor(ctx, userId, field, sealed);
+  if (!email) throw badLink();
+  return email.toString();
+}
+
+/** The link again, and where it goes: for the job that mails it. Undefined where it is used or too old. */
+export async function readLink(ctx: Ctx, purpose: Purpose, key: Key) {
+  const [row] = await ctx.db
+    .select({ emailSealed: mailedLinks.emailSealed, usedAt: mailedLinks.usedAt })
+    .from(mailedLinks)
+    .where(
+      and(eq(mailedLinks.userId, key.userId), eq(mailedLinks.id, key.id), eq(mailedLinks.purpose, purpose)),
+    );
+  if (!row) return undefined;
+  const email = await addressOf(ctx, key.userId, row.emailSealed);
+  return { email, used: row.usedAt !== null, token: sealLink(ctx.secret, purpose, key) };
+}
+
+/** After a change the link's row remembers the address that was, until its owner is told there. */
+export async function rememberAddress(ctx: InTransaction, key: Key, email: string): Promise<void> {
+  await ctx.db
+    .update(mailedLinks)
+    .set({ emailSealed: await sealFor(ctx, key.userId, field, email) })
+    .where(and(eq(mailedLinks.userId, key.userId), eq(mailedLinks.id, key.id)));
 }
 
 function badLink(): AppError {

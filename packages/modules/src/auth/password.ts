@@ -8,10 +8,16 @@ import type { z } from "zod";
 import { type AsUser, type Ctx, emit, transaction } from "../ctx.ts";
 import { note } from "./activity.ts";
 import { findByEmail, readEmail, writeVerifiedEmail } from "./email.ts";
-import { credentialsChanged, resetAsked, verificationAsked } from "./events.ts";
-import { takeLink } from "./links.ts";
+import {
+  credentialsChanged,
+  emailChangeAsked,
+  emailChanged,
+  resetAsked,
+  verificationAsked,
+} from "./events.ts";
+import { makeLink, rememberAddress, takeLink } from "./links.ts";
 import { hashPassword, verifyPassword } from "./passwords.ts";
-import type { ByEmail, ByToken, ChangePassword, ResetPassword } from "./schema.ts";
+import type { ByEmail, ByToken, ChangeEmail, ChangePassword, ResetPassword } from "./schema.ts";
 import { revokeSessions } from "./sessions.ts";
 import { beginAttempt, nameless } from "./throttle.ts";
 
@@ -77,11 +83,34 @@ export async function verifyEmail(ctx: Ctx, { token }: z.infer<typeof ByToken>):
     const { userId, email } = await takeLink(ctx, "verify", token);
     await writeVerifiedEmail(ctx, userId, email);
     await note(ctx, userId, "email.verified");
-  }).catch((error) => {
-    throw violatedConstraint(error)
-      ? new AppError("conflict", "another account has proven this address", { cause: error })
-      : error;
-  });
+  }).catch(nameTaken);
+}
+
+function nameTaken(error: unknown): never {
+  throw violatedConstraint(error)
+    ? new AppError("conflict", "another account has proven this address", { cause: error })
+    : error;
+}
+
+/** The account keeps its address until the new one is proven. */
+export async function changeEmail(ctx: AsUser, input: z.infer<typeof ChangeEmail>): Promise<void> {
+  const { id: userId } = ctx.actor;
+  await confirmPassword(ctx, userId, input.password);
+  await countMail(ctx, input.email);
+  const key = { userId, id: newId() };
+  await makeLink(ctx, "change", key, input.email);
+  await transaction(ctx, (ctx) => emit(ctx, emailChangeAsked, key));
+}
+
+export async function confirmEmail(ctx: Ctx, { token }: z.infer<typeof ByToken>): Promise<void> {
+  await transaction(ctx, async (ctx) => {
+    const { userId, id, email } = await takeLink(ctx, "change", token);
+    const before = await readEmail(ctx, userId);
+    await writeVerifiedEmail(ctx, userId, email);
+    if (before) await rememberAddress(ctx, { userId, id }, before.email);
+    await note(ctx, userId, "email.changed");
+    await emit(ctx, emailChanged, { userId, id });
+  }).catch(nameTaken);
 }
 
 /** Nobody fills another's mailbox: counted by who would get the mails, known here or not. */

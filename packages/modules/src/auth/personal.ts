@@ -4,6 +4,7 @@ import { tables } from "@signalbox/db";
 import { and, eq, isNull, sql } from "@signalbox/db/query";
 import type { Ctx } from "../ctx.ts";
 import { type Holding, untilNone } from "../holding.ts";
+import { openDevices } from "./device.ts";
 import { findByEmail, readEmail } from "./email.ts";
 import { accessSeconds } from "./tokens.ts";
 
@@ -26,20 +27,30 @@ export const holding: Holding = {
     const email = await readEmail(ctx, userId);
     if (email) yield { kind: "account", record: { userId, ...email } };
     const own = {
-      device: sessions.device,
+      deviceSealed: sessions.deviceSealed,
       createdAt: sessions.createdAt,
       lastUsedAt: sessions.rotatedAt,
       expiresAt: sessions.expiresAt,
       revokedAt: sessions.revokedAt,
     };
-    for (const record of await db.select(own).from(sessions).where(eq(sessions.userId, userId)))
+    const inOpen = async <Row extends { deviceSealed: Buffer }>(rows: Row[]) => {
+      const devices = await openDevices(
+        ctx,
+        userId,
+        rows.map(({ deviceSealed }) => deviceSealed),
+      );
+      return rows.map(({ deviceSealed: _, ...record }, at) => ({ ...record, ...devices[at]! }));
+    };
+    for (const record of await inOpen(await db.select(own).from(sessions).where(eq(sessions.userId, userId))))
       yield { kind: "sessions", record };
     for (const { confirmedAt, createdAt } of await db
       .select()
       .from(secondFactors)
       .where(eq(secondFactors.userId, userId)))
       yield { kind: "second-factor", record: { confirmedAt, createdAt } };
-    for (const record of await db.select().from(auditEvents).where(eq(auditEvents.userId, userId)))
+    for (const record of await inOpen(
+      await db.select().from(auditEvents).where(eq(auditEvents.userId, userId)),
+    ))
       yield { kind: "account-events", record };
     for (const { resolvedBy: _, ...record } of await db
       .select()
@@ -53,10 +64,8 @@ export const holding: Holding = {
       .set({ revokedAt: sql`now()` })
       .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)))
       .returning({ id: sessions.id });
-    // Before the key is dropped, which opens it.
-    const known = await readEmail(ctx, userId);
     await ctx.db.delete(credentials).where(eq(credentials.userId, userId));
-    if (known) await ctx.db.delete(mailbox).where(eq(mailbox.recipient, known.email));
+    await ctx.db.delete(mailbox).where(eq(mailbox.userId, userId));
     ctx.afterCommit(() => ctx.revocations.announce(ended.map(({ id }) => id)));
   },
   erase: [
@@ -64,13 +73,14 @@ export const holding: Holding = {
       name: "sessions",
       run: async ({ sql }, userId) => {
         const late = await sql`
-          update sessions set revoked_at = coalesce(revoked_at, now()), user_id = ${nobody}, device = ''
+          update sessions set revoked_at = coalesce(revoked_at, now()), user_id = ${nobody}, device_sealed = ''
           where user_id = ${userId}`;
         return late.count;
       },
     },
     { name: "credentials", run: (ctx, userId) => remove(ctx, "credentials", userId) },
     { name: "links", run: (ctx, userId) => remove(ctx, "mailed_links", userId) },
+    { name: "mails", run: (ctx, userId) => remove(ctx, "mailbox", userId) },
     { name: "second factor", run: (ctx, userId) => remove(ctx, "second_factors", userId) },
     { name: "recovery codes", run: (ctx, userId) => remove(ctx, "recovery_codes", userId) },
     { name: "account events", run: (ctx, userId) => remove(ctx, "audit_events", userId) },

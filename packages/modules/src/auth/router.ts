@@ -4,7 +4,15 @@ import { Page } from "../page.ts";
 import { guestProcedure, userProcedure } from "../trpc.ts";
 import { listOwnActivity } from "./activity.ts";
 import { login, refresh, register } from "./auth.ts";
-import { askForReset, askForVerification, changePassword, resetPassword, verifyEmail } from "./password.ts";
+import {
+  askForReset,
+  askForVerification,
+  changeEmail,
+  changePassword,
+  confirmEmail,
+  resetPassword,
+  verifyEmail,
+} from "./password.ts";
 import {
   ActivityList,
   ByCode,
@@ -12,6 +20,7 @@ import {
   ByPassword,
   BySession,
   ByToken,
+  ChangeEmail,
   ChangePassword,
   ConfirmedFactor,
   Login,
@@ -68,6 +77,24 @@ export const router = {
       .mutation(({ ctx, input }) => changePassword(ctx, input)),
   },
   email: {
+    change: userProcedure
+      .meta({
+        rest: "POST /auth/email/change",
+        status: 202,
+        summary: "Mail a token to another address; once confirmed with it, the account has that one",
+      })
+      .input(ChangeEmail)
+      .output(z.void())
+      .mutation(({ ctx, input }) => changeEmail(ctx, input)),
+    confirm: guestProcedure
+      .meta({
+        rest: "POST /auth/email/confirm",
+        status: 204,
+        summary: "Take the new address with the token that was mailed there; the old one is told",
+      })
+      .input(ByToken)
+      .output(z.void())
+      .mutation(({ ctx, input }) => confirmEmail(ctx, input)),
     verify: guestProcedure
       .meta({ rest: "POST /auth/email/verify", status: 204, summary: "Prove an address with a mailed token" })
       .input(ByToken)

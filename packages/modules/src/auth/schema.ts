@@ -43,6 +43,7 @@ export const ByToken = z.object({ token: z.string().min(1).max(512) });
 export const ResetPassword = z.object({ token: z.string().min(1).max(512), password: Password });
 export const ChangePassword = z.object({ current: Claimed, password: Password });
 export const ByPassword = z.object({ password: Claimed });
+export const ChangeEmail = z.object({ email: Email, password: Claimed });
 export const ByCode = z.object({ code: z.string().min(6).max(40) });
 export const NewFactor = z.object({
   secret: z.string(),
@@ -55,7 +56,8 @@ export const Activity = z.object({
   userId: z.string(),
   kind: z.string(),
   by: z.string(),
-  device: z.string(),
+  device: z.string().describe("what its owner did it with; empty: it was not its owner"),
+  address: z.string().nullable(),
   detail: z.record(z.string(), z.string()),
   at: z.string(),
 });
@@ -71,7 +73,8 @@ export const SignedIn = z.object({
 
 export const Session = z.object({
   id: z.string(),
-  device: z.string(),
+  device: z.string().describe("the program, in its own words"),
+  address: z.string().nullable().describe("where it signed in from"),
   createdAt: z.string(),
   lastUsedAt: z.string(),
   expiresAt: z.string(),

@@ -8,22 +8,23 @@ import type { z } from "zod";
 import { type AsOperator, type AsUser, type Ctx, type InTransaction, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
 import { byOf, note } from "./activity.ts";
+import { openDevices } from "./device.ts";
 import type { BySession, Refresh, SessionList } from "./schema.ts";
 import { openRefresh, refreshMs } from "./tokens.ts";
 
 const { sessions } = tables;
 
 /** With the account's first breath, in the transaction of a registration. */
-export async function openFirstSession(ctx: InTransaction, userId: string): Promise<string> {
+export async function openFirstSession(ctx: InTransaction, userId: string, device: Buffer): Promise<string> {
   const id = newId();
   await ctx.db.execute(sql`
     with opened as (
-      insert into sessions (user_id, id, expires_at, device)
-      values (${userId}, ${id}, ${expiryOf(ctx)}::timestamptz, ${deviceOf(ctx)}) returning user_id)
-    insert into audit_events (user_id, id, kind, by, device, detail)
-    select user_id, ${newId()}::uuid, 'account.created', ${byOf(ctx)}, ${deviceOf(ctx)}::text, '{}'::jsonb from opened
+      insert into sessions (user_id, id, expires_at, device_sealed)
+      values (${userId}, ${id}, ${expiryOf(ctx)}::timestamptz, ${device}::bytea) returning user_id)
+    insert into audit_events (user_id, id, kind, by, device_sealed, detail)
+    select user_id, ${newId()}::uuid, 'account.created', ${byOf(ctx)}, ${device}::bytea, '{}'::jsonb from opened
     union all
-    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${deviceOf(ctx)}::text,
+    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${device}::bytea,
       jsonb_build_object('sessionId', ${id}::text)
     from opened`);
   return id;
@@ -33,18 +34,18 @@ export async function openFirstSession(ctx: InTransaction, userId: string): Prom
 export async function openSession(
   ctx: Ctx,
   userId: string,
-  passwordHash: string,
+  { passwordHash, device }: { passwordHash: string; device: Buffer },
 ): Promise<string | undefined> {
   const id = newId();
   // One statement for all, because every sign-in pays for it.
   const [opened] = await ctx.sql`
     with opened as (
-      insert into sessions (user_id, id, expires_at, device)
-      select user_id, ${id}::uuid, ${expiryOf(ctx)}::timestamptz, ${deviceOf(ctx)}::text from credentials
+      insert into sessions (user_id, id, expires_at, device_sealed)
+      select user_id, ${id}::uuid, ${expiryOf(ctx)}::timestamptz, ${device}::bytea from credentials
       where user_id = ${userId} and password_hash = ${passwordHash} and suspended_at is null
       for share returning user_id)
-    insert into audit_events (user_id, id, kind, by, device, detail)
-    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${deviceOf(ctx)}::text,
+    insert into audit_events (user_id, id, kind, by, device_sealed, detail)
+    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${device}::bytea,
       jsonb_build_object('sessionId', ${id}::text)
     from opened
     returning 1`;
@@ -52,7 +53,6 @@ export async function openSession(
 }
 
 const expiryOf = ({ now }: Pick<Ctx, "now">) => new Date(now().getTime() + refreshMs).toISOString();
-const deviceOf = ({ userAgent }: Pick<Ctx, "userAgent">) => userAgent.slice(0, 200);
 
 export const listSessions = (ctx: AsUser, page: Page) => list(ctx, ctx.actor.id, page, ctx.actor.sessionId);
 
@@ -82,13 +82,19 @@ async function list(
     )
     .orderBy(desc(sessions.id))
     .limit(limit + 1);
+  const devices = await openDevices(
+    ctx,
+    userId,
+    rows.map(({ deviceSealed }) => deviceSealed),
+  );
   return toPage(
-    rows,
+    rows.map((row, at) => ({ ...row, ...devices[at]! })),
     limit,
     (row) => row.id,
     (row) => ({
       id: row.id,
       device: row.device,
+      address: row.address,
       createdAt: row.createdAt.toISOString(),
       lastUsedAt: row.rotatedAt.toISOString(),
       expiresAt: row.expiresAt.toISOString(),

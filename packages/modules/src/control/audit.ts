@@ -4,21 +4,15 @@ import { type ControlEvent, settingsAt } from "@signalbox/control/fold";
 import { isDatabaseAway } from "@signalbox/db";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
+import { knownAlias, usersBehind } from "../vault.ts";
 import { openRevision, sealKey } from "./list.ts";
-import { type ControlPlane, planeOf } from "./plane.ts";
+import { planeOf } from "./plane.ts";
 import type { AuditEvent, AuditQuery, AuditVerdict } from "./schema.ts";
 
-const present = ({
-  revision,
-  id,
-  at,
-  actor,
-  kind,
-  key,
-  before,
-  after,
-  ...rest
-}: ControlEvent): AuditEvent => {
+const present = (
+  { revision, id, at, actor, kind, key, before, after, ...rest }: ControlEvent,
+  users?: Map<string, string>,
+): AuditEvent => {
   const { reason, expiresAt, requestId, previousHash, hash } = rest;
   return {
     ...{ revision, id, actor, kind, key, reason, requestId, previousHash, hash },
@@ -26,23 +20,32 @@ const present = ({
     after: after ?? null,
     at: at.toISOString(),
     expiresAt: expiresAt?.toISOString() ?? null,
+    userId: users?.get(key) ?? null,
   };
 };
 
+const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 export async function presentEvents(
-  { controlLog }: ControlPlane,
+  ctx: AsOperator,
   { limit, cursor }: { limit?: number; cursor?: string },
   where: { key?: string; actor?: string; kind?: string; until?: Date },
-) {
+): Promise<{ items: AuditEvent[]; nextCursor: string | null }> {
   const from = openRevision(cursor);
-  const events = await controlLog.read({
+  // Whoever asks for a user's acts has that user's id; the log has an alias, which goes when the user does.
+  const alias = where.key !== undefined && idForm.test(where.key) && (await knownAlias(ctx, where.key));
+  const events = await planeOf(ctx).controlLog.read({
     ...where,
+    ...(alias ? { key: alias } : {}),
     ...(from === undefined ? {} : { before: from + 1 }),
     ...(limit === undefined ? {} : { limit: limit + 1 }),
   });
   const next = limit === undefined ? undefined : events[limit];
+  const items = events.slice(0, limit);
+  const aliases = items.flatMap(({ key }) => (idForm.test(key) ? [key] : []));
+  const users = aliases.length === 0 ? undefined : await usersBehind(ctx, aliases);
   return {
-    items: events.slice(0, limit).map(present),
+    items: items.map((event) => present(event, users)),
     nextCursor: next === undefined ? null : sealKey(String(next.revision)),
   };
 }
@@ -51,7 +54,10 @@ export async function listAudit(ctx: AsOperator, input: z.infer<typeof AuditQuer
   try {
     return await readAudit(ctx, input);
   } catch (error) {
-    const pending = ctx.live.pending().map(present).reverse();
+    const pending = ctx.live
+      .pending()
+      .map((event) => present(event))
+      .reverse();
     if (pending.length === 0 || !isDatabaseAway(error)) throw error;
     return { items: pending, nextCursor: null, state: null, partial: true };
   }
@@ -61,7 +67,7 @@ async function readAudit(ctx: AsOperator, input: z.infer<typeof AuditQuery>) {
   const plane = planeOf(ctx);
   const at = input.at === undefined ? undefined : new Date(input.at);
   const [page, folded] = await Promise.all([
-    presentEvents(plane, input, { key: input.key, actor: input.actor, kind: input.kind, until: at }),
+    presentEvents(ctx, input, { key: input.key, actor: input.actor, kind: input.kind, until: at }),
     at && plane.controlLog.foldAt(at),
   ]);
   if (!folded || !at) return { ...page, state: null };

@@ -81,6 +81,10 @@ export const AuditEvent = z.object({
   reason: z.string(),
   expiresAt: z.string().nullable(),
   requestId: z.string(),
+  userId: z
+    .string()
+    .nullable()
+    .describe("whom an alias in `key` stands for; null: nobody, or someone erased"),
   previousHash: z.string(),
   hash: z.string(),
 });

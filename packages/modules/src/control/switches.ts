@@ -57,7 +57,7 @@ export async function flipSwitch(ctx: AsOperator, input: SetSwitch): Promise<Cha
 export async function readHistory(ctx: AsOperator, input: z.infer<typeof History>) {
   const plane = planeOf(ctx);
   requireKey(plane, input.key);
-  return presentEvents(plane, input, { key: input.key });
+  return presentEvents(ctx, input, { key: input.key });
 }
 
 export function requireKey({ live }: ControlPlane, key: string): void {

@@ -6,15 +6,23 @@ import { tables } from "@signalbox/db";
 import { desc, lt } from "@signalbox/db/query";
 import type { AsOperator, Deps } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
+import { openAllFor, sealFor } from "../vault.ts";
 
 const { mailbox } = tables;
 const kept = 500;
+const field = "mailbox.sealed";
+type Letter = Omit<Mail, "userId">;
 /** Looking for what is too old costs more than keeping a mail, so it is not done for each. */
 const pruneEvery = 16;
 let sincePruned = 0;
 
-export async function keepMail({ sql }: Pick<Deps, "sql">, { to, subject, text }: Mail) {
-  await sql`insert into mailbox (id, recipient, subject, text) values (${newId()}, ${to}, ${subject}, ${text})`;
+export async function keepMail(
+  deps: Pick<Deps, "db" | "sql" | "secret" | "kms">,
+  { userId, ...letter }: Mail,
+): Promise<void> {
+  const { sql } = deps;
+  const sealed = await sealFor(deps, userId, field, JSON.stringify(letter));
+  await sql`insert into mailbox (id, user_id, sealed) values (${newId()}, ${userId}, ${sealed})`;
   sincePruned += 1;
   if (sincePruned < pruneEvery) return;
   sincePruned = 0;
@@ -32,17 +40,23 @@ export async function listMailbox(
     .where(before ? lt(mailbox.id, before) : undefined)
     .orderBy(desc(mailbox.id))
     .limit(limit + 1);
+  const letters = new Map<string, Letter>();
+  for (const [userId, own] of Map.groupBy(rows, (row) => row.userId)) {
+    const opened = await openAllFor(
+      ctx,
+      userId,
+      field,
+      own.map(({ sealed }) => sealed),
+    );
+    // Of whoever left in this moment nothing is shown.
+    for (const [at, { id }] of own.entries())
+      letters.set(id, opened[at] ? JSON.parse(opened[at].toString()) : { to: "", subject: "", text: "" });
+  }
   const page = toPage(
     rows,
     limit,
     ({ id }) => id,
-    ({ id, recipient, subject, text, createdAt }) => ({
-      id,
-      to: recipient,
-      subject,
-      text,
-      sentAt: createdAt.toISOString(),
-    }),
+    ({ id, createdAt }) => ({ id, ...letters.get(id)!, sentAt: createdAt.toISOString() }),
   );
   return { ...page, server: ctx.mailer.server };
 }

@@ -28,6 +28,7 @@ import type { AsOperator } from "../ctx.ts";
 import { listMailbox, MailboxList } from "../mail/index.ts";
 import { operatorProcedure } from "../trpc.ts";
 import { findAccount, readPeople, userIdsByStart } from "../users/index.ts";
+import { aliasOf, knownAlias } from "../vault.ts";
 import { decideCase, listCases } from "./queue.ts";
 import { listReports, resolveReport } from "./reports.ts";
 import {
@@ -99,7 +100,10 @@ async function listUsers(ctx: AsOperator, { q, limit = 1_000, cursor }: z.infer<
   return { ...page, items: await named(ctx, page.items) };
 }
 
-/** Does it, keeps it in the log with what was before, and answers how the account stands now. */
+/**
+ * Does it, keeps it in the log with what was before, and answers how the account stands now. The log can not be edited when that
+ * account is erased, so it knows it by an alias only.
+ */
 async function act(
   ctx: AsOperator,
   kind: string,
@@ -108,9 +112,10 @@ async function act(
 ) {
   const id = await idOf(ctx, user);
   const { role, suspendedAt } = await readAccountState(ctx, id);
+  const alias = await aliasOf(ctx, id);
   await work(id);
   const state = await readAccountState(ctx, id);
-  await noteAct(ctx, kind, id, reason, {
+  await noteAct(ctx, kind, alias, reason, {
     before: { role, suspendedAt },
     after: { role: state.role, suspendedAt: state.suspendedAt },
   });
@@ -221,7 +226,12 @@ export const operatorAccounts = {
       .output(Decided)
       .mutation(async ({ ctx, input: { reason, subject, ...acts } }) => {
         const decided = await decideCase(ctx, { reason, subject, ...acts });
-        await noteAct(ctx, "case.decided", subject.id, reason, { after: { subject, ...acts, ...decided } });
+        const { ownerId, ...outcome } = decided;
+        const about = subject.kind === "post" ? subject.id : ((await knownAlias(ctx, subject.id)) ?? "gone");
+        const owner = ownerId && ((await knownAlias(ctx, ownerId)) ?? null);
+        await noteAct(ctx, "case.decided", about, reason, {
+          after: { kind: subject.kind, ...acts, ...outcome, owner },
+        });
         return decided;
       }),
   },

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { newId } from "@signalbox/core/ids";
+import { openPlane, operatorRouter } from "../control/index.ts";
 import type { Ctx } from "../ctx.ts";
 import { ctxOf, testWorld, type World } from "../testing.ts";
 import { sealFor } from "../vault.ts";
@@ -17,7 +18,10 @@ before(async () => {
   world = await testWorld();
   job = ctxOf(world.deps, { kind: "job", name: "personal" });
 });
-after(() => world.close());
+after(async () => {
+  await openPlane(world.deps).close();
+  await world.close();
+});
 
 const password = "a phrase long enough";
 
@@ -44,8 +48,17 @@ async function useEverything(ann: Person, bob: Person) {
   await world.guest().auth.session.create({ login: ann.handle, password });
   await sql`insert into blocks (user_id, target_id) values (${ann.id}, ${newId()})`;
   await sql`insert into mutes (user_id, target_id) values (${bob.id}, ${ann.id})`;
-  await sql`insert into mailed_links (user_id, id, purpose, email, expires_at) values (${ann.id}, ${newId()}, 'verify', ${ann.email}, now())`;
-  await sql`insert into mailbox (id, recipient, subject, text) values (${newId()}, ${ann.email}, 'Hello', ${`for ${ann.email}`})`;
+  await world.guest().auth.password.forgot({ email: ann.email });
+  await world.settle();
+  // Operators' acts about a person stand in a log that can not be edited.
+  const operators = operatorRouter.createCaller(
+    ctxOf(world.deps, { kind: "operator", id: "op", name: "Op", role: "admin" }),
+  );
+  await bob.caller.moderation.report.create({ subject: { kind: "user", id: ann.id }, reason: "spam" });
+  await operators.cases.decide({ subject: { kind: "user", id: ann.id }, suspend: true, reason: "a test" });
+  await operators.users.restore({ user: ann.handle, reason: "a mistake" });
+  await operators.users.role({ user: ann.handle, role: "moderator", reason: "helps" });
+  await operators.caches.invalidate({ key: `users.profile:${ann.id}`, reason: "a test" });
   await sql`insert into second_factors (user_id, secret) values (${ann.id}, ${randomBytes(20)})`;
   await sql`insert into recovery_codes (user_id, hash) values (${ann.id}, ${randomBytes(32)})`;
   await sql`insert into audit_events (user_id, id, kind, by) values (${ann.id}, ${newId()}, 'sign-in', 'user')`;

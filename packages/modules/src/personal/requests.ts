@@ -5,6 +5,7 @@ import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, gt, inArray, sql } from "@signalbox/db/query";
 import type { z } from "zod";
+import { note } from "../auth/activity.ts";
 import { confirmPassword } from "../auth/password.ts";
 import { userIdByEmail } from "../auth/personal.ts";
 import {
@@ -39,6 +40,7 @@ export async function beginErasure(ctx: Ctx, userId: string): Promise<Answer> {
       await ctx.db.select({ id: users.id }).from(users).where(eq(users.id, userId)).for("update"),
       () => new AppError("not_found", "this account is already being erased"),
     );
+    await note(ctx, userId, "erasure.asked");
     for (const { leave } of holdings) await leave?.(ctx, userId);
     // An export that runs would read what is being taken away.
     await ctx.db
@@ -78,8 +80,13 @@ export async function beginExport(ctx: Ctx, userId: string): Promise<Answer> {
       )
       .orderBy(desc(personalRequests.createdAt))
       .limit(1);
-    return present(ctx, recent ?? (await insert(ctx, userId, "export")));
+    return present(ctx, recent ?? (await askForExport(ctx, userId)));
   });
+}
+
+async function askForExport(ctx: InTransaction, userId: string): Promise<Row> {
+  await note(ctx, userId, "export.asked");
+  return insert(ctx, userId, "export");
 }
 
 async function insert(ctx: InTransaction, userId: string, kind: Row["kind"]): Promise<Row> {
