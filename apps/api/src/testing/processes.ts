@@ -15,6 +15,8 @@ export type Started = {
   pid: number;
   port: number;
   url: string;
+  /** Of one that has it. */
+  operatorUrl: string;
   child: ChildProcess;
   output(): string;
   /** In good order, as an orchestrator would. */
@@ -41,6 +43,7 @@ export function createProcesses(engines: { databaseUrl: string; redisUrl: string
     operatorToken,
     async start(env, given) {
       const port = given ?? (await freePort());
+      const operatorPort = await freePort();
       const role = env.SIGNALBOX_ROLE ?? "all";
       const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
       const child = spawn(process.execPath, [main], {
@@ -57,7 +60,7 @@ export function createProcesses(engines: { databaseUrl: string; redisUrl: string
           SIGNALBOX_PUBLIC_URL: "http://127.0.0.1:8080",
           SIGNALBOX_POOL_SIZE: "4",
           SIGNALBOX_GATEWAY_PORT: `${port}`,
-          SIGNALBOX_OPERATOR_PORT: role === "all" ? `${await freePort()}` : `${port}`,
+          SIGNALBOX_OPERATOR_PORT: role === "all" ? `${operatorPort}` : `${port}`,
           SIGNALBOX_SERVICE_PORT: `${port}`,
           ...env,
         },
@@ -75,6 +78,7 @@ export function createProcesses(engines: { databaseUrl: string; redisUrl: string
       const started: Started = {
         pid: child.pid!,
         port,
+        operatorUrl: `http://127.0.0.1:${role === "all" ? operatorPort : port}`,
         url: `http://127.0.0.1:${port}`,
         child,
         output: () => text,
