@@ -1,34 +1,32 @@
-// The port on which gateways call the modules that run here. Plain node:http, because every call through a gateway pays for it
-// twice; only calls that another process of this install has signed are let in.
+// The port on which gateways call the modules that run here. A gateway shows once that it is of this install, and then sends
+// calls as frames; health is plain HTTP on the same port.
 
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { AppError } from "@signalbox/core/errors";
+import type { AppError } from "@signalbox/core/errors";
 import type { Health, HealthReport } from "@signalbox/core/health";
 import { childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
 import { createCallPass, passHeader } from "@signalbox/gateway/upstreams/call-pass";
-import { answerHeader, leavingHeader, notRunHeader } from "@signalbox/gateway/upstreams/peer";
+import { type Frame, kinds, openLine, pack, unpack } from "@signalbox/gateway/upstreams/frames";
+import { tooBusy } from "@signalbox/gateway/upstreams/index";
+import { callsPath, callsProtocol, notRun } from "@signalbox/gateway/upstreams/peer";
 import { appRouter } from "@signalbox/modules";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 import { type Arrived, type ForeignError, tell } from "@signalbox/modules/elsewhere";
 import { nameError, serviceOf } from "@signalbox/modules/trpc";
 import { logFault } from "./adapter/answer.ts";
-import { signalOf } from "./adapter/departure.ts";
-import { readProcedures } from "./adapter/procedure.ts";
+import { type Procedure, readProcedures } from "./adapter/procedure.ts";
 
 export type ServicePort = {
   listen(at: { host: string; port: number }): Promise<void>;
-  /** Goes on answering, and says with each answer that no more should come. */
+  /** Goes on answering, and tells all gateways that no more should come. */
   leave(): void;
   /** Ends when the last answer is out. */
   close(): Promise<void>;
 };
 
-type Verb = (ctx: Ctx, raw: unknown, signal: () => AbortSignal) => Promise<string | undefined>;
-
-/** A body of the public port is at most 1 MiB; written anew as JSON it may grow. */
-const maxBodyBytes = 8 * 1_048_576;
-const longestMs = 60_000;
+/** What the verb looks at to know whether its caller still waits. */
+type Call = { peer: { destroyed: boolean }; began: boolean; controller?: AbortController };
 
 export function createServicePort(
   deps: Deps,
@@ -36,74 +34,92 @@ export function createServicePort(
 ): ServicePort {
   const { log } = deps;
   const pass = createCallPass(deps.secret);
-  const verbs = readVerbs(services);
+  const procedures = new Map(
+    readProcedures(appRouter)
+      .filter(({ name, kind }) => services.includes(serviceOf(name)) && kind !== "subscription")
+      .map((procedure) => [procedure.name, procedure]),
+  );
+  const sockets = new Set<Socket>();
+  const leavers = new Set<() => void>();
+  let underWay = 0;
   let isLeaving = false;
+  let whenIdle: () => void = () => {};
 
-  const server = createServer((request, response) => {
-    const { method, url = "" } = request;
-    if (method === "POST" && url.startsWith("/call/")) call(url.slice(6), request, response);
-    else void look(url, response);
-  });
-  // Longer than gateways keep theirs, so that they close first.
-  server.keepAliveTimeout = 75_000;
-  server.requestTimeout = longestMs;
-
-  function call(name: string, request: IncomingMessage, response: ServerResponse): void {
-    const verb = verbs.get(name);
-    const arrived = pass.open(name, request.headers[passHeader] as string | undefined) as Arrived | undefined;
-    if (!arrived) {
-      refuse(response, "unauthorized", "this port takes calls of this install's gateways only");
-      return;
-    }
-    if (!verb) {
-      refuse(response, "unavailable", `${services.join(", ")} runs here, and not ${name}`);
-      return;
-    }
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > maxBodyBytes) request.destroy();
-      chunks.push(chunk);
-    });
-    request.on("end", () => {
-      const ctx = toCtx(deps, arrived);
-      ctx.peer = request.socket;
-      const text = Buffer.concat(chunks).toString();
-      verb(ctx, text === "" ? undefined : JSON.parse(text), signalOf({ raw: response })).then(
-        (data) => answer(response, 200, data, ctx),
-        (thrown) => {
-          const error = nameError(thrown);
-          logFault(log, error, ctx.requestId, name);
-          answer(response, error.status, JSON.stringify(describe(error)), ctx);
-        },
+  const server = createServer((request, response) => void look(request.url ?? "", response));
+  server.on("upgrade", (request, socket: Socket, first: Buffer) => {
+    socket.on("error", () => {});
+    if (request.url !== callsPath || !pass.accept(request.headers[passHeader] as string | undefined)) {
+      const why = "This port takes calls of this install's gateways only.\n";
+      socket.end(
+        `HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${why.length}\r\n\r\n${why}`,
       );
-    });
-  }
+      return;
+    }
+    socket.setNoDelay(true).setTimeout(0);
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${callsProtocol}\r\n\r\n`,
+    );
+    take(socket, first);
+  });
 
-  function answer(response: ServerResponse, status: number, data: string | undefined, ctx: Ctx): void {
-    const told = tell(ctx.answer);
-    const headers = [
-      "content-type",
-      "application/json",
-      "content-length",
-      String(Buffer.byteLength(data ?? "")),
-    ];
-    if (told !== undefined) headers.push(answerHeader, told);
-    if (isLeaving) headers.push(leavingHeader, "1", "connection", "close");
-    response.writeHead(status, headers).end(data);
-  }
-
-  /** Nothing was done, so that a gateway may ask another instance. */
-  function refuse(response: ServerResponse, code: "unavailable" | "unauthorized", detail: string): void {
-    const error = new AppError(code, detail);
-    response.writeHead(error.status, {
-      "content-type": "application/json",
-      [notRunHeader]: detail,
-      // The body was not read.
-      connection: "close",
+  function take(socket: Socket, first: Buffer): void {
+    const calls = new Map<number, Call>();
+    const line = openLine(
+      socket,
+      ({ id, kind, payload }) => {
+        if (kind === kinds.cancel) cancel(calls.get(id));
+        else if (kind === kinds.call) run(id, payload);
+      },
+      first,
+    );
+    const sayLeaving = () => line.send(pack({ id: 0, kind: kinds.leaving, head: "", body: "" }));
+    sockets.add(socket);
+    leavers.add(sayLeaving);
+    if (isLeaving) sayLeaving();
+    socket.on("close", () => {
+      sockets.delete(socket);
+      leavers.delete(sayLeaving);
+      for (const call of calls.values()) cancel(call);
     });
-    response.end(JSON.stringify(describe(error)));
+
+    function run(id: number, payload: Frame["payload"]): void {
+      const { head, body } = unpack(payload);
+      const cut = head.indexOf("\n");
+      const name = head.slice(0, cut);
+      const procedure = procedures.get(name);
+      const answer = (code: number, told: string, text: string) =>
+        line.send(pack({ id, kind: kinds.answer, code, head: told, body: text }));
+      if (!procedure) {
+        answer(notRun, `${services.join(", ")} runs there, and not ${name}`, "");
+        return;
+      }
+      const call: Call = { peer: { destroyed: false }, began: false };
+      calls.set(id, call);
+      underWay += 1;
+      const ctx = toCtx(deps, JSON.parse(head.slice(cut + 1)) as Arrived);
+      ctx.peer = call.peer;
+      ctx.gateway = (entered, next) =>
+        deps.gateway(entered, () => {
+          call.began = true;
+          return next();
+        });
+      answerOf(procedure, ctx, call, body)
+        .then(
+          (text) => answer(200, tell(ctx.answer), text ?? ""),
+          (thrown: unknown) => {
+            const error = nameError(thrown);
+            logFault(log, error, ctx.requestId, name);
+            // Another instance may have room.
+            if (error.code === "overloaded" && !call.began) answer(notRun, tooBusy, "");
+            else answer(error.status, tell(ctx.answer), JSON.stringify(describe(error)));
+          },
+        )
+        .finally(() => {
+          calls.delete(id);
+          underWay -= 1;
+          if (underWay === 0) whenIdle();
+        });
+    }
   }
 
   async function look(url: string, response: ServerResponse): Promise<void> {
@@ -116,7 +132,7 @@ export function createServicePort(
         .end(JSON.stringify(report));
     if (url === "/livez") send(health.live());
     else if (url === "/readyz") send(await health.ready());
-    else if (url === "/metrics" && isLoopback((response.socket as Socket).remoteAddress))
+    else if (url === "/metrics" && isLoopback(response.socket?.remoteAddress))
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(metrics());
     else response.writeHead(404).end();
   }
@@ -129,24 +145,40 @@ export function createServicePort(
       }),
     leave() {
       isLeaving = true;
+      for (const say of leavers) say();
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      if (underWay > 0)
+        await new Promise<void>((resolve) => {
+          whenIdle = resolve;
+        });
+      // The last answers are written at the end of this turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const socket of sockets) socket.end();
+      server.closeAllConnections();
+      await closed;
+    },
   };
 }
 
-function readVerbs(services: string[]): Map<string, Verb> {
-  return new Map<string, Verb>(
-    readProcedures(appRouter)
-      .filter(({ name, kind }) => services.includes(serviceOf(name)) && kind !== "subscription")
-      .map(({ name, call, encode }) => [
-        name,
-        async (ctx, raw, signal) => encode(await call(ctx, raw, signal)),
-      ]),
-  );
+async function answerOf(
+  procedure: Procedure,
+  ctx: Ctx,
+  call: Call,
+  body: string,
+): Promise<string | undefined> {
+  const data = await procedure.call(ctx, body === "" ? undefined : JSON.parse(body), () => {
+    call.controller ??= new AbortController();
+    return call.controller.signal;
+  });
+  return procedure.encode(data);
+}
+
+function cancel(call: Call | undefined): void {
+  if (!call) return;
+  call.peer.destroyed = true;
+  call.controller?.abort();
 }
 
 /** The gateway's span is the parent of ours. */

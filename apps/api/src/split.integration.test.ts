@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { createTestDatabase } from "@signalbox/db/testing";
@@ -104,25 +105,34 @@ describe("modules in processes of their own", () => {
     assert.deepEqual(await walk(gateway.url), expected);
   });
 
-  test("a service takes no call that this install has not signed, for this name and not long ago", async () => {
-    const path = "/call/users.me.read";
-    const context = {
-      actor: { kind: "user", id: "x", sessionId: "y" },
-      requestId: "forged-request",
-      address: "1.2.3.4",
-    };
-    const ask = (headers: Record<string, string>) =>
-      fetch(services.users!.url + path, { method: "POST", headers, body: "" }).then(({ status }) => status);
-    const header = (secret: string, name: string, now = Date.now) => ({
-      [passHeader]: createCallPass(Buffer.from(secret), now).close(name, context),
-    });
-    assert.equal(await ask({}), 401);
-    assert.equal(await ask(header("another secret of thirty-two letters", "users.me.read")), 401);
-    assert.equal(await ask(header(processes.secret, "users.profile.read")), 401);
-    assert.equal(await ask(header(processes.secret, "users.me.read", () => Date.now() - 180_000)), 401);
-    const right = header(processes.secret, "users.me.read")[passHeader]!;
-    assert.equal(await ask({ [passHeader]: right.replace('"id":"x"', '"id":"z"') }), 401);
-    assert.notEqual(await ask({ [passHeader]: right }), 401);
+  test("a service takes calls of this install alone, and each pass opens one connection", async () => {
+    const ask = (header: string | undefined) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asked = request(`${services.users!.url}/calls`, {
+          headers: {
+            connection: "Upgrade",
+            upgrade: "signalbox-calls-1",
+            ...(header ? { [passHeader]: header } : {}),
+          },
+        });
+        asked.on("response", (answer) => resolve(answer.statusCode));
+        asked.on("upgrade", (answer, socket) => {
+          socket.destroy();
+          resolve(answer.statusCode);
+        });
+        asked.on("error", reject).end();
+      });
+    const made = (secret: string, now = Date.now) => createCallPass(Buffer.from(secret), now).make();
+    assert.equal(await ask(undefined), 401);
+    assert.equal(await ask("1.2.3"), 401);
+    assert.equal(await ask(made("another secret of thirty-two letters")), 401);
+    assert.equal(await ask(made(processes.secret, () => Date.now() - 180_000)), 401);
+    const right = made(processes.secret);
+    assert.equal(await ask(right.replace(/^\d+/, (until) => String(Number(until) + 1))), 401);
+    assert.equal(await ask(right), 101);
+    assert.equal(await ask(right), 401);
+    const plain = await fetch(`${services.users!.url}/call/users.me.read`, { method: "POST", body: "{}" });
+    assert.equal(plain.status, 404);
   });
 
   test("what no process serves is a 503 that names it", async () => {

@@ -3,7 +3,6 @@
 
 import { AppError, type ErrorCode, errorTable, type FieldError } from "@signalbox/core/errors";
 import type { Call } from "@signalbox/gateway/pipeline";
-import { asciiJson } from "@signalbox/gateway/upstreams/call-pass";
 import type { Upstreams } from "@signalbox/gateway/upstreams/index";
 import type { Ctx, Deps } from "./ctx.ts";
 
@@ -14,19 +13,15 @@ export type Elsewhere = {
 
 /** What a verb of another process gave: its JSON goes out as it came. */
 export class Foreign {
-  readonly body: Buffer;
-
-  constructor(body: Buffer) {
-    this.body = body;
-  }
-
   /** Undefined where there was nothing to say. */
-  get json(): string | undefined {
-    return this.body.length === 0 ? undefined : this.body.toString();
+  readonly json: string | undefined;
+
+  constructor(json: string) {
+    this.json = json === "" ? undefined : json;
   }
 
   plain(): unknown {
-    return this.body.length === 0 ? undefined : JSON.parse(this.body.toString());
+    return this.json === undefined ? undefined : JSON.parse(this.json);
   }
 }
 
@@ -54,10 +49,10 @@ export type Arrived = Carried & { timeoutMs?: number };
 
 export type Told = { headers: Record<string, string>; status?: number };
 
-/** What goes into the answer's header; undefined: nothing to tell. */
-export function tell({ headers, status }: Told): string | undefined {
-  for (const _name in headers) return asciiJson({ headers, status });
-  return status === undefined ? undefined : asciiJson({ headers, status });
+/** What goes beside the answer; empty: nothing to tell. */
+export function tell({ headers, status }: Told): string {
+  for (const _name in headers) return JSON.stringify({ headers, status });
+  return status === undefined ? "" : JSON.stringify({ headers, status });
 }
 
 export type ForeignError = { code: ErrorCode; detail: string; errors?: FieldError[]; retryAfterMs?: number };
@@ -67,7 +62,7 @@ export function createElsewhere(upstreams: Upstreams, local: ReadonlySet<string>
     has: (service) => !local.has(service),
     async call(ctx, call, { idempotent, raw }) {
       const { name, service, variant } = call;
-      const { status, answer, body } = await upstreams.call({
+      const { status, told, body } = await upstreams.call({
         name,
         service,
         variant,
@@ -76,7 +71,7 @@ export function createElsewhere(upstreams: Upstreams, local: ReadonlySet<string>
         body: raw === undefined ? "" : JSON.stringify(raw),
       });
       if (call.elsewhere) call.elsewhere.counted = true;
-      if (answer !== undefined) take(ctx, JSON.parse(answer) as Told);
+      if (told !== "") take(ctx, JSON.parse(told) as Told);
       if (status === 200) return new Foreign(body);
       throw toError(body, status);
     },
@@ -93,8 +88,8 @@ function take({ answer }: Ctx, { headers, status }: Told): void {
   if (status !== undefined) answer.status = status;
 }
 
-function toError(body: Buffer, status: number): AppError {
-  const { code, detail, errors, retryAfterMs } = JSON.parse(body.toString()) as ForeignError;
+function toError(body: string, status: number): AppError {
+  const { code, detail, errors, retryAfterMs } = JSON.parse(body) as ForeignError;
   // A newer process may know more codes than this one.
   if (!Object.hasOwn(errorTable, code)) return new AppError("internal", `an answer of status ${status}`);
   return new AppError(code, detail, {

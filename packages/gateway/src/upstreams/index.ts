@@ -11,7 +11,7 @@ import type { Dependencies } from "@signalbox/core/resilience/dependencies";
 import { createRetryBudget, type RetryBudget } from "@signalbox/core/resilience/retry";
 import { createCallPass } from "./call-pass.ts";
 import { type Plan, pick, planOf } from "./choose.ts";
-import { type Answered, createPeer, type Peer } from "./peer.ts";
+import { type Answered, createPeer, notRun, type Peer } from "./peer.ts";
 
 export type UpstreamCall = {
   name: string;
@@ -30,9 +30,11 @@ export type Upstreams = {
   ejected(): string[];
   /** Of these services, those that no instance answers for. */
   missing(services: Iterable<string>): string[];
-  close(): Promise<void>;
+  close(): void;
 };
 
+/** Why a service did not run a call that it had no room for. */
+export const tooBusy = "too busy";
 const attempts = 4;
 /** At most so many of a service's instances are ejected; more would be a fault that they share. */
 const maxEjectedShare = 0.5;
@@ -56,7 +58,7 @@ export function createUpstreams(deps: {
   function remove(peer: Peer): void {
     peers.delete(peer.instance.id);
     // What is under way there ends in its own time.
-    peer.close().catch(() => {});
+    peer.close();
   }
 
   const unwatch = registry.watch({
@@ -65,7 +67,11 @@ export function createUpstreams(deps: {
         if (seen.address === null || seen.services.length === 0) continue;
         const peer = peers.get(seen.id);
         if (peer) peer.learn(seen);
-        else peers.set(seen.id, createPeer(seen));
+        else
+          peers.set(
+            seen.id,
+            createPeer(seen, pass, () => plans.clear()),
+          );
       }
       const listed = new Set(known.map(({ id }) => id));
       const nowMs = performance.now();
@@ -161,7 +167,6 @@ export function createUpstreams(deps: {
       const budget = budgetOf(service);
       budget.deposit();
       const tried = new Set<Peer>();
-      const path = `/call/${name}`;
       let why = "none is registered";
       for (let attempt = 1; attempt <= attempts; attempt++) {
         const peer = choose(service, variant, tried);
@@ -169,24 +174,25 @@ export function createUpstreams(deps: {
         if (tried.has(peer)) await pause(Math.random() * 25 * 2 ** attempt);
         const deadline = currentDeadline();
         const timeoutMs = deadline && Math.max(1, Math.floor(deadline.remainingMs));
-        const sent = await peer.send(path, pass.close(name, { ...context, timeoutMs }), body);
+        const sent = await peer.send(
+          name,
+          timeoutMs === undefined ? context : { ...context, timeoutMs },
+          body,
+        );
         if (!("failed" in sent)) {
-          if (sent.isLeaving && !peer.isLeaving) {
-            peer.isLeaving = true;
-            plans.clear();
-          }
-          if (sent.notRun === undefined) {
+          if (sent.status !== notRun) {
             const nowMs = performance.now();
             if (sent.status !== 500) peer.ejection.ok(nowMs);
             else if (peer.ejection.fail(nowMs)) eject(peer, service, "it answers with faults of its own");
             breaker.done(ticket, true);
             return sent;
           }
-          why = sent.notRun;
-          log.warn({ upstream: peer.instance.id, service, why }, "an instance did not take a call");
+          why = sent.told;
+          if (why === tooBusy && !budget.withdraw()) break;
         } else {
           const ended = deadline?.ended();
           if (ended) {
+            if (ended.code === "deadline") noteFailure(peer, service, "broken", ended.message);
             breaker.done(ticket, undefined);
             throw ended;
           }
@@ -201,7 +207,7 @@ export function createUpstreams(deps: {
       }
       // Found out at once and over as soon as one is back: nothing that a breaker would spare anyone.
       breaker.done(ticket, undefined);
-      throw nobody(service, why);
+      throw why === tooBusy ? busy(service) : nobody(service, why);
     },
     ejected() {
       const nowMs = performance.now();
@@ -213,15 +219,21 @@ export function createUpstreams(deps: {
       const nowMs = performance.now();
       return [...services].filter((service) => candidates(service, nowMs).length === 0);
     },
-    async close() {
+    close() {
       unwatch();
       unlisten();
-      await Promise.all([...peers.values()].map((peer) => peer.close()));
+      for (const peer of peers.values()) peer.close();
     },
   };
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const busy = (service: string) =>
+  new AppError("overloaded", `the service "${service}" has too many calls under way; try again shortly`, {
+    // Spread, so that those who were refused together do not come back together.
+    retryAfterMs: 500 + Math.floor(Math.random() * 1_500),
+  });
 
 const nobody = (service: string, why: string) =>
   new AppError(

@@ -1,25 +1,20 @@
-// One instance of a service as this process sees it: its kept-alive connections, what is under way there, and whether it may be asked.
+// One instance of a service as this process sees it: the connection there, what is under way on it, and whether it may be asked.
 
+import { connect, type Socket } from "node:net";
 import type { Seen } from "@signalbox/core/registry";
 import { currentDeadline, onEnd } from "@signalbox/core/resilience/deadline";
-import { type Dispatcher, Pool } from "undici";
-import { passHeader } from "./call-pass.ts";
+import { type CallPass, passHeader } from "./call-pass.ts";
 import { createEjection, type Ejection } from "./ejection.ts";
+import { kinds, type Line, openLine, pack, unpack } from "./frames.ts";
 
-/** Set by a service on an answer that stands for no work: whoever asked may ask another instance, whatever it asked for. */
-export const notRunHeader = "signalbox-not-run";
-/** Set by a service that is on its way out, on every answer: it wants no new calls. */
-export const leavingHeader = "signalbox-leaving";
-/** What a verb wants on the answer: headers and status as JSON. */
-export const answerHeader = "signalbox-answer";
+/** The path and the protocol under which a service takes calls. */
+export const callsPath = "/calls";
+export const callsProtocol = "signalbox-calls-1";
+/** Status of an answer that stands for no work: another instance may be asked, whatever was asked for. */
+export const notRun = 0;
 
-export type Answered = {
-  status: number;
-  answer: string | undefined;
-  notRun: string | undefined;
-  isLeaving: boolean;
-  body: Buffer;
-};
+/** `told` is what a verb wants on the answer, as JSON; where it did not run, why. */
+export type Answered = { status: number; told: string; body: string };
 /** Not a byte of the call was sent: `unsent`. It may have been worked on all the same: `broken`. */
 export type Sent = Answered | { failed: "unsent" | "broken"; error: Error };
 
@@ -34,27 +29,80 @@ export type Peer = {
   /** When the registry last had it. */
   listedAt: number;
   learn(instance: Seen): void;
-  send(path: string, pass: string, body: string): Promise<Sent>;
-  close(): Promise<void>;
+  send(name: string, context: object, body: string): Promise<Sent>;
+  close(): void;
 };
 
-/** The service keeps idle connections for longer, so that it never closes one in the moment in which a call is sent on it. */
-const idleMs = 30_000;
-const longestMs = 60_000;
-const empty = Buffer.alloc(0);
+const connectMs = 1_000;
 
-export function createPeer(first: Seen): Peer {
-  const pool = new Pool(first.address!, {
-    connections: 256,
-    pipelining: 1,
-    keepAliveTimeout: idleMs,
-    keepAliveMaxTimeout: idleMs,
-    headersTimeout: longestMs,
-    bodyTimeout: longestMs,
-    connect: { timeout: 1_000, noDelay: true, keepAlive: true },
-  });
+type Waiting = { frame: Buffer | undefined; end(sent: Sent): void };
+type Link = { socket: Socket; line: Line | undefined; calls: Map<number, Waiting> };
+
+export function createPeer(first: Seen, pass: CallPass, onLeaving: () => void): Peer {
+  const { hostname, port } = new URL(first.address!);
+  let link: Link | undefined;
   let underWay = 0;
   let others = 0;
+  let lastId = 0;
+  let isClosing = false;
+
+  function open(): Link {
+    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port), noDelay: true });
+    const opened: Link = { socket, line: undefined, calls: new Map() };
+    const timer = setTimeout(() => socket.destroy(new Error("no connection in time")), connectMs);
+    let fault = new Error("the instance closed the connection");
+    socket.setKeepAlive(true, 10_000);
+    socket.once("connect", () =>
+      socket.write(
+        `GET ${callsPath} HTTP/1.1\r\nHost: ${hostname}\r\nConnection: Upgrade\r\nUpgrade: ${callsProtocol}\r\n${passHeader}: ${pass.make()}\r\n\r\n`,
+      ),
+    );
+    let answer = Buffer.alloc(0);
+    const greet = (chunk: Buffer): void => {
+      answer = Buffer.concat([answer, chunk]);
+      const end = answer.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      const status = answer.toString("latin1", 9, 12);
+      if (status !== "101") {
+        socket.destroy(new Error(`it answered ${status} instead of taking calls`));
+        return;
+      }
+      clearTimeout(timer);
+      socket.off("data", greet);
+      opened.line = openLine(socket, hear, answer.subarray(end + 4));
+      for (const call of opened.calls.values()) dispatch(opened, call);
+    };
+    socket.on("data", greet);
+    socket.on("error", (error) => {
+      fault = error;
+    });
+    socket.on("close", () => {
+      clearTimeout(timer);
+      if (link === opened) link = undefined;
+      for (const { frame, end } of opened.calls.values())
+        end({ failed: frame === undefined ? "broken" : "unsent", error: fault });
+    });
+
+    function hear({ id, kind, payload }: { id: number; kind: number; payload: Buffer }): void {
+      if (kind === kinds.leaving) {
+        peer.isLeaving = true;
+        onLeaving();
+        return;
+      }
+      const call = opened.calls.get(id);
+      // An answer to what was given up meanwhile.
+      if (!call) return;
+      const { code, head, body } = unpack(payload);
+      call.end({ status: code, told: head, body });
+    }
+    return opened;
+  }
+
+  function dispatch({ line }: Link, call: Waiting): void {
+    if (line === undefined || call.frame === undefined) return;
+    line.send(call.frame);
+    call.frame = undefined;
+  }
 
   const peer: Peer = {
     instance: first,
@@ -72,52 +120,38 @@ export function createPeer(first: Seen): Peer {
       // What it says includes what we have there ourselves.
       others = Math.max(0, instance.load - underWay);
     },
-    send(path, pass, body) {
+    send(name, context, body) {
       underWay += 1;
+      link ??= open();
+      const at = link;
+      lastId = (lastId + 1) >>> 0;
+      const id = lastId;
       return new Promise((resolve) => {
         const deadline = currentDeadline();
-        let controller: Dispatcher.DispatchController | undefined;
-        let aborted: Error | undefined;
         const watch =
           deadline &&
-          onEnd(deadline, (why) => {
-            aborted = why;
-            controller?.abort(why);
+          onEnd(deadline, (error) => {
+            at.line?.send(pack({ id, kind: kinds.cancel, head: "", body: "" }));
+            call.end({ failed: "broken", error });
           });
-        const end = (sent: Sent) => {
-          watch?.[Symbol.dispose]();
-          underWay -= 1;
-          resolve(sent);
-        };
-        let status = 0;
-        let answer: string | undefined;
-        let notRun: string | undefined;
-        let isLeaving = false;
-        let received: Buffer = empty;
-        pool.dispatch(
-          { method: "POST", path, headers: [passHeader, pass], body },
-          {
-            onRequestStart(started) {
-              controller = started;
-              if (aborted) started.abort(aborted);
-            },
-            onResponseStart(_controller, code, headers) {
-              status = code;
-              answer = headers[answerHeader] as string | undefined;
-              notRun = headers[notRunHeader] as string | undefined;
-              isLeaving = headers[leavingHeader] !== undefined;
-            },
-            onResponseData(_controller, chunk) {
-              received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-            },
-            onResponseEnd: () => end({ status, answer, notRun, isLeaving, body: received }),
-            onResponseError: (_controller, error) =>
-              end({ failed: controller === undefined ? "unsent" : "broken", error }),
+        const call: Waiting = {
+          frame: pack({ id, kind: kinds.call, head: `${name}\n${JSON.stringify(context)}`, body }),
+          end(sent) {
+            at.calls.delete(id);
+            watch?.[Symbol.dispose]();
+            underWay -= 1;
+            resolve(sent);
+            if (isClosing && at.calls.size === 0) at.socket.end();
           },
-        );
+        };
+        at.calls.set(id, call);
+        dispatch(at, call);
       });
     },
-    close: () => pool.close(),
+    close() {
+      isClosing = true;
+      if (link && link.calls.size === 0) link.socket.end();
+    },
   };
   return peer;
 }
