@@ -24,6 +24,10 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
     text: "make a read model from the truth again, while it is in use",
     load: () => import("./commands/rebuild.ts"),
   },
+  rewrap: {
+    text: "wrap every user's key with a new master key",
+    load: () => import("./commands/rewrap.ts"),
+  },
   test: { text: "run the tests", load: () => import("./commands/test.ts") },
   check: { text: "format, lint, types, dead code", load: () => import("./commands/check.ts") },
   bench: { text: "run a benchmark", load: () => import("./commands/bench.ts") },

@@ -1,7 +1,11 @@
 // What an operator types at a running install: dead letters and the audit, against real workers.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
 import { partitionOf } from "@signalbox/core/bus/partition";
 import { newId } from "@signalbox/core/ids";
 import { connectDatabase } from "@signalbox/db";
@@ -9,10 +13,12 @@ import { freePortBase } from "../testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "../testing/install.ts";
 import { createPeople } from "../testing/people.ts";
 
+let portBase: number;
 let install: TestInstall;
 let database: ReturnType<typeof connectDatabase>;
 before(async () => {
-  install = await startInstallForTest({ portBase: await freePortBase() });
+  portBase = await freePortBase();
+  install = await startInstallForTest({ portBase });
   database = connectDatabase(install.runFile().postgres, { name: "test", poolSize: 2 });
 });
 after(async () => {
@@ -94,4 +100,40 @@ test("a damaged read model is found and healed while it is in use", async () => 
   assert.equal(await likes(), 1);
   assert.match(await install.signalbox("rebuild", "timelines"), /✓ timelines/);
   assert.match((await failing("rebuild", "nothing")).stderr, /there is no read model nothing; there are:/);
+});
+
+test("a new master key takes over: users' keys are wrapped with it, and their sealed fields still open", async () => {
+  const people = createPeople(install.runFile().api);
+  const made = [await people.register("rw"), await people.register("rw")];
+  assert.match(await install.signalbox("rewrap"), /every key is wrapped with the newest master key already/);
+  const versions = async () =>
+    (await database.sql`select master_version, count(*)::int as keys from user_keys group by 1`).map(
+      (row) => ({
+        ...row,
+      }),
+    );
+  const [before] = await versions();
+  assert.ok(before!.keys >= made.length);
+
+  const file = join(install.dataDir, "secrets", "personal.key");
+  writeFileSync(file, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600 });
+  appendFileSync(join(install.dataDir, "config.env"), `SIGNALBOX_MASTER_KEY_FILE=${file}\n`);
+  await database.close();
+  await install.signalbox("down");
+  await install.signalbox("up", "--detach", "--port-base", String(portBase), "--no-console");
+  database = connectDatabase(install.runFile().postgres, { name: "test", poolSize: 2 });
+
+  assert.match(
+    await install.signalbox("rewrap", "--reason", "a yearly change"),
+    new RegExp(`${before!.keys} keys wrapped anew, none left[\\s\\S]*take the old lines out`),
+  );
+  const [now, ...others] = await versions();
+  assert.deepEqual([now!.keys, others], [before!.keys, []]);
+  assert.notEqual(now!.master_version, before!.master_version);
+  assert.match(await install.signalbox("rewrap"), /already/);
+  // An export opens what is sealed: the address among others.
+  const out = join(install.dataDir, "export.tar.gz");
+  await install.signalbox("export", made[0]!.handle, "--out", out);
+  const archive = gunzipSync(readFileSync(out)).toString("latin1");
+  assert.ok(archive.includes(`${made[0]!.handle}@example.test`));
 });
