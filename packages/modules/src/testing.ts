@@ -22,6 +22,8 @@ import { appRouter, jobs } from "./index.ts";
 import { keepMail } from "./mail/index.ts";
 import { drainOutbox } from "./run-jobs.ts";
 
+export { badToken, badTokens, type OwnToken, tokenLike } from "./auth/bad-tokens.ts";
+
 type Caller = ReturnType<typeof appRouter.createCaller>;
 
 export type World = {

@@ -1,132 +1,36 @@
 import assert from "node:assert/strict";
-import { createHmac, createPublicKey, generateKeyPairSync, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { connectDatabase } from "@signalbox/db";
-import { SignJWT } from "jose";
 import { testWorld, type World } from "../testing.ts";
+import { badToken, badTokens, type OwnToken, tokenLike } from "./bad-tokens.ts";
 import { leadMs, listKeys, rotateKeys, signingKeys } from "./keys.ts";
 import { accessSeconds, createAccessVerifier, signAccess } from "./tokens.ts";
 
 let world: World;
+let whose: OwnToken;
 before(async () => {
   world = await testWorld();
+  const { refreshToken } = await world.guest().auth.account.register({
+    handle: "owner",
+    email: "t@example.test",
+    password: "a phrase long enough",
+  });
+  whose = { deps: world.deps, sub, sid, refreshToken };
 });
 after(() => world.close());
 
 const sub = randomUUID();
 const sid = randomUUID();
-const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const nowSeconds = () => Math.floor(Date.now() / 1_000);
-
-type Change = { header?: Record<string, unknown>; claims?: Record<string, unknown> };
-
-/** As we sign them, but for what is changed. */
-async function token({ header = {}, claims = {} }: Change = {}): Promise<string> {
-  const { current } = await signingKeys(world.deps);
-  const usual = {
-    sid,
-    sub,
-    iss: world.deps.publicUrl,
-    aud: "signalbox",
-    iat: nowSeconds(),
-    exp: nowSeconds() + accessSeconds,
-  };
-  const kept = Object.entries({ ...usual, ...claims }).filter(([, value]) => value !== undefined);
-  return new SignJWT(Object.fromEntries(kept))
-    .setProtectedHeader({ alg: "EdDSA", kid: current.kid, typ: "at+jwt", ...header })
-    .sign(current.key);
-}
-
-const own: { publicKey: import("node:crypto").KeyObject; privateKey: import("node:crypto").KeyObject } =
-  generateKeyPairSync("ed25519");
-const ownJwk = own.publicKey.export({ format: "jwk" });
-
-const signedByStranger = async (header: Record<string, unknown>) => {
-  const { current } = await signingKeys(world.deps);
-  return new SignJWT({ sid, sub, iss: world.deps.publicUrl, aud: "signalbox" })
-    .setIssuedAt()
-    .setExpirationTime("10m")
-    .setProtectedHeader({ alg: "EdDSA", kid: current.kid, typ: "at+jwt", ...header })
-    .sign(own.privateKey);
-};
-
-/** By its name: a token that must not open anything. */
-const bad: Record<string, () => Promise<string>> = {
-  "no token at all": async () => "x",
-  "three dots": async () => "..",
-  expired: () => token({ claims: { iat: nowSeconds() - 2_000, exp: nowSeconds() - 60 } }),
-  "not yet valid (nbf)": () => token({ claims: { nbf: nowSeconds() + 60 } }),
-  "signed in the future (iat)": () => token({ claims: { iat: nowSeconds() + 60 } }),
-  "older than any of ours (iat), with a far end": () =>
-    token({ claims: { iat: nowSeconds() - accessSeconds - 60, exp: nowSeconds() + 86_400 } }),
-  "without an end": () => token({ claims: { exp: undefined } }),
-  "without an instant of signing": () => token({ claims: { iat: undefined } }),
-  "without a session": () => token({ claims: { sid: undefined } }),
-  "without a subject": () => token({ claims: { sub: undefined } }),
-  "with a session that is no text": () => token({ claims: { sid: { $ne: "" } } }),
-  "for another audience": () => token({ claims: { aud: "another" } }),
-  "from another issuer": () => token({ claims: { iss: "https://evil.example" } }),
-  "of another type": () => token({ header: { typ: "JWT" } }),
-  "with an extension that must be understood": () => {
-    const { privateKey } = own;
-    return new SignJWT({ sid, sub })
-      .setProtectedHeader({ alg: "EdDSA", crit: ["b64"], b64: true })
-      .sign(privateKey);
-  },
-  "signed by a stranger under our key's id": () => signedByStranger({}),
-  "signed by a stranger who brings the key (jwk)": () => signedByStranger({ jwk: ownJwk }),
-  "signed by a stranger who says where the key is (jku)": () =>
-    signedByStranger({ jku: "http://127.0.0.1:1/jwks.json" }),
-  "signed by a stranger with a certificate's address (x5u)": () =>
-    signedByStranger({ x5u: "http://127.0.0.1:1/" }),
-  "kid of no key": () => token({ header: { kid: randomUUID() } }),
-  "kid that walks the file system": () => token({ header: { kid: "../../../../dev/null" } }),
-  "kid that is SQL": () => token({ header: { kid: "' union select 'x' --" } }),
-  "kid of a prototype": () => token({ header: { kid: "__proto__" } }),
-  "no kid": () => token({ header: { kid: undefined } }),
-  "alg none": async () => `${part({ alg: "none", typ: "at+jwt" })}.${(await token()).split(".")[1]}.`,
-  "alg None, with the old signature": async () => {
-    const [, body, signature] = (await token()).split(".");
-    return `${part({ alg: "None", typ: "at+jwt" })}.${body}.${signature}`;
-  },
-  "HS256 with our public key as the secret (key confusion)": async () => {
-    const { current } = await signingKeys(world.deps);
-    const [, body] = (await token()).split(".");
-    const head = part({ alg: "HS256", kid: current.kid, typ: "at+jwt" });
-    const pem = createPublicKey(current.key).export({ format: "pem", type: "spki" });
-    return `${head}.${body}.${createHmac("sha256", pem).update(`${head}.${body}`).digest("base64url")}`;
-  },
-  "forged: another subject under the old signature": async () => {
-    const [head, body, signature] = (await token()).split(".");
-    const claims = JSON.parse(Buffer.from(body!, "base64url").toString());
-    return `${head}.${part({ ...claims, sub: randomUUID() })}.${signature}`;
-  },
-  "forged: a role under the old signature": async () => {
-    const [head, body, signature] = (await token()).split(".");
-    const claims = JSON.parse(Buffer.from(body!, "base64url").toString());
-    return `${head}.${part({ ...claims, role: "moderator" })}.${signature}`;
-  },
-  "a cut signature": async () => (await token()).slice(0, -4),
-  huge: () => token({ claims: { filler: "x".repeat(100_000) } }),
-  "a refresh token": async () => {
-    const made = await world.guest().auth.account.register({
-      handle: `u${sub.slice(0, 8)}`,
-      email: "t@example.test",
-      password: "a phrase long enough",
-    });
-    return made.refreshToken;
-  },
-};
-
-for (const [name, make] of Object.entries(bad))
+for (const name of Object.keys(badTokens))
   test(`refused as an access token: ${name}`, async () => {
     const verify = createAccessVerifier(world.deps);
-    await assert.rejects(verify(await make()), { code: "unauthorized" });
+    await assert.rejects(verify(await badToken(name, whose)), { code: "unauthorized" });
   });
 
 test("what we sign is taken, with its role", async () => {
   const verify = createAccessVerifier(world.deps);
-  assert.deepEqual(await verify(await token()), { kind: "user", id: sub, sessionId: sid });
+  assert.deepEqual(await verify(await tokenLike(whose)), { kind: "user", id: sub, sessionId: sid });
   const actor = await verify(await signAccess(world.deps, sub, sid, "moderator"));
   assert.deepEqual(actor, { kind: "user", id: sub, sessionId: sid, role: "moderator" });
 });
@@ -181,7 +85,9 @@ test("another instance reads a key that it does not know when the first token of
     await signingKeys({ ...other, db: counting });
     asked = 0;
     for (let n = 0; n < 50; n += 1)
-      await assert.rejects(counted(await token({ header: { kid: randomUUID() } })), { code: "unauthorized" });
+      await assert.rejects(counted(await tokenLike(whose, { header: { kid: randomUUID() } })), {
+        code: "unauthorized",
+      });
     assert.ok(asked <= 2, `${asked} look-ups for 50 unknown keys`);
   } finally {
     await elsewhere.close();
