@@ -67,6 +67,43 @@ test("bad fields are told by name", async () => {
   assert.deepEqual([huge.statusCode, huge.json().code], [404, "not_found"]);
 });
 
+test("where the operator names regions, nobody registers in another or moves there", async () => {
+  assert.equal((await patch({ region: "FR" })).statusCode, 200);
+  const served = { ...world.deps, regions: ["DE", "AT"] };
+  const there = createGatewayApp(served, createHealth({ version: "test", serviceId: "test" }));
+  const register = (handle: string, region?: string) =>
+    there.inject({
+      method: "POST",
+      url: "/v1/auth/register",
+      payload: { handle, email: `${handle}@example.test`, password: "the phrase of one", region },
+    });
+  for (const [region, words] of [
+    ["FR", /is FR, and this install serves people who live in DE, AT/],
+    [undefined, /is needed/],
+  ] as const) {
+    const { statusCode, json } = await register("elsewhere", region);
+    assert.deepEqual([statusCode, json().code, json().errors[0].field], [422, "invalid", "region"]);
+    assert.match(json().detail, words);
+  }
+  assert.equal((await app.inject({ url: "/v1/users/elsewhere" })).statusCode, 404);
+  assert.equal((await register("here", "AT")).statusCode, 201);
+  const move = async (payload: object) =>
+    (
+      await there.inject({
+        method: "PATCH",
+        url: "/v1/me",
+        payload,
+        headers: { authorization: `Bearer ${token}` },
+      })
+    ).statusCode;
+  assert.equal(await move({ region: "CH" }), 422);
+  assert.equal(await move({ region: null }), 422);
+  // Who lives elsewhere already stays, and may change the rest.
+  assert.equal(await move({ region: "FR", bio: "still here" }), 200);
+  assert.equal(await move({ region: "DE" }), 200);
+  await there.close();
+});
+
 test("the old handle answers with the place of the new one", async () => {
   await patch({ handle: "ann_new" });
   const old = await get();

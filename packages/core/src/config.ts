@@ -3,6 +3,7 @@
 
 import { isIP } from "node:net";
 import { z } from "zod";
+import { isCountry } from "./countries.ts";
 
 const port = z.coerce.number().int().min(0).max(65535);
 const url = (example: string, protocols: RegExp) =>
@@ -84,6 +85,7 @@ export const configSchema = z.object({
     "https://app.example.com, http://localhost:5173",
     (word) => word === "*" || isOrigin(word),
   ),
+  SIGNALBOX_REGIONS: list("DE, AT, CH", isCountry),
   SIGNALBOX_DATA_DIR: z.string().min(1).default(".signalbox"),
   SIGNALBOX_SECRET_FILE: z.string().min(1).optional(),
   SIGNALBOX_SECRET: z.string().min(32, "must have at least 32 characters").optional(),

@@ -66,6 +66,8 @@ export type Deps = {
   /** This process in the registry, in confirmations and in signals. */
   instance: { id: string; name: string; version: string; track: "stable" | "canary"; zone: string };
   publicUrl: string;
+  /** Where people may live; absent or empty: everywhere. */
+  regions?: readonly string[];
   /** Modules that run in other processes; absent: all of them run here. */
   elsewhere?: Elsewhere;
   now: () => Date;

@@ -173,6 +173,7 @@ export async function openDeps(
     ...keys,
     instance,
     publicUrl: config.SIGNALBOX_PUBLIC_URL,
+    regions: config.SIGNALBOX_REGIONS,
     ...(upstreams ? { elsewhere: createElsewhere(upstreams, new Set(services)) } : {}),
     now: () => new Date(),
   };

@@ -20,6 +20,7 @@ const words: Record<string, [description: string, example?: unknown]> = {
   bio: ["A few words on oneself", "I write about trains."],
   links: ["Addresses of pages, in order", ["https://example.com/"]],
   locale: ["A language tag", "en"],
+  region: ["Where its owner lives, by ISO 3166-1; only the owner sees it", "DE"],
   subject: ["The account or post that it is about", { kind: "post", id }],
   reason: ["Why, for those who ask later", "asked for by support, ticket 4711"],
   resolution: ["What was decided"],

@@ -5,7 +5,7 @@ import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import type { z } from "zod";
 import { type Ctx, emit, together, transaction } from "../ctx.ts";
-import { createProfile, findAccount, readPerson } from "../users/index.ts";
+import { createProfile, findAccount, readPerson, requireServed } from "../users/index.ts";
 import { makeKey } from "../vault.ts";
 import { note } from "./activity.ts";
 import { sealDeviceBy, sealDeviceWith } from "./device.ts";
@@ -28,15 +28,16 @@ const graceMs = 10_000;
 type Account = z.infer<typeof SignedIn>["user"];
 
 export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promise<z.infer<typeof SignedIn>> {
+  const { handle, region = null } = input;
+  requireServed(ctx, region);
   const passwordHash = await hashPassword(ctx.passwordCost, input.password);
-  const { handle } = input;
   const userId = newId();
   const key = await makeKey(ctx, userId);
   const email = await sealEmail(ctx, userId, input.email, key.seal);
   const device = await sealDeviceBy(ctx, key.seal);
   const [user, sessionId] = await transaction(ctx, (ctx) =>
     together(
-      createProfile(ctx, { id: userId, handle }),
+      createProfile(ctx, { id: userId, handle, region }),
       openFirstSession(ctx, userId, device),
       key.write(ctx),
       ctx.db.insert(credentials).values({ userId, ...email, passwordHash }),

@@ -1,5 +1,6 @@
 // What auth takes and gives. Pure, so that forms may import it.
 
+import { isCountry } from "@signalbox/core/countries";
 import { z } from "zod";
 import { isCommonPassword } from "./common-passwords.ts";
 
@@ -29,7 +30,19 @@ export const Email = z
   .pipe(z.email("must be an e-mail address"))
   .transform((text) => text.toLowerCase());
 
-export const Register = z.object({ handle: Handle, email: Email, password: Password });
+/** Of residence. */
+export const Region = z
+  .string()
+  .length(2, "must be two letters of ISO 3166-1, such as DE")
+  .transform((text) => text.toUpperCase())
+  .refine(isCountry, "must be two letters of ISO 3166-1, such as DE");
+
+export const Register = z.object({
+  handle: Handle,
+  email: Email,
+  password: Password,
+  region: Region.optional(),
+});
 const Claimed = z.string().min(1).max(512);
 export const Login = z.object({
   login: z.string().min(1).max(254),

@@ -10,6 +10,7 @@ import { userUpdated } from "./events.ts";
 import { changeHandle } from "./handles.ts";
 import { presentOwn } from "./profile.ts";
 import { profileTag, requireMatch } from "./profile-version.ts";
+import { requireServed } from "./region.ts";
 import type { OwnProfile, UpdateProfile } from "./schema.ts";
 
 const { userCounts, users } = tables;
@@ -42,6 +43,7 @@ async function change(
   if (news.length === 0) return withCounts(ctx, before);
 
   const changed = news.map(([field]) => field);
+  if (changed.includes("region")) requireServed(ctx, input.region ?? null);
   const handles = changed.includes("handle") ? [before.handle, input.handle!] : [];
   if (handles.length > 0) await changeHandle(ctx, { userId, from: before.handle, to: input.handle! });
   const row = one(

@@ -10,6 +10,7 @@ export {
 export { countFollowers, followedAmong, followedIds, followerIds, followersAfter } from "./follows.ts";
 export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, idsOfHandles, knownUser, readPeople, readPerson } from "./profile.ts";
+export { requireServed } from "./region.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";
 export { router } from "./router.ts";
 export { userIdsAfter, userIdsByStart } from "./search.ts";

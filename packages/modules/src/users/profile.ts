@@ -53,13 +53,13 @@ type Account = Pick<Row, "id" | "handle" | "displayName">;
 /** For auth, in the transaction of a registration. */
 export async function createProfile(
   ctx: InTransaction,
-  { id, handle }: Pick<Row, "id" | "handle">,
+  { id, handle, region = null }: Pick<Row, "id" | "handle"> & { region?: string | null },
 ): Promise<Account> {
   await together(
     claimHandle(ctx, handle, id),
     ctx.db.execute(sql`
       with counted as (insert into user_counts (user_id) values (${id}))
-      insert into users (id, handle, display_name) values (${id}, ${handle}, ${handle})`),
+      insert into users (id, handle, display_name, region) values (${id}, ${handle}, ${handle}, ${region})`),
   );
   return { id, handle, displayName: handle };
 }

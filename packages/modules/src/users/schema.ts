@@ -1,7 +1,7 @@
 // What users take and give. Pure, so that forms may import it.
 
 import { z } from "zod";
-import { Handle } from "../auth/schema.ts";
+import { Handle, Region } from "../auth/schema.ts";
 import { Page, pageOf } from "../page.ts";
 
 export const ByHandle = z.object({ handle: Handle });
@@ -67,6 +67,7 @@ export const UpdateProfile = z.object({
   links: z.array(Link).max(5, "must be at most 5 addresses").optional(),
   locale: Locale.optional(),
   handle: Handle.optional(),
+  region: Region.nullable().optional(),
 });
 
 export const SearchPeople = z.object({

@@ -279,6 +279,25 @@ test("handles that are huge or only look plain are refused, and so are names tha
   await assert.rejects(ann.api.users.me.update({ bio: "b".repeat(301) }), badInput);
 });
 
+test("a region is one of ISO 3166-1, told to its owner alone", async () => {
+  const ann = await person("ann_region");
+  assert.equal((await ann.api.users.me.read()).region, null);
+  for (const region of ["XX", "EU", "UK", "D", "DEU", "", "\u0130T"])
+    await assert.rejects(ann.api.users.me.update({ region }), badInput, region);
+  assert.equal((await ann.api.users.me.update({ region: "de" })).region, "DE");
+  assert.ok(!("region" in (await guest().api.users.profile.read({ handle: "ann_region" }))));
+  const { user } = await guest().api.auth.account.register({
+    handle: "bob_region",
+    email: "bob_region@example.test",
+    password: "the phrase of bob",
+    region: "CH",
+  });
+  assert.ok(!("region" in user));
+  const [row] = await world.deps.sql`select region from users where id = ${user.id}`;
+  assert.equal(row!.region, "CH");
+  assert.equal((await ann.api.users.me.update({ region: null })).region, null);
+});
+
 test("counts are right after many follow and unfollow at once, in both directions", async () => {
   const star = await person("count_star");
   const fans = await Promise.all(Array.from({ length: 8 }, (_, n) => person(`count_${n}`)));
