@@ -258,7 +258,7 @@ export const ZoneItem = z.object({
 });
 export const ZoneList = listOf(ZoneItem);
 export const SetZone = z.object({
-  key: zoneName,
+  key: zoneName.meta({ description: "A zone", examples: ["eu-west-1a"] }),
   weight: z
     .number()
     .min(0)
