@@ -48,3 +48,15 @@ test("a new master key takes over: keys are wrapped anew, and the old one can go
   assert.equal(String(await openFor(alone, dan, "t.email", sealed)), "dan@example.test");
   await assert.rejects(openFor(world.deps, dan, "t.email", sealed), /does not hold/);
 });
+
+test("wrapping anew may be stopped in the middle, says what is left, and goes on there", async (context) => {
+  const { deps: before, close } = await testWorld();
+  context.after(close);
+  for (let n = 0; n < 210; n += 1) await sealFor(before, newId(), "t.n", "x");
+  const deps = { ...before, kms: localKms([randomBytes(32), before.secret]) };
+  const first = await rewrapKeys(deps).next();
+  assert.deepEqual(first.value, { done: 200, left: 10 });
+  let last = { done: 0, left: -1 };
+  for await (const progress of rewrapKeys(deps)) last = progress;
+  assert.deepEqual(last, { done: 10, left: 0 });
+});
