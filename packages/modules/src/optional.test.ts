@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fixedLive } from "@signalbox/control/live";
 import type { SettingsInput } from "@signalbox/control/settings";
+import { createCache } from "@signalbox/core/cache/cache";
 import { connectDatabase } from "@signalbox/db";
 import type { Ctx } from "./ctx.ts";
+import { entities } from "./entities.ts";
+import { forgetMarks, marks } from "./feed/cached.ts";
 import { appRouter } from "./index.ts";
 import { ctxOf, testWorld, type World } from "./testing.ts";
 
@@ -73,10 +76,27 @@ test("people are found by the beginning of their handle while likeness costs too
 
 test("a part that is away costs the answer that part only; what nobody can do without fails", async () => {
   const away = connectDatabase("postgres://127.0.0.1:1/nothing", { name: "test", poolSize: 1 });
-  const { api, headers } = ask({ sql: away.sql });
+  // What is in the cache needs no database.
+  const known = ask({ sql: away.sql });
+  assert.equal((await known.api.feed.post.read({ id: postId })).viewer.liked, true);
+  assert.equal(known.headers.Degraded, undefined);
+  const { redis, log, instance, live } = world.deps;
+  const cache = createCache({
+    redis,
+    log,
+    source: away.shared,
+    entities,
+    instance: instance.id,
+    settings: () => live.rules().cacheAt(Date.now()),
+  });
+  await forgetMarks(world.deps, [author.kind === "user" ? author.id : ""]);
+  const entity: Ctx["cache"]["entity"] = (wanted) =>
+    (wanted.name === marks.name ? cache : world.deps.cache).entity(wanted);
+  const { api, headers } = ask({ sql: away.sql, cache: { ...world.deps.cache, entity } });
   const post = await api.feed.post.read({ id: postId });
   assert.deepEqual([post.counts.likes, post.viewer.liked], [1, false]);
   assert.equal(headers.Degraded, "viewer");
   await assert.rejects(api.users.people.search({ q: "a" }), /the database is away/);
+  await cache.close();
   await away.close();
 });
