@@ -67,7 +67,7 @@ function guard(client: Redis, breaker: Breaker): void {
   client.sendCommand = (command: Command, stream) => {
     let ticket = -1;
     try {
-      if (currentDeadline() !== undefined) ticket = breaker.enter();
+      ticket = currentDeadline() === undefined ? breaker.probe() : breaker.enter();
     } catch (error) {
       command.reject(error as Error);
       return command.promise;

@@ -266,6 +266,32 @@ test("a Redis that is killed in the middle: limits go on divided, and hold for a
   }
 });
 
+test("a Redis that stood still is told once of what was let through meanwhile", async () => {
+  const own = await startOwnRedis();
+  const pair = [await own.connect(), await own.connect()] as const;
+  const [redis, another] = pair;
+  const limiter = open({ redis });
+  const at = limit(0.01, 2_000);
+  try {
+    assert.equal(await hammer([limiter], at, 100), 100);
+    await redis.call("CLIENT", "PAUSE", 4_000, "ALL");
+    let taken = 100;
+    for (let n = 0; n < 80; n++) {
+      taken += await hammer([limiter], at, 5);
+      await sleep(50);
+    }
+    await sleep(1_500);
+    const other = open({ redis: another });
+    const left = await hammer([other], at, 2_500);
+    // What the first one still has leased is not to be had here.
+    assert.ok(left <= 2_000 - taken + 50 && left >= 2_000 - taken - 250, `${left} after ${taken}`);
+  } finally {
+    for (const redis of pair) redis.disconnect();
+    await limiter.close();
+    await own.kill();
+  }
+});
+
 test("three hundred thousand addresses take a bounded part of memory, and the one that floods is still limited", async () => {
   const limiter = open();
   const at = limit(1_000, 5_000);

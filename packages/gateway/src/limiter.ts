@@ -261,7 +261,9 @@ export function createLimiter(deps: {
       bucket.emptyUntil = at + Math.min(1_000, Math.max(nextMs, gatherMs));
     } catch {
       awayUntil = performance.now() + pauseMs;
-      bucket.debt += spent;
+      // A server that stood still answers what it was asked when it goes on: what was sent must not be told twice.
+      if (redis.status === "ready") bucket.left -= spent;
+      else bucket.debt += spent;
     } finally {
       clearTimeout(timer);
     }

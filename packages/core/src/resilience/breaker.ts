@@ -23,6 +23,8 @@ export type Breaker = {
   readonly state: BreakerState;
   /** May a call go on? Throws `unavailable` where it may not; else give what it returns to `done`, in every case. */
   enter(): number;
+  /** For what goes on in any case: it tries whether the part is back where nobody else does. -1: it says nothing. */
+  probe(): number;
   /** `undefined`: it ended for another reason, and says nothing about the part. */
   done(ticket: number, ok: boolean | undefined, reason?: string): void;
   /** Both at once, for what is not asked thousands of times a second. */
@@ -148,6 +150,13 @@ export function createBreaker({
     return term;
   }
 
+  function probe(): number {
+    if (state === "open" && now() >= openUntil) become("half-open", "its time was over");
+    if (state !== "half-open" || probing >= probes) return -1;
+    probing += 1;
+    return term;
+  }
+
   function done(ticket: number, ok: boolean | undefined, why = "a call failed"): void {
     if (ticket !== term) return;
     if (ok === undefined) {
@@ -188,6 +197,7 @@ export function createBreaker({
       return state;
     },
     enter,
+    probe,
     done,
     async run(work) {
       const ticket = enter();
