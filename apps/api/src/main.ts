@@ -72,6 +72,7 @@ async function main() {
   metrics.add(() => partFamilies(deps.signals.parts()));
 
   const host = config.SIGNALBOX_HOST;
+  const doors: Record<string, unknown> = {};
   if (role.operatorPort !== undefined) {
     const plane = openPlane(deps);
     shutdown.add("control plane", () => plane.close());
@@ -83,11 +84,13 @@ async function main() {
     // An open stream of signals would hold its listener for ever.
     shutdown.add("operators' listener", () => closeNow(operator));
     await operator.listen({ host, port: role.operatorPort });
+    doors.operator = operator.server.address();
   }
   if (role.gatewayPort !== undefined) {
     const gateway = createGatewayApp(deps, health, config);
     shutdown.add("gateway's listener", () => gateway.close());
     await gateway.listen({ host, port: role.gatewayPort });
+    doors.gateway = gateway.server.address();
   }
   if (role.servicePort !== undefined) {
     const port = createServicePort(deps, { services: role.services ?? [], health, metrics: metrics.text });
@@ -104,7 +107,7 @@ async function main() {
   opened = health;
   if (role.name === "service") await deps.registry.start();
   else await deps.registry.beat();
-  log.info({ role: role.name, services: role.services, address: role.address }, "listening");
+  log.info({ role: role.name, services: role.services, address: role.address, ...doors }, "listening");
 }
 
 const leaveMs = 1_500;
