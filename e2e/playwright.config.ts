@@ -7,6 +7,8 @@ export default defineConfig({
   timeout: 60_000,
   expect: { timeout: 10_000 },
   workers: 1,
+  // What passes on its second run only is called flaky in the totals.
+  retries: 1,
   use: {
     launchOptions: {
       executablePath: process.env.SIGNALBOX_CHROMIUM ?? "/usr/bin/chromium",
