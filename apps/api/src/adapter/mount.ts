@@ -5,12 +5,12 @@ import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
 import { refuseStranger } from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { maxBodyBytes, refuseBody } from "./body.ts";
 import type { Deprecation } from "./deprecation.ts";
+import type { Authenticate, OnRequest } from "./door.ts";
 import { readUtf8 } from "./json.ts";
-import type { Answered } from "./official.ts";
-import { type Procedure, readProcedures } from "./procedure.ts";
+import { readProcedures } from "./procedure.ts";
 import { mountRest, type RestVersion } from "./rest-door.ts";
 import { mountTrpc } from "./trpc-door.ts";
 
@@ -38,12 +38,6 @@ export type MountOptions = {
   publicUrl?: string;
 };
 
-export type Done = (error?: Error) => void;
-export type Authenticate = (request: FastifyRequest, then: (answered: Answered) => void) => void;
-export type OnRequest = (
-  procedure: Procedure,
-) => (request: FastifyRequest, reply: FastifyReply, done: Done) => void;
-
 export function mountProcedures(app: FastifyInstance, options: MountOptions): void {
   const { router, createCtx, log, trpcPrefix, versions, deprecations = [], ...about } = options;
   const { transformer } = router._def._config;
@@ -56,7 +50,7 @@ export function mountProcedures(app: FastifyInstance, options: MountOptions): vo
   if (!app.hasRequestDecorator("ctx")) app.decorateRequest("ctx", null);
 
   /** Calls back with the ctx, or with what refused it. Without a promise where createCtx gives none. */
-  const authenticate = (request: FastifyRequest, then: (answered: Answered) => void) => {
+  const authenticate: Authenticate = (request, then) => {
     const accept = (ctx: Ctx) => {
       ctx.requestId = request.id;
       request.ctx = ctx;
@@ -72,7 +66,7 @@ export function mountProcedures(app: FastifyInstance, options: MountOptions): vo
   };
 
   /** Who, then the size and kind of the body: all refusals that need no byte of it. */
-  const onRequest = (procedure: Procedure) => (request: FastifyRequest, _reply: FastifyReply, done: Done) =>
+  const onRequest: OnRequest = (procedure) => (request, _reply, done) =>
     authenticate(request, (answered) => {
       if ("refusal" in answered) return done(answered.refusal as Error);
       done(refuseStranger(answered.ctx, procedure.meta) ?? refuseBody(request));

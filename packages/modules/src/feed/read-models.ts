@@ -3,7 +3,7 @@
 import { idFloor } from "@signalbox/core/ids";
 import type { Sql } from "@signalbox/db";
 import type { Ctx } from "../ctx.ts";
-import type { ReadModel, Step } from "../read-models/read-models.ts";
+import type { ReadModel, Step } from "../read-models/read-model.ts";
 import { followedIds, userIdsAfter } from "../users/index.ts";
 import { countsKey, forgetCounts, readPulled } from "./cached.ts";
 import {

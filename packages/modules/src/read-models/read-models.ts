@@ -1,23 +1,6 @@
 // The one list of read models: copies that are made from the truth, and can be made from it again at any time.
 
-import type { Ctx } from "../ctx.ts";
 import { readModels as feed } from "../feed/index.ts";
-
-export type Step = {
-  done: number;
-  wrong: number;
-  /** The last thing that was gone over; null: there is no other. */
-  after: string | null;
-};
-
-export type ReadModel = {
-  name: string;
-  module: string;
-  text: string;
-  /** About how many things there are to go over. */
-  total(ctx: Ctx): Promise<number>;
-  /** Goes over the next few things, while everyone goes on using them: what differs from the truth is counted, and healed if asked to. */
-  step(ctx: Ctx, after: string | null, options: { heals: boolean }): Promise<Step>;
-};
+import type { ReadModel } from "./read-model.ts";
 
 export const readModels: ReadModel[] = [...feed];

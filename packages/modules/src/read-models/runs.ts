@@ -7,7 +7,8 @@ import { isDatabaseAway, tables } from "@signalbox/db";
 import { eq, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import type { Ctx } from "../ctx.ts";
-import { type ReadModel, readModels } from "./read-models.ts";
+import type { ReadModel } from "./read-model.ts";
+import { readModels } from "./read-models.ts";
 import type { ReadModelItem } from "./schema.ts";
 
 const { readModelRuns } = tables;

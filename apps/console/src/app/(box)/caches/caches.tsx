@@ -23,6 +23,7 @@ import styles from "./caches.module.css";
 import { ForgetDialog } from "./forget-dialog.tsx";
 import { ResetTimesDialog } from "./reset-times-dialog.tsx";
 import { TimesDialog } from "./times-dialog.tsx";
+import { timesWords } from "./times-words.ts";
 
 type SetParams = (changes: Record<string, string | null>) => void;
 
@@ -225,21 +226,4 @@ function ChangedTimes({ changed, set }: { changed: CacheSet[]; set: SetParams })
       </Rows>
     </Panel>
   );
-}
-
-export function timesWords({
-  l1Ms,
-  l2Ms,
-  negativeMs,
-  staleMs,
-  cdnSeconds,
-}: Partial<CacheItem["ttl"]>): string {
-  const words = [
-    l1Ms !== undefined && `${duration(l1Ms)} in memory`,
-    l2Ms !== undefined && `${duration(l2Ms)} in Redis`,
-    negativeMs !== undefined && `nothing for ${duration(negativeMs)}`,
-    staleMs !== undefined && `stale for ${duration(staleMs)}`,
-    cdnSeconds !== undefined && `${duration(cdnSeconds * 1_000)} on a CDN`,
-  ];
-  return words.filter(Boolean).join(", ");
 }

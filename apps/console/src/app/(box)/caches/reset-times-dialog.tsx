@@ -4,7 +4,7 @@ import type { CacheSet } from "@signalbox/modules/control/schema";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
-import { timesWords } from "./caches.tsx";
+import { timesWords } from "./times-words.ts";
 
 export function ResetTimesDialog({ change, onClose }: { change: CacheSet; onClose: () => void }) {
   const trpc = useTRPC();

@@ -12,6 +12,7 @@ import { Moment } from "@/moment.tsx";
 import { bornAt } from "../people/born-at.ts";
 import { useMay } from "../use-may.ts";
 import styles from "./case-card.module.css";
+import { titleOf } from "./case-title.ts";
 import type { Decision } from "./decide-dialog.tsx";
 
 const saidAtMost = 4;
@@ -106,9 +107,6 @@ export function CaseCard({
     </article>
   );
 }
-
-export const titleOf = ({ subject, owner }: CaseItem) =>
-  `${subject.kind === "post" ? "A post" : "The account"} of ${owner?.handle ? `@${owner.handle}` : "someone who left"}`;
 
 function Owner({ owner }: { owner: NonNullable<CaseItem["owner"]> }) {
   return (

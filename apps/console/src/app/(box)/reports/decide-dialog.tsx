@@ -9,7 +9,7 @@ import { useState } from "react";
 import { faultOf } from "@/errors.ts";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
-import { titleOf } from "./case-card.tsx";
+import { titleOf } from "./case-title.ts";
 import styles from "./decide-dialog.module.css";
 
 export type Decision = "dismiss" | "remove" | "suspend";

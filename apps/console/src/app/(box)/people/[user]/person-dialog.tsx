@@ -10,7 +10,7 @@ import { useState } from "react";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../../change-dialog.tsx";
 import type { Role } from "../../use-may.ts";
-import { nameOf } from "./person.tsx";
+import { nameOf } from "./person-name.ts";
 
 export type Act = "suspend" | "restore" | "signOut" | "role" | "export" | "erase";
 

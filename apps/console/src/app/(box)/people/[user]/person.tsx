@@ -25,6 +25,7 @@ import { RequestList } from "../request-list.tsx";
 import { deviceName } from "./device-name.ts";
 import styles from "./person.module.css";
 import { type Act, PersonDialog } from "./person-dialog.tsx";
+import { nameOf } from "./person-name.ts";
 
 const refetchInterval = 5_000;
 
@@ -86,8 +87,6 @@ export function PersonView({ user }: { user: string }) {
     </>
   );
 }
-
-export const nameOf = ({ handle, id }: Pick<UserItem, "handle" | "id">) => (handle ? `@${handle}` : id);
 
 function Standing({ person }: { person: UserItem }) {
   return (
