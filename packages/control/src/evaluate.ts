@@ -1,7 +1,7 @@
 // The decisions over a settings document: pure, no I/O, no clock of their own. What does not change between two documents is
 // worked out once per document and name, so that asking for it in a request is one look-up.
 
-import { bucketOf, isWithin } from "./bucket.ts";
+import { isWithin } from "./bucket.ts";
 import {
   type CacheLayer,
   type CacheTtl,
@@ -43,8 +43,11 @@ export type Rules = {
   limitAt(key: string, nowMs: number): Limit | undefined;
   /** What operators say that a call of this name weighs, or of the nearest prefix; undefined: what its procedure says. */
   weightOf(name: string, nowMs: number): number | undefined;
-  /** The canary that a call takes part in: the one of its own path, or of its service's release. */
-  canaryOf(name: string, service: string): CanarySetting | undefined;
+  /** The canary of a code path that a call or a job of this name takes part in. */
+  canaryOf(name: string): CanarySetting | undefined;
+  /** The canary of a service's release, and of the release of a module's workers. */
+  releaseOf(service: string): CanarySetting | undefined;
+  workerOf(service: string): CanarySetting | undefined;
   /** What caches go by; the same object for as long as nothing changes. */
   cacheAt(nowMs: number): CacheRules;
   /** How much a service takes at once. */
@@ -63,16 +66,7 @@ export function compile(settings: Settings): Rules {
   const switchKeys = Object.keys(settings.switches).length;
   const offRules = new Map<string, OffRule[]>();
   const limits = new Map<string, [string, LimitSetting] | null>();
-  const canaries = new Map(
-    settings.canaries.map((canary) => [
-      canary.target.kind === "release" ? canary.target.service : canary.target.key,
-      canary,
-    ]),
-  );
-  const canaryOfName = (name: string) =>
-    pathOf(name)
-      .map((key) => canaries.get(key))
-      .find(Boolean);
+  const canaries = inForce(settings.canaries);
 
   function rulesOf(name: string): OffRule[] {
     let rules = offRules.get(name);
@@ -186,8 +180,9 @@ export function compile(settings: Settings): Rules {
       const force = setting && holding<DependencyLayer>(setting, nowMs)?.force;
       return force === "auto" ? undefined : force;
     },
-    canaryOf:
-      canaries.size === 0 ? () => undefined : (name, service) => canaryOfName(name) ?? canaries.get(service),
+    canaryOf: canaries.switches.size === 0 ? () => undefined : (name) => firstOf(name, canaries.switches),
+    releaseOf: (service) => canaries.releases.get(service),
+    workerOf: (service) => canaries.workers.get(service),
   };
 }
 
@@ -197,6 +192,28 @@ function ttlOf({ l1Ms, l2Ms, negativeMs, staleMs, cdnSeconds }: CacheLayer): Cac
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
+/** Those that callers may meet, by what they are about. */
+function inForce(canaries: Settings["canaries"]) {
+  const switches = new Map<string, CanarySetting>();
+  const releases = new Map<string, CanarySetting>();
+  const workers = new Map<string, CanarySetting>();
+  for (const canary of Object.values(canaries)) {
+    const { target, state } = canary;
+    if (state === "aborted") continue;
+    if (target.kind === "switch") switches.set(target.key, canary);
+    else (target.kind === "release" ? releases : workers).set(target.service, canary);
+  }
+  return { switches, releases, workers };
+}
+
+function firstOf<Value>(name: string, values: ReadonlyMap<string, Value>): Value | undefined {
+  for (const key of pathOf(name)) {
+    const value = values.get(key);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
 /** Stable or canary: the same unit always gets the same answer at the same weight, and keeps it while the weight grows. */
-export const isCanary = (canary: CanarySetting, unit: string): boolean =>
-  canary.weight > 0 && bucketOf(canary.salt, unit) < Math.round(canary.weight * 1_000);
+export const isCanary = (canary: Pick<CanarySetting, "weight" | "salt">, unit: string): boolean =>
+  isWithin(canary.weight, canary.salt, unit);

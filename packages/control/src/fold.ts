@@ -3,10 +3,14 @@
 import type { z } from "zod";
 import {
   type CacheSetting,
+  type CanarySetting,
   type ControlActor,
   cacheSetting,
+  canarySetting,
   type DependencySetting,
   dependencySetting,
+  type FreezeSetting,
+  freezeSetting,
   holding,
   type LimitSetting,
   limitSetting,
@@ -52,6 +56,8 @@ export type Document = {
   numbers?: Record<string, NumberSetting>;
   shed: Record<string, ShedSetting>;
   dependencies: Record<string, DependencySetting>;
+  canaries?: Record<string, CanarySetting>;
+  freezes?: Record<string, FreezeSetting>;
   [section: string]: unknown;
 };
 
@@ -67,6 +73,8 @@ export const sections = {
   shed: { field: "shed", schema: shedSetting },
   zone: { field: "zones", schema: zoneSetting },
   dependency: { field: "dependencies", schema: dependencySetting },
+  canary: { field: "canaries", schema: canarySetting },
+  freeze: { field: "freezes", schema: freezeSetting },
 } as const satisfies Record<string, { field: keyof Settings; schema: z.ZodType }>;
 
 export type Section = keyof typeof sections;

@@ -54,7 +54,14 @@ export function settle(document: Document, act: PendingAct, own: ReadonlySet<num
   };
 }
 
-type Kept = { revision: number; state?: "on" | "off"; share?: number; rate?: number; perSeconds?: number };
+type Kept = {
+  revision: number;
+  state?: string;
+  share?: number;
+  rate?: number;
+  perSeconds?: number;
+  weight?: number;
+};
 
 function keptOf(document: Document, kind: string, key: string): Kept | undefined {
   const [section = ""] = kind.split(".");
@@ -63,10 +70,11 @@ function keptOf(document: Document, kind: string, key: string): Kept | undefined
   return kept?.[key];
 }
 
-/** Off is safer than on, off for more callers than off for fewer, a lower limit than a higher one; else the later act counts. */
+/** Off is safer than on, off for more callers than off for fewer, a lower limit than a higher one, a canary for fewer; else the later act counts. */
 function isSafer(section: string | undefined, act: Kept | null, current: Kept): boolean {
   const offShare = (kept: Kept | null) => (kept?.state === "off" ? (kept.share ?? 100) : 0);
   const rate = (kept: Kept | null) => (kept?.rate ?? Number.POSITIVE_INFINITY) / (kept?.perSeconds ?? 1);
   if (section === "switch") return offShare(act) >= offShare(current);
+  if (section === "canary") return (act?.weight ?? 0) <= (current.weight ?? 0);
   return section !== "limit" || rate(act) <= rate(current);
 }

@@ -34,13 +34,21 @@ export type Call = {
   parentSpanId?: string;
   /** Set by the canary stage; the handler's ctx reads it. */
   variant: "stable" | "canary";
+  /** What a tester asked for: the id of a canary, or `<id>=stable`. */
+  override?: string;
+  /** The canary that the call takes part in, and on which side; `asked`: by a tester, and so no evidence. */
+  arm?: { canary: string; side: "stable" | "canary"; asked: boolean };
   /** Headers that a stage wants on the answer, of a refusal too. */
   headers: Record<string, string>;
   startedAt: number;
   /** Until when an answer is of use, and whether the caller still waits for it. */
   deadline: Deadline;
   /** Its verb runs in another process, which counts it once it has answered. */
-  elsewhere?: { counted: boolean };
+  elsewhere?: {
+    counted: boolean;
+    /** Meant for the canary track, and answered by another instance. */
+    escaped?: boolean;
+  };
 };
 
 export type Stage = <T>(call: Call, next: () => Promise<T>) => Promise<T>;

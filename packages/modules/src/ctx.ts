@@ -82,6 +82,8 @@ export type Ctx = Deps & {
   /** The span of whoever called, where it sent one. */
   parentSpanId?: string;
   variant: "stable" | "canary";
+  /** The canary, or the side of one, that a tester asks for. */
+  override?: string;
   /** The caller's address after trusted proxies. */
   address: string;
   /** What the request has paid at the edge. */

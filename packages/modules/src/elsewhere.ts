@@ -28,7 +28,7 @@ export class Foreign {
 /** All of a ctx that is about the call and not about the process. A new field of Ctx does not compile before it stands here too. */
 type Carried = {
   [Key in keyof Required<
-    Omit<Ctx, keyof Deps | "event" | "claim" | "answer" | "toll" | "peer" | "timeoutMs">
+    Omit<Ctx, keyof Deps | "event" | "claim" | "answer" | "toll" | "peer" | "timeoutMs" | "override">
   >]: Ctx[Key];
 };
 
@@ -62,7 +62,7 @@ export function createElsewhere(upstreams: Upstreams, local: ReadonlySet<string>
     has: (service) => !local.has(service),
     async call(ctx, call, { idempotent, raw }) {
       const { name, service, variant } = call;
-      const { status, told, body } = await upstreams.call({
+      const { status, told, body, track } = await upstreams.call({
         name,
         service,
         variant,
@@ -70,7 +70,10 @@ export function createElsewhere(upstreams: Upstreams, local: ReadonlySet<string>
         context: carry(ctx),
         body: raw === undefined ? "" : JSON.stringify(raw),
       });
-      if (call.elsewhere) call.elsewhere.counted = true;
+      if (call.elsewhere) {
+        call.elsewhere.counted = true;
+        call.elsewhere.escaped = call.arm !== undefined && variant === "canary" && track === "stable";
+      }
       if (told !== "") take(ctx, JSON.parse(told) as Told);
       if (status === 200) return new Foreign(body);
       throw toError(body, status);

@@ -153,6 +153,7 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
     traceparent: ctx.traceparent,
     ...(ctx.parentSpanId === undefined ? {} : { parentSpanId: ctx.parentSpanId }),
     variant: ctx.variant,
+    ...(ctx.override === undefined ? {} : { override: ctx.override }),
     headers: ctx.answer.headers,
     startedAt: performance.now(),
     deadline: new Deadline(

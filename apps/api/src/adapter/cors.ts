@@ -13,6 +13,7 @@ const sent = [
   "If-None-Match",
   "X-Api-Key",
   "X-Request-Id",
+  "X-Signalbox-Canary",
   "traceparent",
   "tracestate",
   "trpc-accept",

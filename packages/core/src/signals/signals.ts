@@ -3,6 +3,7 @@
 
 import type { Logger } from "../log.ts";
 import type { Redis } from "../redis.ts";
+import { type ArmSlot, createArmReader } from "./arms.ts";
 import { type CoursePoint, createReader, type Golden, type GoldenBy } from "./golden.ts";
 import { type InstanceSaturation, type Parts, type PoolUse, watchSaturation } from "./saturation.ts";
 import { addToSketch, type Sketch } from "./sketch.ts";
@@ -35,6 +36,10 @@ export type Total = {
 export type Signals = {
   /** One call. Refusals are counted, but not among the latencies: they would make an overloaded service look fast. */
   record(endpoint: string, service: string, track: Track, durationMs: number, outcome: Outcome): void;
+  /** The same call as one of a canary's two sides. */
+  recordArm(canary: string, side: Track, durationMs: number, outcome: Outcome): void;
+  /** Something of a module's own that a canary must not have more of. */
+  count(name: string, track: Track, by?: number): void;
   recordError(endpoint: string, code: string, message: string, requestId: string): void;
   enter(): void;
   leave(): void;
@@ -49,6 +54,8 @@ export type Signals = {
   readGolden(query: { window: GoldenWindow; by: GoldenBy }): Promise<Golden>;
   /** The same figures span by span, oldest first: slots of 5 s, and minutes for an hour. */
   readCourse(query: { window: GoldenWindow }): Promise<CoursePoint[]>;
+  /** What canaries did in the slots that begin in between, this one's included; undefined: nobody can tell. */
+  readArms(from: number, to: number): Promise<ArmSlot[] | undefined>;
   saturation(): InstanceSaturation;
   totals(): Total[];
   /** Writes what is not written yet. */
@@ -60,7 +67,7 @@ export type Signals = {
 export function createSignals(deps: {
   redis: Redis;
   log: Logger;
-  instance: { id: string; name: string; version: string };
+  instance: { id: string; name: string; version: string; track?: Track };
   prefix?: string;
   now?: () => number;
   flushMs?: number;
@@ -74,6 +81,7 @@ export function createSignals(deps: {
   let slot = new Slot(startOf(now(), slotMs));
   let slotEnd = slot.start + slotMs;
   const saturation = watchSaturation(instance);
+  const { track = "stable" } = instance;
   let timer: NodeJS.Timeout | undefined;
   let away = false;
   slots.set(slot.start, slot);
@@ -126,6 +134,10 @@ export function createSignals(deps: {
         target.dirty = false;
         pipeline.hset(key, instance.id, JSON.stringify(target.pack(instance.version)));
         pipeline.expire(key, seconds);
+        if (seconds !== slotLifeSeconds) continue;
+        const arms = keys.arms(target.start);
+        pipeline.hset(arms, instance.id, JSON.stringify(target.packArms(instance.version, track)));
+        pipeline.expire(arms, seconds);
       }
       pipeline.hset(keys.saturation, instance.id, JSON.stringify(said));
       const results = await pipeline.exec();
@@ -147,20 +159,37 @@ export function createSignals(deps: {
   const own = { slots, minutes, saturation: ownWord, flush };
   const { readGolden, readCourse } = createReader({ redis, log, keys, version: instance.version, own, now });
 
+  const readArms = createArmReader({ redis, keys });
+
+  function add(cell: Cell, durationMs: number, outcome: Outcome): void {
+    cell.requests += 1;
+    slot.dirty = true;
+    if (outcome === "refused") {
+      cell.refused += 1;
+      return;
+    }
+    if (outcome === "error") cell.errors += 1;
+    cell.sumMs += durationMs;
+    addToSketch(cell.sketch, durationMs);
+  }
+
+  /** The slot of this moment. */
+  function running(): Slot {
+    const at = now();
+    if (at >= slotEnd) turn(at);
+    return slot;
+  }
+
   return {
     record(endpoint, service, track, durationMs, outcome) {
-      const at = now();
-      if (at >= slotEnd) turn(at);
-      const cell = slot.cell(endpoint, service, track);
-      cell.requests += 1;
+      add(running().cell(endpoint, service, track), durationMs, outcome);
+    },
+    recordArm(canary, side, durationMs, outcome) {
+      add(running().arm(canary, side), durationMs, outcome);
+    },
+    count(name, track, by = 1) {
+      running().count(name, track, by);
       slot.dirty = true;
-      if (outcome === "refused") {
-        cell.refused += 1;
-        return;
-      }
-      if (outcome === "error") cell.errors += 1;
-      cell.sumMs += durationMs;
-      addToSketch(cell.sketch, durationMs);
     },
     recordError(endpoint, code, message, requestId) {
       slot.addSignature({ code, endpoint, message: templateOf(message), count: 1, requestId });
@@ -179,6 +208,10 @@ export function createSignals(deps: {
     parts: () => saturation.parts() ?? { lanes: [], dependencies: [] },
     readGolden,
     readCourse,
+    async readArms(from, to) {
+      await flush();
+      return readArms(from, to);
+    },
     saturation: saturation.read,
     totals() {
       const all: Total[] = [];

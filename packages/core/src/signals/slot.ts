@@ -45,6 +45,9 @@ export class Slot {
   readonly start: number;
   readonly cells: Record<Track, Map<string, Cell>> = { stable: new Map(), canary: new Map() };
   readonly signatures = new Map<string, ErrorSignature>();
+  /** By side and id of a canary; and what modules count for themselves, by track and name. */
+  readonly arms = new Map<string, Cell>();
+  readonly counters = new Map<string, { track: Track; name: string; count: number }>();
   /** The last word of its span. */
   saturation: InstanceSaturation | null = null;
   dirty = false;
@@ -61,6 +64,23 @@ export class Slot {
       cells.set(endpoint, cell);
     }
     return cell;
+  }
+
+  arm(canary: string, side: Track): Cell {
+    const key = `${side} ${canary}`;
+    let cell = this.arms.get(key);
+    if (cell === undefined) {
+      cell = new Cell(canary, "", side);
+      this.arms.set(key, cell);
+    }
+    return cell;
+  }
+
+  count(name: string, track: Track, by: number): void {
+    const key = `${track} ${name}`;
+    const counter = this.counters.get(key);
+    if (counter) counter.count += by;
+    else this.counters.set(key, { track, name, count: by });
   }
 
   addSignature(signature: ErrorSignature): void {
@@ -83,24 +103,33 @@ export class Slot {
   pack(version: string): PackedSlot {
     return {
       v: version,
-      c: (["stable", "canary"] as const).flatMap((track) =>
-        [...this.cells[track].values()].map(
-          ({ endpoint, service, requests, errors, refused, sketch }): PackedCell => [
-            endpoint,
-            service,
-            track,
-            requests,
-            errors,
-            refused,
-            packSketch(sketch),
-          ],
-        ),
-      ),
+      c: (["stable", "canary"] as const).flatMap((track) => [...this.cells[track].values()].map(packCell)),
       e: [...this.signatures.values()],
       u: this.saturation,
     };
   }
+
+  /** What a judge of canaries needs of it, apart from the rest: it reads every slot. */
+  packArms(version: string, track: Track): PackedArms {
+    return {
+      v: version,
+      t: track,
+      a: [...this.arms.values()].map(packCell),
+      n: [...this.counters.values()].map(({ track, name, count }) => [track, name, count]),
+      u: this.saturation,
+    };
+  }
 }
+
+const packCell = ({ endpoint, service, track, requests, errors, refused, sketch }: Cell): PackedCell => [
+  endpoint,
+  service,
+  track,
+  requests,
+  errors,
+  refused,
+  packSketch(sketch),
+];
 
 export type PackedCell = [
   endpoint: string,
@@ -111,6 +140,13 @@ export type PackedCell = [
   refused: number,
   sketch: number[],
 ];
+export type PackedArms = {
+  v: string;
+  t: Track;
+  a: PackedCell[];
+  n: [track: Track, name: string, count: number][];
+  u: InstanceSaturation | null;
+};
 export type PackedSlot = { v: string; c: PackedCell[]; e: ErrorSignature[]; u: InstanceSaturation | null };
 
 /** The same failure of two users is one signature: what differs between them is taken out. */

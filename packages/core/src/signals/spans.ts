@@ -11,6 +11,7 @@ export const minuteLifeSeconds = 2 * 60 * 60 + 300;
 export const signalKeys = (prefix = "signalbox") => ({
   slot: (start: number) => `${prefix}:sig:{5s}:${start}`,
   minute: (start: number) => `${prefix}:sig:{1m}:${start}`,
+  arms: (start: number) => `${prefix}:sig:{arms}:${start}`,
   saturation: `${prefix}:sig:{now}:saturation`,
 });
 

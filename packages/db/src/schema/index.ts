@@ -1,4 +1,5 @@
 export * from "./auth.ts";
+export * from "./canaries.ts";
 export * from "./control.ts";
 export * from "./feed.ts";
 export * from "./idempotency.ts";

@@ -48,11 +48,20 @@ export function trace({
     return durationMs;
   }
 
+  /** For the judge: where the side was chosen, so that an instance that answers nothing counts as well. */
+  function countArm({ arm, elsewhere }: Call, durationMs: number, outcome: Outcome): void {
+    if (arm === undefined || arm.asked) return;
+    const escaped = arm.side === "canary" && elsewhere?.escaped;
+    signals?.recordArm(arm.canary, arm.side, durationMs, escaped ? "error" : outcome);
+  }
+
   function fail(call: Call, error: unknown): void {
     const named = error instanceof AppError ? error : nameError?.(error);
     const status = named?.status ?? 500;
     const outcome = named && refusals.has(named.code) ? "refused" : status >= 500 ? "error" : "ok";
     const durationMs = finish(call, outcome);
+    // The side was chosen behind limits and shedding, so that here it is the side that had no room.
+    countArm(call, durationMs, named?.code === "overloaded" ? "error" : outcome);
     if (outcome === "error" && !call.elsewhere?.counted) {
       const cause = named?.code === "internal" && named.cause instanceof Error ? named.cause : error;
       const message = cause instanceof Error ? cause.message : String(cause);
@@ -67,6 +76,7 @@ export function trace({
     try {
       const result = await (isTracing() ? rootSpan(toRoot(call), next) : next());
       const durationMs = finish(call, "ok");
+      countArm(call, durationMs, "ok");
       if (log.isLevelEnabled("debug")) log.debug(describe(call, durationMs), "a call was answered");
       return result;
     } catch (error) {

@@ -25,7 +25,7 @@ export type UpstreamCall = {
 };
 
 export type Upstreams = {
-  call(call: UpstreamCall): Promise<Answered>;
+  call(call: UpstreamCall): Promise<Answered & { track: "stable" | "canary" }>;
   /** Instances that get nothing for a while. */
   ejected(): string[];
   /** Of these services, those that no instance answers for. */
@@ -185,7 +185,7 @@ export function createUpstreams(deps: {
             if (sent.status !== 500) peer.ejection.ok(nowMs);
             else if (peer.ejection.fail(nowMs)) eject(peer, service, "it answers with faults of its own");
             breaker.done(ticket, true);
-            return sent;
+            return { ...sent, track: peer.track };
           }
           why = sent.told;
           if (why === tooBusy && !budget.withdraw()) break;
