@@ -6,7 +6,7 @@ import { createMetrics, exposition, gauge } from "./metrics.ts";
 import { connectRedis } from "./redis.ts";
 import { createSignals } from "./signals/signals.ts";
 
-const instance = { id: "api-1", name: "api", version: "1.0.0", track: "stable", zone: "local" };
+const instance = { id: "api-1", name: "api", version: "1.0.0", track: "stable", zone: "local" } as const;
 
 /** The grammar of the text format, as strictly as Prometheus reads it. */
 function parse(text: string) {
