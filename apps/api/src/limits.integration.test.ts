@@ -5,13 +5,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { freePort } from "@signalbox/core/testing/free-port";
+import { type OwnRedis, startOwnRedis } from "@signalbox/core/testing/own-redis";
 import { createTestDatabase, type TestDatabase } from "@signalbox/db/testing";
-import { startOwnRedis } from "@signalbox/gateway/testing";
 
 const instances = 3;
 const rate = 20;
@@ -19,14 +19,14 @@ const burst = 120;
 const token = `sbo_${randomBytes(32).toString("base64url")}`;
 
 let database: TestDatabase;
-let redis: Awaited<ReturnType<typeof startOwnRedis>>;
+let redis: OwnRedis;
 let folder: string;
 const processes: ChildProcess[] = [];
 const gateways: string[] = [];
 let operator = "";
 
 before(async () => {
-  [database, redis] = await Promise.all([createTestDatabase(), startOwnRedis()]);
+  [database, redis] = await Promise.all([createTestDatabase(), startOwnRedis({ keepsData: false })]);
   folder = mkdtempSync(join(tmpdir(), "signalbox-limits-"));
   const tokenFile = join(folder, "operator-token");
   writeFileSync(tokenFile, token, { mode: 0o600 });
@@ -61,23 +61,13 @@ after(async () => {
   await Promise.all(
     processes.map(async (child) => {
       const gone = once(child, "exit");
-      child.kill("SIGKILL");
-      await gone;
+      if (child.kill("SIGKILL")) await gone;
     }),
   );
-  await redis.kill();
-  await database.drop();
+  await redis?.end();
+  await database?.drop();
   rmSync(folder, { recursive: true, force: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
-}
 
 async function until(is: () => Promise<boolean>, limitMs = 20_000): Promise<void> {
   for (const end = Date.now() + limitMs; ; await pause(50)) {

@@ -9,9 +9,10 @@ import { createLogger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
+import { freePort } from "@signalbox/core/testing/free-port";
 import { createTestDatabase } from "@signalbox/db/testing";
 import { createUpstreams } from "@signalbox/gateway/upstreams/index";
-import { createProcesses, freePort, type Processes, type Started } from "./testing/processes.ts";
+import { createProcesses, type Processes, type Started } from "./testing/processes.ts";
 
 // A Redis of its own, because one of these tests takes it away.
 let redis: ReturnType<typeof spawn>;

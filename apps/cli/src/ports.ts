@@ -60,17 +60,6 @@ export function isFree(port: number, host: string): Promise<boolean> {
   });
 }
 
-export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 export function holderOf(port: number): string {
   const pid = process.platform === "linux" ? listenerOnLinux(port) : listenerByLsof(port);
   if (typeof pid === "string") return pid;

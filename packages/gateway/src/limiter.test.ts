@@ -6,17 +6,16 @@ import { after, before, test } from "node:test";
 import type { Limit } from "@signalbox/control/evaluate";
 import { limitSetting } from "@signalbox/control/settings";
 import { connectRedis, type Redis } from "@signalbox/core/redis";
+import { startOwnRedis } from "@signalbox/core/testing/own-redis";
 import { createLimiter, type Limiter } from "./limiter.ts";
-import { startOwnRedis } from "./testing.ts";
 
 const prefix = `test-${randomBytes(6).toString("hex")}`;
 const connections: Redis[] = [];
 const opened: Limiter[] = [];
 
-async function connect(): Promise<Redis> {
-  const { TEST_REDIS_URL } = process.env;
-  if (!TEST_REDIS_URL) throw new Error("TEST_REDIS_URL must name a Redis");
-  const redis = connectRedis(TEST_REDIS_URL);
+async function connect(url = process.env.TEST_REDIS_URL): Promise<Redis> {
+  if (!url) throw new Error("TEST_REDIS_URL must name a Redis");
+  const redis = connectRedis(url);
   connections.push(redis);
   await redis.ping();
   return redis;
@@ -27,10 +26,14 @@ before(async () => {
   redis = await connect();
 });
 after(async () => {
-  await Promise.all(opened.map((limiter) => limiter.close()));
-  const keys = await redis.keys(`${prefix}:*`);
-  if (keys.length > 0) await redis.del(...keys);
-  for (const connection of connections) connection.disconnect();
+  try {
+    await Promise.all(opened.map((limiter) => limiter.close()));
+    const keys = await redis.keys(`${prefix}:*`);
+    if (keys.length > 0) await redis.del(...keys);
+  } finally {
+    // One that is left open would keep this file from ending.
+    for (const connection of connections) connection.disconnect();
+  }
 });
 
 function open(options: Partial<Parameters<typeof createLimiter>[0]> = {}): Limiter {
@@ -241,11 +244,11 @@ test("alone, the limits of signing in are stricter than the others", async () =>
 });
 
 test("a Redis that is killed in the middle: limits go on divided, and hold for all again when it is back", async () => {
-  const own = await startOwnRedis();
-  const pair = [await own.connect(), await own.connect()];
-  const limiters = pair.map((redis) => open({ redis, instances: () => 2 }));
-  const at = limit(0.01, 400);
+  const own = await startOwnRedis({ keepsData: false });
   try {
+    const pair = [await connect(own.url), await connect(own.url)];
+    const limiters = pair.map((redis) => open({ redis, instances: () => 2 }));
+    const at = limit(0.01, 400);
     assert.equal(await hammer(limiters, at, 200), 200);
     await sleep(1_200);
     await own.kill();
@@ -260,19 +263,16 @@ test("a Redis that is killed in the middle: limits go on divided, and hold for a
     assert.ok(rest <= 250, `${rest}`);
     assert.equal(await hammer(limiters, at, 50), 0);
   } finally {
-    await Promise.all(limiters.map((limiter) => limiter.close()));
-    for (const redis of pair) redis.disconnect();
-    await own.kill();
+    await own.end();
   }
 });
 
 test("a Redis that stood still is told once of what was let through meanwhile", async () => {
-  const own = await startOwnRedis();
-  const pair = [await own.connect(), await own.connect()] as const;
-  const [redis, another] = pair;
-  const limiter = open({ redis });
-  const at = limit(0.01, 2_000);
+  const own = await startOwnRedis({ keepsData: false });
   try {
+    const [redis, another] = [await connect(own.url), await connect(own.url)];
+    const limiter = open({ redis });
+    const at = limit(0.01, 2_000);
     assert.equal(await hammer([limiter], at, 100), 100);
     await redis.call("CLIENT", "PAUSE", 4_000, "ALL");
     let taken = 100;
@@ -286,9 +286,7 @@ test("a Redis that stood still is told once of what was let through meanwhile", 
     // What the first one still has leased is not to be had here.
     assert.ok(left <= 2_000 - taken + 50 && left >= 2_000 - taken - 250, `${left} after ${taken}`);
   } finally {
-    for (const redis of pair) redis.disconnect();
-    await limiter.close();
-    await own.kill();
+    await own.end();
   }
 });
 

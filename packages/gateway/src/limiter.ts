@@ -83,6 +83,8 @@ const answerMs = 250;
 const pauseMs = 1_000;
 const leaseMs = 50;
 const roundMs = 1_000;
+const closingMs = 1_000;
+const toldAtOnce = 1_000;
 /** Of one limit. Some 30 MB: what a flood of addresses may cost. Those that go are in Redis, or have filled up again. */
 const maxBuckets = 100_000;
 
@@ -392,15 +394,23 @@ export function createLimiter(deps: {
     },
     async close() {
       clearInterval(timer);
-      if (isAway(performance.now())) return;
-      await Promise.all(
-        [...open].map(async (bucket) => {
-          await bucket.syncing;
-          bucket.debt -= bucket.lease;
-          bucket.lease = 0;
-          if (bucket.debt !== 0) await sync(bucket, 0);
-        }),
-      );
+      const untold = [...open].filter((bucket) => {
+        bucket.debt -= bucket.lease;
+        bucket.lease = 0;
+        return Math.abs(bucket.debt) > bucket.policy.forgettable;
+      });
+      // Whoever stops has no time to lose: what Redis does not take soon is not told.
+      const end = performance.now() + closingMs;
+      for (let from = 0; from < untold.length; from += toldAtOnce) {
+        const at = performance.now();
+        if (at >= end || isAway(at)) return;
+        await Promise.all(
+          untold.slice(from, from + toldAtOnce).map(async (bucket) => {
+            await bucket.syncing;
+            await sync(bucket, 0);
+          }),
+        );
+      }
     },
   };
 }

@@ -36,7 +36,8 @@ export function signalbox(words: string[], { env, ...options }: RunOptions = {})
 
 export async function freePortBase(): Promise<number> {
   for (;;) {
-    const base = 22_000 + Math.floor(Math.random() * 30_000);
+    // Below those that the system gives to outgoing connections.
+    const base = 10_000 + Math.floor(Math.random() * 13_000);
     const free = await Promise.all(Object.values(portsFrom(base)).map((port) => isFree(port, "127.0.0.1")));
     if (free.every(Boolean)) return base;
   }

@@ -3,16 +3,15 @@ import { after, before, describe, test } from "node:test";
 import { AppError } from "../errors.ts";
 import { createLogger } from "../log.ts";
 import { exposition } from "../metrics.ts";
+import { type OwnRedis, startOwnRedis } from "../testing/own-redis.ts";
 import { defineEntity } from "./cache.ts";
 import { cacheFamilies } from "./families.ts";
 import {
   type FakeSource,
   fakeSource,
   type Instances,
-  type OwnRedis,
   openInstances,
   sleep,
-  startOwnRedis,
   type Thing,
   things,
   until,

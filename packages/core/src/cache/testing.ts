@@ -1,11 +1,5 @@
 // A source whose every read can be slow or fail, and as many caches over it as a test has instances.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { newId } from "../ids.ts";
 import { createLogger } from "../log.ts";
 import { connectRedis, type Redis } from "../redis.ts";
@@ -77,59 +71,6 @@ export async function openInstances(
       redis.disconnect();
     },
   };
-}
-
-export type OwnRedis = {
-  url: string;
-  pause(): void;
-  resume(): void;
-  kill(): Promise<void>;
-  start(): Promise<void>;
-  /** Kills it and takes its data away. */
-  end(): Promise<void>;
-};
-
-/** A server that a test may take away. It keeps its data on disk, as a real one would. */
-export async function startOwnRedis(): Promise<OwnRedis> {
-  const dir = await mkdtemp(join(tmpdir(), "signalbox-cache-"));
-  const port = await freePort();
-  let server: ReturnType<typeof spawn>;
-  const start = async () => {
-    server = spawn(
-      "redis-server",
-      ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", dir, "--appendonly", "yes", "--save", ""],
-      { stdio: "ignore" },
-    );
-    const probe = connectRedis(`redis://127.0.0.1:${port}`, { maxRetriesPerRequest: 50 });
-    await probe.ping();
-    probe.disconnect();
-  };
-  const kill = async () => {
-    server.kill("SIGCONT");
-    server.kill("SIGKILL");
-    await once(server, "exit");
-  };
-  await start();
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    start,
-    pause: () => void server.kill("SIGSTOP"),
-    resume: () => void server.kill("SIGCONT"),
-    kill,
-    async end() {
-      await kill();
-      await rm(dir, { recursive: true, force: true });
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
