@@ -85,6 +85,8 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
   const idempotencyKey = headers["idempotency-key"];
   const timeoutMs = readTimeout(headers[timeoutHeader]);
   const override = readOverride(headers[overrideHeader], headers.cookie);
+  const appVersion = headers["x-app-version"];
+  const region = headers["x-region"];
   return {
     ...deps,
     actor,
@@ -98,6 +100,8 @@ function toCtx(deps: Deps, request: FastifyRequest, actor: Actor): Ctx {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(override === undefined ? {} : { override }),
     ...(ifMatch === undefined ? {} : { ifMatch }),
+    ...(appVersion === undefined ? {} : { appVersion: String(appVersion).slice(0, 64) }),
+    ...(region === undefined ? {} : { region: String(region).slice(0, 64) }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey: String(idempotencyKey) }),
     answer: { headers: {} },
   };

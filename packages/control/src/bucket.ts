@@ -11,6 +11,8 @@ export function bucketOf(salt: string, unit: string): number {
 export const isWithin = (share: number, salt: string, unit: string): boolean =>
   share >= 100 || (share > 0 && bucketOf(salt, unit) < Math.round(share * 1_000));
 
+const utf8 = new TextEncoder();
+
 /** MurmurHash3 x86 32-bit over the UTF-8 bytes of a text. */
 export function murmur3(text: string, seed = 0): number {
   const { length } = text;
@@ -21,13 +23,13 @@ export function murmur3(text: string, seed = 0): number {
     const b = text.charCodeAt(at + 1);
     const c = text.charCodeAt(at + 2);
     const d = text.charCodeAt(at + 3);
-    if ((a | b | c | d) > 0x7f) return murmur3Bytes(Buffer.from(text), seed);
+    if ((a | b | c | d) > 0x7f) return murmur3Bytes(utf8.encode(text), seed);
     hash = mix(hash, a | (b << 8) | (c << 16) | (d << 24));
   }
   let tail = 0;
   for (let shift = 0; at < length; at++, shift += 8) {
     const code = text.charCodeAt(at);
-    if (code > 0x7f) return murmur3Bytes(Buffer.from(text), seed);
+    if (code > 0x7f) return murmur3Bytes(utf8.encode(text), seed);
     tail |= code << shift;
   }
   return finish(hash ^ scramble(tail), length);

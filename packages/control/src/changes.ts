@@ -1,4 +1,4 @@
-// What an operator can change. Each is one event in the log, then in force here, then pushed to everyone.
+// What an operator can change beside switches. Each is one event in the log, then in force here, then pushed to everyone.
 
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
@@ -21,7 +21,6 @@ import {
   type NumberLayer,
   type ShedLayer,
   type ShedValues,
-  type SwitchLayer,
   shedValues,
   type WeightLayer,
   type ZoneLayer,
@@ -32,17 +31,16 @@ const patienceMs = 2_000;
 
 export type ChangeDeps = { controlLog: ControlLog; live: Live };
 
-type Why = { actor: ControlActor; reason: string; requestId: string; expiresAt?: Date | null };
+export type Why = { actor: ControlActor; reason: string; requestId: string; expiresAt?: Date | null };
 
-export type SwitchChange = { state: "on" | "off"; share?: number; message?: string };
 /** What is left out stays as it is. */
 export type LimitChange = Pick<LimitLayer, "rate"> &
   Partial<Pick<LimitLayer, "burst" | "perSeconds" | "by" | "algorithm" | "alonePercent">>;
 
 /** Commits, enforces here, pushes; answers the revision and when it was committed. */
-async function change({ controlLog, live }: ChangeDeps, given: Act) {
+export async function change({ controlLog, live }: ChangeDeps, given: Act) {
   // One id on both ways: an answer of Postgres that comes too late must not make two acts of one.
-  const act = { ...given, id: newId() };
+  const act = { ...given, id: given.id ?? newId() };
   let done: Awaited<ReturnType<ControlLog["append"]>>;
   try {
     done = await inTime(controlLog.append(act), patienceMs);
@@ -79,10 +77,10 @@ async function changeWithoutLog(live: Live, act: Act & { id: string }) {
   return { revision: taken.revision, event: taken, committedAt: performance.now(), logged: false };
 }
 
-type Layered<Layer> = Layer & { afterwards: Layer[] };
+export type Layered<Layer> = Layer & { afterwards: Layer[] };
 
 /** What comes after a value that expires: whatever holds now, as far as it outlives it. */
-function afterwards<Layer extends { expiresAt: string | null }>(
+export function afterwards<Layer extends { expiresAt: string | null }>(
   current: Layered<Layer> | undefined,
   expiresAt: Date | null | undefined,
   nowMs: number,
@@ -94,34 +92,10 @@ function afterwards<Layer extends { expiresAt: string | null }>(
   );
 }
 
-function refusePast(expiresAt: Date | null | undefined, nowMs: number): void {
+export function refusePast(expiresAt: Date | null | undefined, nowMs: number): void {
   if (!expiresAt || expiresAt.getTime() > nowMs) return;
   const message = "must be in the future";
   throw new AppError("invalid", `expiresAt: ${message}`, { errors: [{ field: "expiresAt", message }] });
-}
-
-export async function setSwitch(deps: ChangeDeps, key: string, to: SwitchChange, why: Why) {
-  const done = await change(deps, {
-    ...why,
-    kind: "switch.set",
-    key,
-    decide(document, nowMs) {
-      refusePast(why.expiresAt, nowMs);
-      const current = document.switches[key];
-      return {
-        before: current === undefined ? null : holding<SwitchLayer>(current, nowMs),
-        after: {
-          state: to.state,
-          share: to.share ?? 100,
-          message: to.message ?? "",
-          // The same callers are met again when a share is set anew.
-          salt: current?.salt ?? null,
-          afterwards: afterwards<SwitchLayer>(current, why.expiresAt, nowMs),
-        },
-      };
-    },
-  });
-  return done!;
 }
 
 export async function setLimit(deps: ChangeDeps, key: string, to: LimitChange, why: Why) {

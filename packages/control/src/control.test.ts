@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setSwitch } from "./changes.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { overridePath, snapshotPath } from "./disk.ts";
 import { createExpirySweep } from "./expiry.ts";
 import { emptyDocument, settingsAt } from "./fold.ts";
 import { createLive, type Live } from "./live.ts";
 import { createControlLog } from "./log.ts";
+import { setSwitch } from "./switch-acts.ts";
 import { quiet, startTestEngines, type TestEngines, until } from "./testing.ts";
 
 const secret = "a secret of this test, long enough";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compile } from "./evaluate.ts";
-import { pathOf, type SettingsInput, settingsSchema } from "./settings.ts";
+import { pathOf, type SettingsInput, settingsSchema, switchChange } from "./settings.ts";
 
 const rules = (settings: SettingsInput) => compile(settingsSchema.parse(settings));
 const isOff = (settings: SettingsInput, name: string, unit = "u", nowMs = 0) =>
@@ -124,4 +124,82 @@ test("evaluating a switch is far below a microsecond", () => {
   console.log(`# static ${fixed.ns.toFixed(0)} ns, with a share ${share.ns.toFixed(0)} ns`);
   // Wide of what was measured, because other tests share the machine.
   assert.ok(fixed.ns < 1_000 && share.ns < 5_000);
+});
+
+const at = (given: Partial<SettingsInput>, tags: Record<string, string[]> = {}) =>
+  compile(settingsSchema.parse(given), (name) => tags[name] ?? []);
+
+test("a tag stands for all that have it, below a name's own keys and above everything", () => {
+  const tags = { "feed.item.counts": ["optional"], "users.people.ranking": ["optional"] };
+  const off = at({ switches: { "tags.optional": { state: "off", order: 1 } } }, tags);
+  assert.ok(off.off("feed.item.counts", "u", 0));
+  assert.ok(off.off("users.people.ranking", "u", 0));
+  assert.equal(off.off("feed.post.create", "u", 0), undefined);
+  const kept = { "tags.optional": { state: "off", order: 1 }, "feed.item.counts": { state: "on", order: 2 } };
+  assert.equal(at({ switches: kept as never }, tags).off("feed.item.counts", "u", 0), undefined);
+  const own = {
+    own: { "shop.hints": { tags: ["optional"] } },
+    switches: { "tags.optional": { state: "off" } },
+  };
+  assert.ok(at(own as never).off("shop.hints", "u", 0));
+});
+
+test("an off meets those of whom every target is true, and nobody else", () => {
+  const rules = at({
+    switches: {
+      feed: {
+        state: "off",
+        targets: [
+          { attribute: "region", values: ["DE", "AT"] },
+          { attribute: "appVersion", is: "below", values: ["2.10.0"] },
+          { attribute: "role", is: "notIn", values: ["moderator"] },
+          { attribute: "plan", is: "startsWith", values: ["free"] },
+          { attribute: "age", is: "atLeast", values: [18] },
+        ],
+      },
+    },
+  });
+  const met = { region: "DE", appVersion: "2.9.3", plan: "free-2024", age: 18 };
+  const off = (attributes: object) =>
+    rules.off("feed.home.read", "u", 0, attributes as Record<string, unknown>) !== undefined;
+  assert.ok(off(met));
+  for (const other of [
+    { region: "FR" },
+    { region: undefined },
+    { appVersion: "2.10.0" },
+    { appVersion: "2.11" },
+    { appVersion: "latest" },
+    { role: "moderator" },
+    { plan: "pro" },
+    { age: 17 },
+    { age: "x" },
+  ])
+    assert.ok(!off({ ...met, ...other }), JSON.stringify(other));
+  // A pre-release stands before its release.
+  assert.ok(off({ ...met, appVersion: "2.10.0-rc.1" }));
+  assert.ok(!off({}));
+  assert.equal(rules.off("feed.home.read", "u", 0), undefined);
+  assert.ok(rules.decides("feed.home.read", 0));
+});
+
+test("a decision says why: the same for all, by share, or by targets", () => {
+  const decide = (value: object, attributes = {}) =>
+    at({ switches: { "shop.a": { state: "off", message: "soon", ...value } } } as never).decide(
+      "shop.a",
+      "u",
+      0,
+      attributes,
+    );
+  assert.deepEqual(decide({}), { on: false, reason: "STATIC", key: "shop.a", message: "soon" });
+  assert.equal(decide({ share: 0.001 }).reason, "SPLIT");
+  const beta = { targets: [{ attribute: "plan", values: ["beta"] }] };
+  assert.deepEqual([decide(beta).on, decide(beta).reason], [true, "TARGETING_MATCH"]);
+  assert.equal(decide(beta, { plan: "beta" }).on, false);
+  assert.deepEqual(at({}).decide("shop.a", "u", 0), { on: true, reason: "STATIC", key: null, message: "" });
+});
+
+test("shares go in thousandths of a percent", () => {
+  const parse = (share: number) => switchChange.safeParse({ state: "off", share }).success;
+  assert.deepEqual([0, 0.001, 33.333, 99.999, 100].map(parse), [true, true, true, true, true]);
+  assert.deepEqual([0.0005, 33.3333, -1, 100.001].map(parse), [false, false, false, false]);
 });

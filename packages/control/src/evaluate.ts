@@ -22,11 +22,25 @@ import {
   type SwitchLayer,
   type SwitchSetting,
   shedValues,
+  tagPrefix,
   type WeightLayer,
 } from "./settings.ts";
+import { type Attributes, compileTargets } from "./targets.ts";
 
 /** One key that can switch a name off. */
 type OffRule = { key: string; setting: SwitchSetting; salt: string };
+
+/** The tags of a name, as the code knows them; an install's own switches bring theirs along. */
+export type TagsOf = (name: string) => readonly string[];
+
+/** What a flag is for one caller, and why: in OpenFeature's words. */
+export type Decision = {
+  on: boolean;
+  reason: "STATIC" | "SPLIT" | "TARGETING_MATCH";
+  /** The key that decided; null: nothing is set. */
+  key: string | null;
+  message: string;
+};
 
 export type Off = { key: string; layer: SwitchLayer };
 export type Limit = { key: string; value: LimitLayer };
@@ -34,7 +48,9 @@ export type Limit = { key: string; value: LimitLayer };
 export type Rules = {
   readonly settings: Settings;
   /** What switches this call off, or undefined: it may go on. */
-  off(name: string, unit: string, nowMs: number): SwitchLayer | undefined;
+  off(name: string, unit: string, nowMs: number, attributes?: Attributes): SwitchLayer | undefined;
+  /** The same with its grounds, for applications that ask. */
+  decide(name: string, unit: string, nowMs: number, attributes?: Attributes): Decision;
   /** The same for the console: which key decides, whoever the caller is. */
   decides(name: string, nowMs: number): Off | undefined;
   /** The limit set on this name or the nearest prefix of it. */
@@ -62,17 +78,34 @@ export type CacheRules = { maxLoads: number; ttl: Record<string, CacheTtl> };
 // Names come from code, but a caller of `off` with made-up ones must not grow the map for ever.
 const maxNames = 10_000;
 
-export function compile(settings: Settings): Rules {
+const noTags: TagsOf = () => [];
+const nothingKnown: Attributes = {};
+
+export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
   const switchKeys = Object.keys(settings.switches).length;
   const offRules = new Map<string, OffRule[]>();
   const limits = new Map<string, [string, LimitSetting] | null>();
   const canaries = inForce(settings.canaries);
 
+  const targeted = new Map<SwitchLayer, (attributes: Attributes) => boolean>();
+  for (const setting of Object.values(settings.switches))
+    for (const layer of [setting, ...setting.afterwards])
+      if (layer.targets.length > 0) targeted.set(layer, compileTargets(layer.targets));
+
+  /** From the most exact key to the broadest: the name, its prefixes, its tags, everything. */
+  function keysOf(name: string): string[] {
+    const path = pathOf(name);
+    const own = Object.hasOwn(settings.own, name) ? settings.own[name]!.tags : [];
+    const tags = [...new Set([...tagsOf(name), ...own])].map((tag) => tagPrefix + tag);
+    if (tags.length > 0) path.splice(-1, 0, ...tags);
+    return path;
+  }
+
   function rulesOf(name: string): OffRule[] {
     let rules = offRules.get(name);
     if (rules === undefined) {
-      rules = pathOf(name).flatMap((key) => {
-        const setting = settings.switches[key];
+      rules = keysOf(name).flatMap((key) => {
+        const setting = Object.hasOwn(settings.switches, key) ? settings.switches[key] : undefined;
         return setting ? [{ key, setting, salt: setting.salt ?? key }] : [];
       });
       if (offRules.size >= maxNames) offRules.clear();
@@ -83,16 +116,43 @@ export function compile(settings: Settings): Rules {
 
   // The most exact key decides. A broader key that was switched off later counts as well: whoever switches off `feed` at
   // night means all of it, also what someone switched on one by one last month.
-  function find(name: string, nowMs: number, unit: string | undefined): Off | undefined {
+  function find(
+    name: string,
+    nowMs: number,
+    unit: string | undefined,
+    attributes: Attributes,
+  ): Off | undefined {
     let newest = -1;
     for (const { key, setting, salt } of rulesOf(name)) {
       const layer = setting.expiresAt === null ? setting : holding<SwitchLayer>(setting, nowMs);
       if (layer === undefined || layer.order < newest) continue;
       newest = layer.order;
-      if (layer.state === "off" && (unit === undefined || isWithin(layer.share, salt, unit)))
+      if (layer.state === "off" && (unit === undefined || meets(layer, salt, unit, attributes)))
         return { key, layer };
     }
     return undefined;
+  }
+
+  const meets = (layer: SwitchLayer, salt: string, unit: string, attributes: Attributes): boolean =>
+    (layer.targets.length === 0 || targeted.get(layer)!(attributes)) && isWithin(layer.share, salt, unit);
+
+  function decide(name: string, unit: string, nowMs: number, attributes = nothingKnown): Decision {
+    const off = find(name, nowMs, unit, attributes);
+    const set = rulesOf(name).flatMap(({ key, setting }) => {
+      const layer = holding<SwitchLayer>(setting, nowMs);
+      return layer ? [{ key, layer }] : [];
+    });
+    const reason = set.some(({ layer }) => layer.state === "off" && layer.targets.length > 0)
+      ? "TARGETING_MATCH"
+      : set.some(({ layer }) => layer.state === "off" && layer.share < 100)
+        ? "SPLIT"
+        : "STATIC";
+    return {
+      on: off === undefined,
+      reason,
+      key: off?.key ?? set[0]?.key ?? null,
+      message: off?.layer.message ?? "",
+    };
   }
 
   function limitSettingOf(name: string): [string, LimitSetting] | null {
@@ -148,8 +208,12 @@ export function compile(settings: Settings): Rules {
 
   return {
     settings,
-    off: switchKeys === 0 ? () => undefined : (name, unit, nowMs) => find(name, nowMs, unit)?.layer,
-    decides: (name, nowMs) => find(name, nowMs, undefined),
+    off:
+      switchKeys === 0
+        ? () => undefined
+        : (name, unit, nowMs, attributes = nothingKnown) => find(name, nowMs, unit, attributes)?.layer,
+    decide,
+    decides: (name, nowMs) => find(name, nowMs, undefined, nothingKnown),
     limitOf(name, nowMs) {
       const found = limitSettingOf(name);
       return found === null ? undefined : limitNow(found[0], found[1], nowMs);

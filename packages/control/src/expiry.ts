@@ -1,9 +1,10 @@
-// Sees to it that the log tells of every value whose time is over. Any number of processes may do it: the log's own lock lets
-// exactly one of them write each expiry.
+// Does what has a time: tells the log of every value that is over, and makes planned changes. Any number of processes may do it:
+// the log's own lock lets exactly one of them write each.
 
 import type { Logger } from "@signalbox/core/log";
 import { type ChangeDeps, recordExpiry } from "./changes.ts";
 import { type Section, sections } from "./fold.ts";
+import { runDue } from "./schedules.ts";
 import { expired } from "./settings.ts";
 
 const roundMs = 500;
@@ -28,6 +29,7 @@ export function createExpirySweep(deps: ChangeDeps & { log: Logger; now?: () => 
         if (done) log.info({ key, revision: done.revision }, "a setting's time was over; it is reverted");
       }
     }
+    await runDue(deps, now());
   }
 
   const plan = () => {

@@ -2,6 +2,8 @@
 
 import type { z } from "zod";
 import {
+  type ArchivedSetting,
+  archivedSetting,
   type CacheSetting,
   type CanarySetting,
   type ControlActor,
@@ -16,9 +18,19 @@ import {
   limitSetting,
   type NumberSetting,
   numberSetting,
+  type OwnSetting,
+  ownSetting,
+  type ProposalSetting,
+  type ProtectionSetting,
+  proposalSetting,
+  protectionSetting,
+  type ReviewSetting,
+  reviewSetting,
+  type ScheduleSetting,
   type Settings,
   type ShedSetting,
   type SwitchSetting,
+  scheduleSetting,
   settingsSchema,
   shedSetting,
   switchSetting,
@@ -54,6 +66,13 @@ export type Document = {
   /** Absent in what a release wrote that did not know it. */
   caches?: Record<string, CacheSetting>;
   numbers?: Record<string, NumberSetting>;
+  own?: Record<string, OwnSetting>;
+  archived?: Record<string, ArchivedSetting>;
+  protections?: Record<string, ProtectionSetting>;
+  proposals?: Record<string, ProposalSetting>;
+  reviews?: Record<string, ReviewSetting>;
+  schedules?: Record<string, ScheduleSetting>;
+  lastOff?: Record<string, string>;
   shed: Record<string, ShedSetting>;
   dependencies: Record<string, DependencySetting>;
   canaries?: Record<string, CanarySetting>;
@@ -75,13 +94,19 @@ export const sections = {
   dependency: { field: "dependencies", schema: dependencySetting },
   canary: { field: "canaries", schema: canarySetting },
   freeze: { field: "freezes", schema: freezeSetting },
+  own: { field: "own", schema: ownSetting },
+  archive: { field: "archived", schema: archivedSetting },
+  protection: { field: "protections", schema: protectionSetting },
+  proposal: { field: "proposals", schema: proposalSetting },
+  review: { field: "reviews", schema: reviewSetting },
+  schedule: { field: "schedules", schema: scheduleSetting },
 } as const satisfies Record<string, { field: keyof Settings; schema: z.ZodType }>;
 
 export type Section = keyof typeof sections;
 
 /** The document with one more event in it. Kinds that this version does not know change nothing. */
 export function applyEvent(document: Document, event: ControlEvent): Document {
-  const [section = ""] = event.kind.split(".");
+  const [section = "", act = "set"] = event.kind.split(".");
   if (!Object.hasOwn(sections, section)) return document;
   const { field, schema } = sections[section as Section];
   const value = event.after as Record<string, unknown> | null;
@@ -91,9 +116,33 @@ export function applyEvent(document: Document, event: ControlEvent): Document {
     revision: event.revision,
     changedAt: event.at.toISOString(),
     changedBy: event.actor,
+    act,
   };
   const setting = value && schema.parse({ order: event.revision, ...value, ...provenance });
-  return { ...document, [field]: withKey<unknown>(document[field] ?? {}, event.key, setting) };
+  const folded = { ...document, [field]: withKey<unknown>(document[field] ?? {}, event.key, setting) };
+  return section === "switch" ? withTraces(folded, event, value) : folded;
+}
+
+const reviewWithinMs = 24 * 3_600_000;
+
+/** What a turned switch leaves behind it: when it was last off, and the review that a broken glass asks for. */
+function withTraces(
+  document: Document,
+  event: ControlEvent,
+  value: Record<string, unknown> | null,
+): Document {
+  const at = event.at.toISOString();
+  const lastOff = value?.state === "off" ? { lastOff: { ...document.lastOff, [event.key]: at } } : {};
+  if (value?.breakGlass !== true) return { ...document, ...lastOff };
+  const review = reviewSetting.parse({
+    key: event.key,
+    dueAt: new Date(event.at.getTime() + reviewWithinMs).toISOString(),
+    reason: event.reason,
+    revision: event.revision,
+    changedAt: at,
+    changedBy: event.actor,
+  });
+  return { ...document, ...lastOff, reviews: { ...document.reviews, [event.revision]: review } };
 }
 
 function withKey<Value>(record: Record<string, Value>, key: string, value: Value | null) {

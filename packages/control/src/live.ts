@@ -7,7 +7,7 @@ import type { Redis } from "@signalbox/core/redis";
 import type { Sql } from "@signalbox/db";
 import { emptyHead, type Head } from "./chain.ts";
 import { createOverrideReader, noOverride, readSnapshot, writeSnapshot } from "./disk.ts";
-import { compile, type Rules } from "./evaluate.ts";
+import { compile, type Rules, type TagsOf } from "./evaluate.ts";
 import { type Document, emptyDocument } from "./fold.ts";
 import { inTime } from "./in-time.ts";
 import { type ControlLog, createControlLog } from "./log.ts";
@@ -25,6 +25,8 @@ export type LiveStatus = {
   source: "defaults" | "snapshot" | "push" | "poll" | "own change";
   /** Keys that the local override file decides here, whatever the log says. */
   overridden: string[];
+  /** When this process took up what it enforces. */
+  since: number;
   /** Which ways to news are open at this moment. */
   paths: { push: boolean; poll: boolean };
 };
@@ -61,6 +63,8 @@ export type LiveDeps = {
   controlLog?: ControlLog;
   /** Keeps installs that share a Redis apart. */
   prefix?: string;
+  /** What the names of this release are tagged with. */
+  tagsOf?: TagsOf;
   pollMs?: number;
   reportMs?: number;
   overrideMs?: number;
@@ -73,7 +77,7 @@ const takeMs = 1_000;
 const takeTries = 20;
 
 export function createLive(deps: LiveDeps): Live {
-  const { log, redis, dataDir, instance, prefix } = deps;
+  const { log, redis, dataDir, instance, prefix, tagsOf } = deps;
   const { pollMs = 2_000, reportMs = 2_000, overrideMs = 1_000 } = deps;
   const controlLog = deps.controlLog ?? createControlLog(deps.sql);
   const seal = createSeal(deps.secret);
@@ -91,7 +95,8 @@ export function createLive(deps: LiveDeps): Live {
   let source: LiveStatus["source"] = "defaults";
   let override = noOverride;
   let settings = settingsSchema.parse({});
-  let rules = compile(settings);
+  let rules = compile(settings, tagsOf);
+  let since = Date.now();
   let polled = false;
   let closed = false;
   let subscription: ReturnType<typeof listen> | undefined;
@@ -101,6 +106,7 @@ export function createLive(deps: LiveDeps): Live {
     logged: base.head,
     pending: pending.length,
     source,
+    since,
     overridden: Object.values(override).flatMap((section) => Object.keys(section ?? {})),
     paths: { push: subscription?.connected ?? false, poll: polled },
   });
@@ -116,7 +122,7 @@ export function createLive(deps: LiveDeps): Live {
       shed: { ...document.shed, ...nextOverride.shed },
       dependencies: { ...document.dependencies, ...nextOverride.dependencies },
     });
-    const compiled = compile(parsed);
+    const compiled = compile(parsed, tagsOf);
     settings = parsed;
     rules = compiled;
     base = { head: next.head, document: next.document, at: next.at };
@@ -146,6 +152,7 @@ export function createLive(deps: LiveDeps): Live {
       return false;
     }
     source = from;
+    since = Date.now();
     confirm(true);
     if (from !== "snapshot") keepSnapshot();
     tell();
@@ -383,22 +390,26 @@ const within = (ms: number, work: () => unknown): Promise<unknown> =>
   inTime(Promise.resolve(work()), ms).catch(() => {});
 
 /** Settings that stay as given, for tests and tools. */
-export function fixedLive(given: SettingsInput = {}): Live & { set(settings: SettingsInput): void } {
+export function fixedLive(
+  given: SettingsInput = {},
+  tagsOf?: TagsOf,
+): Live & { set(settings: SettingsInput): void } {
   let settings = settingsSchema.parse(given);
-  let rules = compile(settings);
+  let rules = compile(settings, tagsOf);
   let revision = 0;
   const status = (): LiveStatus => ({
     revision,
     logged: { revision, hash: "" },
     pending: 0,
     source: "defaults",
+    since: 0,
     overridden: [],
     paths: { push: false, poll: false },
   });
   const listeners = new Set<(status: LiveStatus) => void>();
   const set = (next: SettingsInput) => {
     settings = settingsSchema.parse(next);
-    rules = compile(settings);
+    rules = compile(settings, tagsOf);
     revision += 1;
     for (const listener of listeners) listener(status());
   };

@@ -5,9 +5,10 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connectDatabase } from "@signalbox/db";
-import { setLimit, setSwitch } from "./changes.ts";
+import { setLimit } from "./changes.ts";
 import { createLive } from "./live.ts";
 import { createControlLog } from "./log.ts";
+import { setSwitch } from "./switch-acts.ts";
 import { quiet, startTestEngines, type TestEngines, until } from "./testing.ts";
 
 const actor = { kind: "operator", id: "ann", name: "Ann" };

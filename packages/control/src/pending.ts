@@ -4,7 +4,8 @@
 
 import { z } from "zod";
 import { applyEvent, type ControlEvent, type Document, type Section, sections } from "./fold.ts";
-import { actor } from "./settings.ts";
+import { keepsOff } from "./safety.ts";
+import { actor, type SwitchLayer, switchSetting } from "./settings.ts";
 
 export const pendingAct = z.object({
   revision: z.number().int().positive(),
@@ -54,14 +55,7 @@ export function settle(document: Document, act: PendingAct, own: ReadonlySet<num
   };
 }
 
-type Kept = {
-  revision: number;
-  state?: string;
-  share?: number;
-  rate?: number;
-  perSeconds?: number;
-  weight?: number;
-};
+type Kept = Pick<SwitchLayer, "revision"> & { rate?: number; perSeconds?: number; weight?: number };
 
 function keptOf(document: Document, kind: string, key: string): Kept | undefined {
   const [section = ""] = kind.split(".");
@@ -72,9 +66,8 @@ function keptOf(document: Document, kind: string, key: string): Kept | undefined
 
 /** Off is safer than on, off for more callers than off for fewer, a lower limit than a higher one, a canary for fewer; else the later act counts. */
 function isSafer(section: string | undefined, act: Kept | null, current: Kept): boolean {
-  const offShare = (kept: Kept | null) => (kept?.state === "off" ? (kept.share ?? 100) : 0);
   const rate = (kept: Kept | null) => (kept?.rate ?? Number.POSITIVE_INFINITY) / (kept?.perSeconds ?? 1);
-  if (section === "switch") return offShare(act) >= offShare(current);
+  if (section === "switch") return keepsOff(act && switchSetting.parse(act), current as SwitchLayer);
   if (section === "canary") return (act?.weight ?? 0) <= (current.weight ?? 0);
   return section !== "limit" || rate(act) <= rate(current);
 }

@@ -34,12 +34,46 @@ const provenance = {
   order: z.number().int().min(0).default(0),
   changedAt: instant.nullable().default(null),
   changedBy: actor.nullable().default(null),
+  /** What was done: the second word of the event's kind, such as set, expired or conflict. */
+  act: z.string().default("set"),
 };
+
+/** Tags stand beside modules: `tags.optional` is everything that an answer can do without. */
+export const tagPrefix = "tags.";
+export const tagName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "must look like optional or beta-ui");
+
+const attributeName = z.string().regex(/^[a-zA-Z][\w.-]{0,63}$/, "must be a name such as appVersion");
+const attributeValue = z.union([z.string().max(200), z.number(), z.boolean()]);
+
+/** One clause of whom an "off" meets. An attribute that a caller does not have is in no list and below nothing. */
+export const target = z.object({
+  attribute: attributeName,
+  /** `below` and `atLeast` compare numbers, and versions such as 2.10.1 part by part. */
+  is: z.enum(["in", "notIn", "startsWith", "below", "atLeast"]).default("in"),
+  values: z.array(attributeValue).min(1).max(1_000),
+});
+export const targetList = z.array(target).max(20);
+
+/** A percentage, in steps of the thousandth that one bucket is. */
+export const shareNumber = z
+  .number()
+  .min(0)
+  .max(100)
+  .refine((share) => Math.abs(share * 1_000 - Math.round(share * 1_000)) < 1e-6, "goes in steps of 0.001");
+
+/**
+ * What callers get of something that is off. `refuse`: 503 with the message. `stale`: what the cache holds, however old, while
+ * nothing is asked of the database. `degrade`: an answer without its optional parts.
+ */
+export const offAnswer = z.enum(["refuse", "stale", "degrade"]);
 
 const switchValue = {
   state: z.enum(["on", "off"]).default("on"),
   /** How many of a hundred callers an "off" meets. */
   share: z.number().min(0).max(100).default(100),
+  /** Whom it meets: those of whom all of these are true; none: everyone. */
+  targets: targetList.default([]),
+  instead: offAnswer.default("refuse"),
   /** What callers read. `reason` never leaves. */
   message: z.string().default(""),
   /** Decides which callers a share meets; kept over pauses so that the same ones are met again. */
@@ -278,8 +312,67 @@ export const cacheTtl = z.object({
 const cacheLayer = z.object({ ...cacheTtl.shape, ...provenance });
 export const cacheSetting = cacheLayer.extend({ afterwards: z.array(cacheLayer).default([]) });
 
+/** What is kept by key without an end of its own. */
+const kept = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.object({ ...shape, ...provenance }).extend({ afterwards: z.array(z.never()).default([]) });
+
+/** A switch that an install made for an application of its own. */
+export const ownSetting = kept({
+  title: z.string().default(""),
+  tags: z.array(tagName).default([]),
+});
+/** A key that is never taken again. */
+export const archivedSetting = kept({});
+/** Turning on what is below this key needs a second person. */
+export const protectionSetting = kept({});
+
+export const switchChange = z.object({
+  state: z.enum(["on", "off"]),
+  share: shareNumber.optional(),
+  message: messageText.optional(),
+  instead: offAnswer.optional(),
+  targets: targetList.optional(),
+});
+
+export const proposalSetting = kept({
+  key: settingKey,
+  /** Null: to take the protection away. */
+  change: switchChange.nullable(),
+  expires: instant.nullable().default(null),
+  /** Of what is proposed: whoever approves says which content he means. */
+  hash: z.string(),
+  /** What the key was at when it was proposed. */
+  base: z.number().int().min(0),
+});
+/** Glass was broken: somebody has to look at it by then. */
+export const reviewSetting = kept({ key: settingKey, dueAt: instant });
+
+export const scheduleSetting = kept({
+  key: settingKey,
+  change: switchChange,
+  /** As on a clock on the wall there: `2026-12-24T18:00`. */
+  at: z.string(),
+  timeZone: z.string(),
+  repeat: z.enum(["once", "daily", "weekly"]).default("once"),
+  /** How long each run holds; null: until somebody changes it. */
+  forMinutes: z.number().int().min(1).max(525_600).nullable().default(null),
+  /** A run that comes more than a minute late: left out, or made up for. */
+  missed: z.enum(["skip", "late"]).default("skip"),
+  nextAt: instant,
+  /** The key's revision when this was made: a person's later word is not overruled. */
+  base: z.number().int().min(0),
+});
+
 export const settingsSchema = z.object({
   switches: z.record(settingKey, switchSetting).default({}),
+  own: z.record(settingKey, ownSetting).default({}),
+  archived: z.record(settingKey, archivedSetting).default({}),
+  protections: z.record(settingKey, protectionSetting).default({}),
+  proposals: z.record(z.string(), proposalSetting).default({}),
+  reviews: z.record(z.string(), reviewSetting).default({}),
+  schedules: z.record(z.string(), scheduleSetting).default({}),
+  /** When each key was last off: a lever that nobody has pulled for long may not work. */
+  lastOff: z.record(z.string(), instant).default({}),
   limits: z
     .record(settingKey, limitSetting)
     .default({})
@@ -310,6 +403,15 @@ export type Settings = z.output<typeof settingsSchema>;
 export type SettingsInput = z.input<typeof settingsSchema>;
 export type SwitchSetting = z.output<typeof switchSetting>;
 export type SwitchLayer = z.output<typeof switchLayer>;
+export type Target = z.output<typeof target>;
+export type SwitchChange = z.output<typeof switchChange>;
+export type OffAnswer = z.output<typeof offAnswer>;
+export type OwnSetting = z.output<typeof ownSetting>;
+export type ArchivedSetting = z.output<typeof archivedSetting>;
+export type ProtectionSetting = z.output<typeof protectionSetting>;
+export type ProposalSetting = z.output<typeof proposalSetting>;
+export type ReviewSetting = z.output<typeof reviewSetting>;
+export type ScheduleSetting = z.output<typeof scheduleSetting>;
 export type LimitSetting = z.output<typeof limitSetting>;
 export type NumberSetting = z.output<typeof numberSetting>;
 export type NumberLayer = z.output<typeof numberLayer>;

@@ -106,7 +106,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
     const deadline = isShared ? undefined : currentDeadline();
     let ticket: number;
     try {
-      deadline?.throwIfEnded();
+      deadline?.throwIfBarred();
       ticket = ticketOf(deadline, isShared);
     } catch (error) {
       statement.reject(error);
@@ -139,7 +139,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
     const work = args.at(-1) as (sql: postgres.TransactionSql) => unknown;
     const deadline = isShared ? undefined : currentDeadline();
     return new Promise((resolve, reject) => {
-      deadline?.throwIfEnded();
+      deadline?.throwIfBarred();
       const one = enter(ticketOf(deadline, isShared), isShared, reject);
       const watch = deadline && onEnd(deadline, reject);
       const finish = (ok: boolean | undefined, error?: unknown) => {

@@ -66,7 +66,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const limited = rateLimit(live, limiter, now, { isBehind });
   const stage = pipeline(
     isBehind
-      ? [counted, shed.stage, limited]
+      ? [counted, switches(live, now, { isBehind }), shed.stage, limited]
       : [counted, switches(live, now), shed.stage, limited, canary(live)],
   );
   return Object.assign(stage, {

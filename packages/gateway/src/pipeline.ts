@@ -3,11 +3,20 @@
 import type { Limit } from "@signalbox/control/evaluate";
 import type { Deadline } from "@signalbox/core/resilience/deadline";
 
+/** Its fields are the attributes that switches can have for targets. */
 export type Caller = {
   kind: "guest" | "user" | "operator" | "job";
   /** Whose share and limit it is: the user's id, or the address of a guest. */
   id: string;
   address: string;
+  user?: string;
+  /** Of a user: `user` or `moderator`; else what `kind` says. */
+  role?: string;
+  /** As the caller's app, or the proxy before us, says. */
+  region?: string;
+  appVersion?: string;
+  /** The id of the application that calls for its user. */
+  application?: string;
 };
 
 /** A limit, and whose calls it counts. */

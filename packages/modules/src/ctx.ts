@@ -90,6 +90,9 @@ export type Ctx = Deps & {
   toll?: Toll;
   /** The caller's own words on what it runs on. */
   userAgent: string;
+  /** X-App-Version and X-Region as sent: whom switches can single out. */
+  appVersion?: string;
+  region?: string;
   /** How long the caller will wait, where it said so; and whether it is still there. */
   timeoutMs?: number;
   peer?: Peer;

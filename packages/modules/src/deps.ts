@@ -17,6 +17,7 @@ import { connectDatabase } from "@signalbox/db";
 import { createGateway } from "@signalbox/gateway";
 import { createUpstreams } from "@signalbox/gateway/upstreams/index";
 import { createRevocations } from "./auth/index.ts";
+import { tagsOf } from "./control/catalogue.ts";
 import type { Deps } from "./ctx.ts";
 import { createElsewhere } from "./elsewhere.ts";
 import { entities } from "./entities.ts";
@@ -76,7 +77,10 @@ export async function openDeps(
   });
   shutdown.add("redis", () => redis.disconnect());
 
-  const live = createLive({ log, sql: watch, redis, secret, dataDir: config.SIGNALBOX_DATA_DIR, instance });
+  const live = createLive({
+    ...{ log, sql: watch, redis, secret, instance, tagsOf },
+    dataDir: config.SIGNALBOX_DATA_DIR,
+  });
   shutdown.add("live settings", () => live.close());
   settings = live;
   await live.start();

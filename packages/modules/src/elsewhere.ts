@@ -40,6 +40,8 @@ const carry = (ctx: Ctx): Carried => ({
   variant: ctx.variant,
   address: ctx.address,
   userAgent: ctx.userAgent,
+  appVersion: ctx.appVersion,
+  region: ctx.region,
   application: ctx.application,
   ifMatch: ctx.ifMatch,
   idempotencyKey: ctx.idempotencyKey,

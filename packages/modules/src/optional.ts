@@ -2,6 +2,7 @@
 // is away. The answer then says so: in the header `Degraded`, and in lists in the field `degraded`.
 
 import { AppError } from "@signalbox/core/errors";
+import { currentDeadline } from "@signalbox/core/resilience/deadline";
 import { isDatabaseAway } from "@signalbox/db";
 import type { Ctx } from "./ctx.ts";
 
@@ -32,6 +33,7 @@ export async function optional<T>(
 }
 
 function isLeftOut({ live, actor, address, now, isOverloaded }: Ctx, key: string): boolean {
+  if (currentDeadline()?.isLessened) return true;
   const unit = actor.kind === "user" ? actor.id : address;
   const nowMs = now().getTime();
   if (live.rules().off(key, unit, nowMs)) return true;
@@ -41,6 +43,6 @@ function isLeftOut({ live, actor, address, now, isOverloaded }: Ctx, key: string
 
 const isAway = (error: unknown): boolean => {
   for (let at = error; at instanceof Error; at = at.cause)
-    if (at instanceof AppError) return at.code === "unavailable" || at.code === "overloaded";
+    if (at instanceof AppError) return ["unavailable", "overloaded", "disabled"].includes(at.code);
   return isDatabaseAway(error);
 };

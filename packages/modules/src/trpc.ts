@@ -143,7 +143,7 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
     name,
     service: serviceOf(name),
     priority: meta?.priority ?? "normal",
-    caller: { kind: actor.kind, id, address: ctx.address },
+    caller: callerOf(ctx, id),
     weight: meta?.weight ?? 1,
     ...(toll === undefined ? {} : { toll }),
     ...(application?.limit === undefined
@@ -161,6 +161,18 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
       ctx.peer,
     ),
   };
+}
+
+function callerOf({ actor, address, region, appVersion, application }: Ctx, id: string): Call["caller"] {
+  const caller: Call["caller"] = { kind: actor.kind, id, address, role: actor.kind };
+  if (actor.kind === "user") {
+    caller.user = id;
+    caller.role = actor.role ?? "user";
+  }
+  if (region !== undefined) caller.region = region;
+  if (appVersion !== undefined) caller.appVersion = appVersion;
+  if (application) caller.application = application.id;
+  return caller;
 }
 
 export const serviceOf = (name: string): string => name.slice(0, name.indexOf("."));

@@ -12,6 +12,8 @@ const sent = [
   "If-Match",
   "If-None-Match",
   "X-Api-Key",
+  "X-App-Version",
+  "X-Region",
   "X-Request-Id",
   "X-Signalbox-Canary",
   "traceparent",

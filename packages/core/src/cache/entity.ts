@@ -1,8 +1,10 @@
 // One kind of cached thing: memory, then Redis, then the source, which one caller of all processes asks while the others wait.
 
+import type { AppError } from "../errors.ts";
 import { createGenerations } from "../generations.ts";
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
+import { currentDeadline } from "../resilience/deadline.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { valueKey, valueKeys } from "./keys.ts";
 import { cutMs, type Link, RedisAway } from "./link.ts";
@@ -351,7 +353,7 @@ export function createEntity<Source, Value>(
     else {
       counters.l1Hits += 1;
       if (held.stored.value === undefined) counters.negativeHits += 1;
-      if (isDue(held.stored, now)) refresh(id);
+      if (isDue(held.stored, now) && !currentDeadline()?.barred) refresh(id);
     }
     return found(held.stored, held.stale);
   }
@@ -359,6 +361,8 @@ export function createEntity<Source, Value>(
   function find(id: string): Promise<Found<Value>> {
     const held = peek(id);
     if (held) return Promise.resolve(held);
+    const barred = currentDeadline()?.barred;
+    if (barred) return readKept(id, barred);
     const under = reading.get(id);
     if (under) return under.found!;
     const begun: Reading<Value> = { live: true, found: undefined };
@@ -382,6 +386,17 @@ export function createEntity<Source, Value>(
     } finally {
       if (reading.get(id) === flight) reading.delete(id);
     }
+  }
+
+  /** For a call that may not ask the source: what there is, however old. */
+  async function readKept(id: string, barred: AppError): Promise<Found<Value>> {
+    const text = await link.get(valueKey(name, id)).catch(() => null);
+    const stored = open<Value>(tag(), text) ?? memory.get(id)?.stored;
+    const isFresh = stored !== undefined && stored.freshUntil > Date.now();
+    if (stored === undefined || (stored.value === undefined && !isFresh)) throw barred;
+    if (isFresh) counters.l2Hits += 1;
+    else counters.stale += 1;
+    return found(stored, !isFresh);
   }
 
   function hit(id: string, stored: Stored<Value>, flight: Flight): Found<Value> {

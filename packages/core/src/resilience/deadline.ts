@@ -13,6 +13,10 @@ export class Deadline {
   /** By performance.now(). */
   readonly at: number;
   readonly #peer: Peer | undefined;
+  /** The source of what is cached must not be asked in this call: the refusal of whoever tries. */
+  barred: AppError | undefined;
+  /** Its answer leaves out what is optional. */
+  isLessened = false;
   #ended: AppError | undefined;
   #controller: AbortController | undefined;
   #watch: Disposable | undefined;
@@ -38,6 +42,12 @@ export class Deadline {
   throwIfEnded(): void {
     const why = this.ended();
     if (why) throw why;
+  }
+
+  /** Before the database is asked. */
+  throwIfBarred(): void {
+    if (this.barred) throw this.barred;
+    this.throwIfEnded();
   }
 
   cancel(why: AppError): void {

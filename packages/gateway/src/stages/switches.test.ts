@@ -54,3 +54,40 @@ test("a share of callers is refused, each of them always", async () => {
   }
   assert.ok(Math.abs(count - 800) < 100, `${count} of 2000`);
 });
+
+test("instead of a refusal a call goes on with less, or with what is kept", async () => {
+  const run = async (instead: "degrade" | "stale") => {
+    const call = testCall();
+    const stage = switches(
+      fixedLive({ switches: { feed: { state: "off", instead, message: "busy" } } }),
+      () => at,
+    );
+    assert.equal(await stage(call, answer), "answered");
+    return call;
+  };
+  const degraded = await run("degrade");
+  assert.equal(degraded.deadline.isLessened, true);
+  assert.equal(degraded.deadline.barred, undefined);
+  const stale = await run("stale");
+  assert.equal(stale.headers.Degraded, "stale");
+  assert.throws(() => stale.deadline.throwIfBarred(), { code: "disabled", message: "busy" });
+});
+
+test("only those whom it is aimed at are refused", async () => {
+  const targets = [{ attribute: "appVersion", is: "below" as const, values: ["2.0"] }];
+  const stage = switches(fixedLive({ switches: { feed: { state: "off", targets } } }), () => at);
+  const caller = { kind: "user" as const, id: "user-1", address: "192.0.2.1" };
+  assert.equal(await stage(testCall({ caller }), answer), "answered");
+  assert.equal(await stage(testCall({ caller: { ...caller, appVersion: "2.0.1" } }), answer), "answered");
+  const old = testCall({ caller: { ...caller, appVersion: "1.9" } });
+  await assert.rejects(stage(old, answer), { code: "disabled" });
+});
+
+test("behind a gateway nobody is refused again, and what a call gets instead holds there", async () => {
+  const off = fixedLive({ switches: { feed: { state: "off" }, users: { state: "off", instead: "stale" } } });
+  const stage = switches(off, () => at, { isBehind: true });
+  assert.equal(await stage(testCall(), answer), "answered");
+  const call = testCall({ name: "users.profile.read" });
+  await stage(call, answer);
+  assert.ok(call.deadline.barred);
+});

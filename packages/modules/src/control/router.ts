@@ -6,17 +6,27 @@ import { guestProcedure, operatorProcedure } from "../trpc.ts";
 import { listAudit, verifyAudit } from "./audit.ts";
 import { changeCacheTtl, invalidate, listCaches, revertCacheTtl, warm } from "./caches.ts";
 import { changeDependency, listDependencies } from "./dependencies.ts";
+import { bringInFiles, readFiles } from "./files.ts";
+import { listLedger } from "./ledger.ts";
 import { changeLimit, listLimits, revertLimit } from "./limits.ts";
 import { changeNumber, listNumbers, revertNumber } from "./numbers.ts";
+import { approveProposal, listProposals, makeProposal, rejectProposal } from "./proposals.ts";
+import { closeOneReview, listReviews } from "./reviews.ts";
+import { cancelSchedule, listSchedules, makeSchedule } from "./schedules.ts";
 import {
+  Approve,
   AuditList,
   AuditQuery,
   AuditVerdict,
+  BringInFiles,
+  BroughtIn,
   CacheList,
   Changed,
+  CloseReview,
   Confirmations,
   Course,
   CourseQuery,
+  CreateSwitch,
   DependencyList,
   EventList,
   ForceDependency,
@@ -24,14 +34,26 @@ import {
   GoldenQuery,
   History,
   Invalidate,
+  Ledger,
   LimitList,
   NumberList,
+  OneProposal,
+  OneSchedule,
+  OneSwitch,
   OpenSession,
   OperatorPage,
+  Planned,
+  PlanSwitch,
+  ProposalList,
+  Propose,
+  Proposed,
   ResetCacheTtl,
   ResetLimit,
   ResetNumber,
   ResetShed,
+  RevertAct,
+  ReviewList,
+  ScheduleList,
   ServiceList,
   Session,
   SetCacheTtl,
@@ -39,6 +61,7 @@ import {
   SetNumber,
   SetShed,
   SetSwitch,
+  SettingsFiles,
   SetWeight,
   SetZone,
   ShedList,
@@ -51,7 +74,16 @@ import {
 import { closeSession, openSession, readSession } from "./session.ts";
 import { changeShed, listShed, revertShed } from "./shed.ts";
 import { listServices, readCourse, readGolden, watchGolden } from "./sight.ts";
-import { flipSwitch, listSwitches, readHistory } from "./switches.ts";
+import {
+  archiveOne,
+  createOwn,
+  flipSwitch,
+  listSwitches,
+  protectKey,
+  readHistory,
+  redrawOne,
+  revertOne,
+} from "./switches.ts";
 import { changeWeight, listWeights, revertWeight } from "./weights.ts";
 import { changeZone, listZones } from "./zones.ts";
 
@@ -91,6 +123,126 @@ export const router = {
       .input(History)
       .output(EventList)
       .query(({ ctx, input }) => readHistory(ctx, input)),
+    create: operatorProcedure
+      .meta({
+        rest: "POST /switches",
+        status: 201,
+        role: "operator",
+        summary: "Make a switch for an application of your own",
+      })
+      .input(CreateSwitch)
+      .output(Changed)
+      .mutation(({ ctx, input }) => createOwn(ctx, input)),
+    archive: operatorProcedure
+      .meta({
+        rest: "POST /switches/{key}/archive",
+        role: "operator",
+        summary: "Retire a key; it is never used again",
+      })
+      .input(OneSwitch)
+      .output(Changed)
+      .mutation(({ ctx, input }) => archiveOne(ctx, input)),
+    redraw: operatorProcedure
+      .meta({
+        rest: "POST /switches/{key}/redraw",
+        role: "operator",
+        summary: "Draw anew which callers a share meets",
+      })
+      .input(OneSwitch)
+      .output(Changed)
+      .mutation(({ ctx, input }) => redrawOne(ctx, input)),
+    protect: operatorProcedure
+      .meta({
+        rest: "POST /switches/{key}/protect",
+        role: "admin",
+        summary: "From now on a second operator must approve what lets more callers through",
+      })
+      .input(OneSwitch)
+      .output(Changed)
+      .mutation(({ ctx, input }) => protectKey(ctx, input)),
+  },
+  proposals: {
+    list: operatorProcedure
+      .meta({ rest: "GET /proposals", summary: "Changes that wait for a second operator" })
+      .input(OperatorPage)
+      .output(ProposalList)
+      .query(({ ctx, input }) => listProposals(ctx, input)),
+    make: operatorProcedure
+      .meta({
+        rest: "POST /proposals",
+        status: 201,
+        role: "operator",
+        summary: "Propose to turn a protected switch on, or to lift its protection",
+      })
+      .input(Propose)
+      .output(Proposed)
+      .mutation(({ ctx, input }) => makeProposal(ctx, input)),
+    approve: operatorProcedure
+      .meta({ rest: "POST /proposals/{id}/approve", role: "operator", summary: "Do what another proposed" })
+      .input(Approve)
+      .output(Changed)
+      .mutation(({ ctx, input }) => approveProposal(ctx, input)),
+    reject: operatorProcedure
+      .meta({ rest: "POST /proposals/{id}/reject", role: "operator", summary: "Refuse or withdraw it" })
+      .input(OneProposal)
+      .output(Changed)
+      .mutation(({ ctx, input }) => rejectProposal(ctx, input)),
+  },
+  reviews: {
+    list: operatorProcedure
+      .meta({ rest: "GET /reviews", summary: "Broken glass that somebody has to look at" })
+      .input(OperatorPage)
+      .output(ReviewList)
+      .query(({ ctx, input }) => listReviews(ctx, input)),
+    close: operatorProcedure
+      .meta({ rest: "POST /reviews/{revision}", role: "operator", summary: "Say whether it was right" })
+      .input(CloseReview)
+      .output(Changed)
+      .mutation(({ ctx, input }) => closeOneReview(ctx, input)),
+  },
+  schedules: {
+    list: operatorProcedure
+      .meta({ rest: "GET /schedules", summary: "Changes that will be made at a time on a clock" })
+      .input(OperatorPage)
+      .output(ScheduleList)
+      .query(({ ctx, input }) => listSchedules(ctx, input)),
+    make: operatorProcedure
+      .meta({
+        rest: "POST /schedules",
+        status: 201,
+        role: "operator",
+        summary: "Plan a change of a switch, in a time zone",
+      })
+      .input(PlanSwitch)
+      .output(Planned)
+      .mutation(({ ctx, input }) => makeSchedule(ctx, input)),
+    cancel: operatorProcedure
+      .meta({ rest: "POST /schedules/{id}/cancel", role: "operator", summary: "Take a plan back" })
+      .input(OneSchedule)
+      .output(Changed)
+      .mutation(({ ctx, input }) => cancelSchedule(ctx, input)),
+  },
+  settings: {
+    files: operatorProcedure
+      .meta({ rest: "GET /settings/files", summary: "All that is set, as files for git" })
+      .output(SettingsFiles)
+      .query(({ ctx }) => readFiles(ctx)),
+    bringIn: operatorProcedure
+      .meta({
+        rest: "POST /settings/files",
+        role: "admin",
+        summary: "Make the settings what these files say, or tell what would change",
+      })
+      .input(BringInFiles)
+      .output(BroughtIn)
+      .mutation(({ ctx, input }) => bringInFiles(ctx, input)),
+  },
+  ledger: {
+    list: operatorProcedure
+      .meta({ rest: "GET /ledger", summary: "Which revision each process enforces, and who is behind" })
+      .input(OperatorPage)
+      .output(Ledger)
+      .query(({ ctx, input }) => listLedger(ctx, input)),
   },
   limits: {
     list: operatorProcedure
@@ -272,6 +424,15 @@ export const router = {
       .meta({ rest: "GET /audit/verify", summary: "Whether any act was edited, removed or written anew" })
       .output(AuditVerdict)
       .query(({ ctx }) => verifyAudit(ctx)),
+    revert: operatorProcedure
+      .meta({
+        rest: "POST /audit/{revision}/revert",
+        role: "operator",
+        summary: "Take one act back, unless its key was changed since",
+      })
+      .input(RevertAct)
+      .output(Changed)
+      .mutation(({ ctx, input }) => revertOne(ctx, input)),
   },
   signals: {
     golden: operatorProcedure

@@ -1,6 +1,17 @@
 // What operators send and read. Pure, so that console forms use the same rules as the server.
 
-import { cacheTtl, messageText, reasonText, shedValues, zoneName } from "@signalbox/control/settings";
+import {
+  cacheTtl,
+  messageText,
+  offAnswer,
+  reasonText,
+  settingKey,
+  shareNumber,
+  shedValues,
+  tagName,
+  targetList,
+  zoneName,
+} from "@signalbox/control/settings";
 import { z } from "zod";
 
 export { switchedOff } from "@signalbox/control/refusal";
@@ -41,9 +52,15 @@ export const Changed = z.object({
 export const SwitchState = z.enum(["on", "off"]);
 export const SwitchItem = z.object({
   key: z.string(),
-  kind: z.enum(["all", "prefix", "procedure", "job", "optional"]),
+  kind: z.enum(["all", "prefix", "procedure", "job", "optional", "tag", "own"]),
+  /** What one switch of this tag also stands for. */
+  tags: z.array(z.string()),
+  /** Of an install's own switch; else empty. */
+  title: z.string(),
   state: SwitchState,
   share: z.number(),
+  targets: targetList,
+  instead: offAnswer,
   message: z.string(),
   reason: z.string(),
   expiresAt: z.string().nullable(),
@@ -51,23 +68,169 @@ export const SwitchItem = z.object({
   revision: z.number().int(),
   changedAt: z.string().nullable(),
   changedBy: ActorShape.nullable(),
+  act: z
+    .string()
+    .describe("what was done last: set, expired, reverted, scheduled, approved, imported, redrawn, conflict"),
   /** What calls meet: a prefix may switch off what is on by itself. */
   effective: z.object({ state: SwitchState, share: z.number(), by: z.string().nullable() }),
+  isProtected: z.boolean().describe("letting more callers through needs a second operator"),
+  isOverridden: z.boolean().describe("a local override file on some instance decides"),
+  lastOffAt: z.string().nullable().describe("when it was last off, by itself or by a broader key"),
+  flags: z
+    .array(z.enum(["stale", "undrilled", "conflict"]))
+    .describe(
+      "stale: off for 30 days without an end; undrilled: not off for 90 days; conflict: changed on both sides while the database was away",
+    ),
 });
 export const SwitchList = listOf(SwitchItem);
-export const SetSwitch = z
-  .object({
+
+const position = {
+  state: SwitchState,
+  share: shareNumber.optional().describe("with off: how many percent of callers it meets, in steps of 0.001"),
+  targets: targetList
+    .optional()
+    .describe(
+      "with off: whom it meets; by user, role, region, appVersion, application, kind or an attribute of one's own",
+    ),
+  instead: offAnswer.optional().describe("with off: what callers get"),
+  message: messageText.optional().describe("what callers read; the reason stays inside"),
+};
+type Position = { state: "on" | "off"; share?: number; targets?: unknown[]; instead?: string };
+
+/** What says whom an off meets makes no sense with on. */
+const offOnly = <Shape extends z.ZodType<Position>>(schema: Shape) =>
+  schema
+    .refine(({ state, share }) => state === "off" || share === undefined || share === 100, {
+      path: ["share"],
+      message: "goes with off: it is the share of callers that are refused",
+    })
+    .refine(({ state, targets }) => state === "off" || !targets?.length, {
+      path: ["targets"],
+      message: "go with off: they say whom it meets",
+    });
+
+export const SetSwitch = offOnly(
+  z.object({
     key: anyKey,
-    state: SwitchState,
-    share: z.number().min(0).max(100).optional().describe("with off: how many percent of callers it meets"),
-    message: messageText.optional(),
+    ...position,
     reason: reasonText,
     expiresAt: endInstant,
-  })
-  .refine(({ state, share }) => state === "off" || share === undefined || share === 100, {
-    path: ["share"],
-    message: "goes with off: it is the share of callers that are refused",
-  });
+    breakGlass: z
+      .boolean()
+      .optional()
+      .describe(
+        "past the second operator: needs a long reason and an end within four hours, and is reviewed",
+      ),
+  }),
+);
+export const CreateSwitch = z.object({
+  key: settingKey.refine((key) => key !== "*" && !key.startsWith("tags.") && key.includes("."), {
+    message: "must look like shop.checkout: a first word of the application, and what it is",
+  }),
+  title: z.string().max(200).default(""),
+  tags: z.array(tagName).max(10).default([]),
+  state: SwitchState.default("on").describe("what it is to begin with"),
+  reason: reasonText,
+});
+export const OneSwitch = z.object({ key: anyKey, reason: reasonText });
+
+export const ProposalItem = z.object({
+  id: z.string(),
+  key: z.string(),
+  change: z.object(position).nullable().describe("null: to take the protection away"),
+  expires: z.string().nullable().describe("the end that the change would have"),
+  hash: z.string().describe("of what is proposed; whoever approves repeats it"),
+  reason: z.string(),
+  proposedBy: ActorShape.nullable(),
+  proposedAt: z.string().nullable(),
+  expiresAt: z.string().nullable().describe("until when it waits"),
+});
+export const ProposalList = listOf(ProposalItem);
+export const Propose = z.object({
+  key: anyKey,
+  change: offOnly(z.object(position)).nullable(),
+  expires: endInstant.describe("the end that the change shall have"),
+  reason: reasonText,
+});
+export const Proposed = z.object({ id: z.string(), hash: z.string(), version: z.number().int() });
+export const Approve = z.object({ id: anyKey, hash: z.string().length(64), reason: reasonText });
+export const OneProposal = z.object({ id: anyKey, reason: reasonText });
+
+export const ReviewItem = z.object({
+  revision: z.string(),
+  key: z.string(),
+  dueAt: z.string(),
+  isDue: z.boolean(),
+  reason: z.string(),
+  brokenBy: ActorShape.nullable(),
+  brokenAt: z.string().nullable(),
+});
+export const ReviewList = listOf(ReviewItem);
+export const CloseReview = z.object({
+  revision: anyKey,
+  verdict: z.enum(["right", "wrong"]),
+  reason: reasonText,
+});
+
+const plan = {
+  key: anyKey,
+  at: z.string().describe("as on a clock on the wall there: 2026-12-24T18:00"),
+  timeZone: z.string().max(64).describe("such as Europe/Berlin"),
+  repeat: z.enum(["once", "daily", "weekly"]).default("once"),
+  forMinutes: z.number().int().min(1).max(525_600).nullable().default(null).describe("how long a run holds"),
+  missed: z.enum(["skip", "late"]).default("skip").describe("a run that comes over a minute late"),
+};
+export const PlanSwitch = z.object({ ...plan, change: offOnly(z.object(position)), reason: reasonText });
+export const ScheduleItem = z.object({
+  id: z.string(),
+  ...plan,
+  change: z.object(position),
+  nextAt: z.string(),
+  reason: z.string(),
+  plannedBy: ActorShape.nullable(),
+});
+export const ScheduleList = listOf(ScheduleItem);
+export const Planned = z.object({ id: z.string(), nextAt: z.string(), version: z.number().int() });
+export const OneSchedule = z.object({ id: anyKey, reason: reasonText });
+
+export const RevertAct = z.object({
+  revision: z.coerce.number().int().min(1),
+  force: z.boolean().default(false).describe("although the key was changed since"),
+  reason: reasonText,
+});
+
+const SettingsFile = z.object({ path: z.string().max(250), text: z.string().max(200_000) });
+export const SettingsFiles = z.object({ revision: z.number().int(), files: z.array(SettingsFile) });
+export const BringInFiles = z.object({
+  files: z.array(SettingsFile).max(5_000),
+  dryRun: z.boolean().default(false).describe("only tells what would change"),
+  expect: z
+    .number()
+    .int()
+    .optional()
+    .describe("the revision that was looked at: 409 where it is another by now"),
+  reason: reasonText,
+});
+export const BroughtIn = Changed.extend({
+  changes: z.array(z.object({ section: z.string(), key: z.string(), act: z.enum(["set", "removed"]) })),
+});
+
+export const LedgerItem = z.object({
+  instance: z.string(),
+  revision: z.number().int().nullable(),
+  isBehind: z.boolean(),
+  /** How long the newest revision has been out there without this one. */
+  behindMs: z.number().nullable(),
+  aspect: z.enum(["clear", "caution", "danger"]).describe("caution after 5 s, danger after 15 s"),
+  overridden: z.array(z.string()),
+});
+/** Who enforces what; `expected` null: the registry is away. */
+export const Ledger = listOf(LedgerItem).extend({
+  revision: z.number().int(),
+  pending: z.number().int().describe("acts that the log does not have yet"),
+  expected: z.number().int().nullable(),
+  confirmed: z.number().int(),
+});
 
 export const AuditEvent = z.object({
   revision: z.number().int(),
@@ -482,6 +645,10 @@ export type CacheItem = z.infer<typeof CacheItem>;
 export type CacheSet = z.infer<typeof CacheSet>;
 export type SwitchItem = z.infer<typeof SwitchItem>;
 export type SetSwitch = z.infer<typeof SetSwitch>;
+export type ProposalItem = z.infer<typeof ProposalItem>;
+export type ReviewItem = z.infer<typeof ReviewItem>;
+export type ScheduleItem = z.infer<typeof ScheduleItem>;
+export type LedgerItem = z.infer<typeof LedgerItem>;
 export type SetLimit = z.infer<typeof SetLimit>;
 export type WeightItem = z.infer<typeof WeightItem>;
 export type SetWeight = z.infer<typeof SetWeight>;

@@ -1,57 +1,160 @@
 // Switching things off and on, and proving that it took.
 
-import { setSwitch } from "@signalbox/control/changes";
+import { protect } from "@signalbox/control/approvals";
 import { unknownKey } from "@signalbox/control/log";
-import { holding, type SwitchLayer } from "@signalbox/control/settings";
+import { isProtected } from "@signalbox/control/protection";
+import { revertAct } from "@signalbox/control/revert";
+import { holding, pathOf, type SwitchLayer, tagPrefix } from "@signalbox/control/settings";
+import { archiveSwitch, createSwitch, redrawSwitch, setSwitch } from "@signalbox/control/switch-acts";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { presentEvents } from "./audit.ts";
-import { catalogue, type Kind } from "./catalogue.ts";
+import { catalogue, type Kind, tagsOf } from "./catalogue.ts";
 import { pageByKey } from "./list.ts";
 import { type ControlPlane, confirmed, planeOf } from "./plane.ts";
-import type { Changed, History, OperatorPage, SetSwitch, SwitchItem } from "./schema.ts";
+import type {
+  Changed,
+  CreateSwitch,
+  History,
+  OneSwitch,
+  OperatorPage,
+  RevertAct,
+  SetSwitch,
+  SwitchItem,
+} from "./schema.ts";
 import { whyOf } from "./why.ts";
 
-export function listSwitches(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
+const dayMs = 86_400_000;
+const staleMs = 30 * dayMs;
+const undrilledMs = 90 * dayMs;
+
+export async function listSwitches(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
   const { live } = ctx;
-  const { switches } = live.current();
+  const { switches, own, archived } = live.current();
   const kinds = catalogue();
+  const ownTags = Object.values(own).flatMap(({ tags }) => tags.map((tag) => tagPrefix + tag));
   // A key whose procedure is gone stays visible as long as something is set on it.
-  const keys = [...new Set([...kinds.keys(), ...Object.keys(switches)])];
+  const keys = new Set([...kinds.keys(), ...Object.keys(own), ...ownTags, ...Object.keys(switches)]);
+  const words = (await planeOf(ctx).confirmations.ledger())?.values() ?? [];
+  const overridden = new Set([
+    ...live.status().overridden,
+    ...[...words].flatMap(({ overridden }) => overridden),
+  ]);
   const nowMs = ctx.now().getTime();
   return pageByKey(
-    keys.map((key) => present(live, key, kinds.get(key), nowMs)),
+    [...keys]
+      .filter((key) => !Object.hasOwn(archived, key))
+      .sort((a, b) => (a === "*" ? -1 : b === "*" ? 1 : a < b ? -1 : 1))
+      .map((key) => ({ ...present(live, key, kinds.get(key), nowMs), isOverridden: overridden.has(key) })),
     page,
     ({ key }) => key,
   );
 }
 
-function present(live: ControlPlane["live"], key: string, kind: Kind | undefined, nowMs: number): SwitchItem {
-  const setting = live.current().switches[key];
+function kindOf(key: string, known: Kind | undefined, isOwn: boolean): Kind {
+  if (known) return known;
+  if (isOwn) return "own";
+  return key === "*" ? "all" : key.startsWith(tagPrefix) ? "tag" : "prefix";
+}
+
+function present(
+  live: ControlPlane["live"],
+  key: string,
+  known: Kind | undefined,
+  nowMs: number,
+): Omit<SwitchItem, "isOverridden"> {
+  const settings = live.current();
+  const own = Object.hasOwn(settings.own, key) ? settings.own[key] : undefined;
+  const setting = settings.switches[key];
   const layer = setting && holding<SwitchLayer>(setting, nowMs);
   const decided = live.rules().decides(key, nowMs);
+  const { lastOff } = settings;
+  const lastOffAt = decided
+    ? new Date(nowMs).toISOString()
+    : pathOf(key).reduce<string | null>(
+        (latest, at) => (lastOff[at] && (latest === null || lastOff[at] > latest) ? lastOff[at] : latest),
+        null,
+      );
   return {
     key,
-    kind: kind ?? (key === "*" ? "all" : "prefix"),
+    kind: kindOf(key, known, own !== undefined),
+    tags: [...new Set([...tagsOf(key), ...(own?.tags ?? [])])],
+    title: own?.title ?? "",
     state: layer?.state ?? "on",
     share: layer?.share ?? 100,
+    targets: layer?.targets ?? [],
+    instead: layer?.instead ?? "refuse",
     message: layer?.message ?? "",
     reason: layer?.reason ?? "",
     expiresAt: layer?.expiresAt ?? null,
     revision: layer?.revision ?? 0,
     changedAt: layer?.changedAt ?? null,
     changedBy: layer?.changedBy ?? null,
+    act: layer?.act ?? "",
     effective: decided
       ? { state: "off", share: decided.layer.share, by: decided.key }
       : { state: "on", share: 100, by: null },
+    isProtected: isProtected(settings, key),
+    lastOffAt,
+    flags: flagsOf(layer, lastOffAt, nowMs),
   };
+}
+
+function flagsOf(
+  layer: SwitchLayer | undefined,
+  lastOffAt: string | null,
+  nowMs: number,
+): SwitchItem["flags"] {
+  const flags: SwitchItem["flags"] = [];
+  const age = layer?.changedAt ? nowMs - Date.parse(layer.changedAt) : 0;
+  if (layer?.state === "off" && layer.expiresAt === null && age > staleMs) flags.push("stale");
+  if (lastOffAt === null || nowMs - Date.parse(lastOffAt) > undrilledMs) flags.push("undrilled");
+  if (layer?.act === "conflict") flags.push("conflict");
+  return flags;
 }
 
 export async function flipSwitch(ctx: AsOperator, input: SetSwitch): Promise<Changed> {
   const plane = planeOf(ctx);
-  const { key, state, share, message } = input;
+  const { key, breakGlass, state, share, message, targets, instead } = input;
   requireKey(plane, key);
-  return confirmed(plane, await setSwitch(plane, key, { state, share, message }, whyOf(ctx, input)));
+  const to = { state, share, message, targets, instead };
+  return confirmed(plane, await setSwitch(plane, key, to, whyOf(ctx, input), { breakGlass }));
+}
+
+export async function createOwn(ctx: AsOperator, input: z.infer<typeof CreateSwitch>): Promise<Changed> {
+  const plane = planeOf(ctx);
+  const { key, title, tags, state } = input;
+  const why = whyOf(ctx, input);
+  const [first = ""] = key.split(".");
+  const made = await createSwitch(plane, key, { title, tags, taken: () => catalogue().has(first) }, why);
+  // What is being built begins where nobody meets it.
+  return confirmed(plane, state === "off" ? await setSwitch(plane, key, { state }, why) : made);
+}
+
+export async function archiveOne(ctx: AsOperator, input: z.infer<typeof OneSwitch>): Promise<Changed> {
+  const plane = planeOf(ctx);
+  const { key } = input;
+  requireKey(plane, key);
+  const inUse = (key: string) => catalogue().has(key);
+  return confirmed(plane, await archiveSwitch(plane, key, { inUse }, whyOf(ctx, input)));
+}
+
+export async function redrawOne(ctx: AsOperator, input: z.infer<typeof OneSwitch>): Promise<Changed> {
+  const plane = planeOf(ctx);
+  requireKey(plane, input.key);
+  return confirmed(plane, await redrawSwitch(plane, input.key, whyOf(ctx, input)));
+}
+
+export async function protectKey(ctx: AsOperator, input: z.infer<typeof OneSwitch>): Promise<Changed> {
+  const plane = planeOf(ctx);
+  requireKey(plane, input.key);
+  return confirmed(plane, await protect(plane, input.key, whyOf(ctx, input)));
+}
+
+export async function revertOne(ctx: AsOperator, input: z.infer<typeof RevertAct>): Promise<Changed> {
+  const plane = planeOf(ctx);
+  const { revision, force } = input;
+  return confirmed(plane, await revertAct(plane, revision, whyOf(ctx, input), { force }));
 }
 
 export async function readHistory(ctx: AsOperator, input: z.infer<typeof History>) {
@@ -61,7 +164,9 @@ export async function readHistory(ctx: AsOperator, input: z.infer<typeof History
 }
 
 export function requireKey({ live }: ControlPlane, key: string): void {
-  const { switches, limits } = live.current();
-  if (!catalogue().has(key) && !Object.hasOwn(switches, key) && !Object.hasOwn(limits, key))
-    throw unknownKey(key);
+  const { switches, limits, own } = live.current();
+  const isKnown =
+    catalogue().has(key) || [switches, limits, own].some((record) => Object.hasOwn(record, key));
+  const isTag = Object.values(own).some(({ tags }) => tags.some((tag) => tagPrefix + tag === key));
+  if (!isKnown && !isTag) throw unknownKey(key);
 }

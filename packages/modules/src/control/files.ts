@@ -1,0 +1,22 @@
+// The settings as files for git, and back.
+
+import { bringIn, toFiles } from "@signalbox/control/files";
+import type { z } from "zod";
+import type { AsOperator } from "../ctx.ts";
+import { confirmed, planeOf } from "./plane.ts";
+import type { BringInFiles, BroughtIn, SettingsFiles } from "./schema.ts";
+import { whyOf } from "./why.ts";
+
+export async function readFiles(ctx: AsOperator): Promise<z.infer<typeof SettingsFiles>> {
+  const { head, document } = await planeOf(ctx).controlLog.fold();
+  return { revision: head.revision, files: toFiles(document, ctx.now().getTime()) };
+}
+
+export async function bringInFiles(
+  ctx: AsOperator,
+  { reason, ...input }: z.infer<typeof BringInFiles>,
+): Promise<z.infer<typeof BroughtIn>> {
+  const plane = planeOf(ctx);
+  const done = await bringIn(plane, input, whyOf(ctx, { reason }));
+  return { ...(await confirmed(plane, done)), changes: done.changes };
+}
