@@ -17,7 +17,7 @@ import { timelineKey } from "../packages/modules/src/feed/timeline.ts";
 import { type Connection, openConnections, percentile } from "./harness/connection.ts";
 import { figure, median, progress, report } from "./harness/report.ts";
 
-const portBase = 22_400;
+const portBase = 23_500;
 const concurrency = 16;
 const rounds = 3;
 const roundMs = 2_500;

@@ -19,6 +19,7 @@ import {
   type ReplicationClient,
   readLog,
 } from "@signalbox/db/replication";
+import { createVisibility } from "./commit-visibility.ts";
 import { createOutlet, type RowEntry, readDebt } from "./relay-outlet.ts";
 import { ensureSlot, freeSlot, markGapFilled, readSlotLag, slotName } from "./relay-slot.ts";
 
@@ -157,6 +158,7 @@ async function runSession(
       await markGapFilled(control, slot, gap.from);
     }
 
+    const visibility = createVisibility(control);
     const queue: LogTransaction[] = [];
     let queuedRows = 0;
     let paused = false;
@@ -172,7 +174,7 @@ async function runSession(
     };
     reader = await startReading(control, replication, slot, {
       transaction: enqueue,
-      reached: (lsn) => enqueue({ endLsn: lsn, committedAt: Date.now(), rows: [] }),
+      reached: (lsn) => enqueue({ endLsn: lsn, committedAt: Date.now(), xid: 0, rows: [] }),
     });
     const log$ = reader;
     log$.ended.then((error) => end(error ?? new Error("the database ended the stream")));
@@ -272,6 +274,8 @@ async function runSession(
       }
       if (taken === 0) continue;
       if (parts.size > 0) {
+        await visibility.reached(queue.slice(0, taken), over.signal);
+        if (over.signal.aborted) break;
         await bus.append(parts);
         unsaved = true;
         status.published += rows;

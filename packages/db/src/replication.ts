@@ -9,6 +9,8 @@ export type LogTransaction = {
   /** End of the commit record: the position to confirm, and larger than that of every earlier commit. */
   endLsn: bigint;
   committedAt: number;
+  /** The number of the transaction, its lower 32 bits. */
+  xid: number;
   rows: LogRow[];
 };
 
@@ -32,7 +34,7 @@ const epochOf2000Ms = 946_684_800_000;
 /** Turns pgoutput messages (protocol version 1) into transactions; keeps the tables' columns between them. */
 export function logDecoder(handlers: LogHandlers) {
   const columnsOf = new Map<number, string[]>();
-  let open: { rows: LogRow[] } | undefined;
+  let open: { xid: number; rows: LogRow[] } | undefined;
 
   function decode(message: Buffer): void {
     let at = 1;
@@ -65,7 +67,8 @@ export function logDecoder(handlers: LogHandlers) {
         return;
       }
       case "B":
-        open = { rows: [] };
+        at += 16;
+        open = { xid: int32(), rows: [] };
         return;
       case "I": {
         const names = columnsOf.get(int32());
@@ -90,9 +93,9 @@ export function logDecoder(handlers: LogHandlers) {
         at += 9;
         const endLsn = int64();
         const committedAt = Number(int64() / 1000n) + epochOf2000Ms;
-        const rows = open?.rows ?? [];
+        const { xid = 0, rows = [] } = open ?? {};
         open = undefined;
-        handlers.transaction({ endLsn, committedAt, rows });
+        handlers.transaction({ endLsn, committedAt, xid, rows });
         return;
       }
       default:
