@@ -18,6 +18,7 @@ import { createGuard } from "./guard.ts";
 import { archiveRoutes } from "./routes/archives.ts";
 import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { liveRoutes } from "./routes/live.ts";
 import { signalRoutes } from "./routes/signals.ts";
 
 /** How the outside reaches this; what is absent is the safest. */
@@ -52,6 +53,7 @@ export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): F
   });
   for (const prefix of prefixes)
     archiveRoutes(app, { path: `${prefix}/me/export/:id/archive`, auth: "user", createCtx });
+  if (deps.streams) for (const { prefix, shapes } of mounted) liveRoutes(app, { prefix, shapes, createCtx });
   keyRoutes(app, deps);
   healthRoutes(app, health);
   return app;

@@ -11,6 +11,7 @@ import { createShutdown } from "@signalbox/core/shutdown";
 import { appRouter } from "@signalbox/modules";
 import { openPlane } from "@signalbox/modules/control";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
+import { createStreams, liveSources } from "@signalbox/modules/live";
 import { serviceOf } from "@signalbox/modules/trpc";
 import type { FastifyInstance } from "fastify";
 import { createGatewayApp, createOperatorApp } from "./app.ts";
@@ -87,8 +88,11 @@ async function main() {
     doors.operator = operator.server.address();
   }
   if (role.gatewayPort !== undefined) {
-    const gateway = createGatewayApp(deps, health, config);
+    const streams = createStreams({ ...deps, sources: liveSources });
+    metrics.add(() => streams.families());
+    const gateway = createGatewayApp({ ...deps, streams }, health, config);
     shutdown.add("gateway's listener", () => gateway.close());
+    shutdown.add("live streams", () => streams.close());
     await gateway.listen({ host, port: role.gatewayPort });
     doors.gateway = gateway.server.address();
   }

@@ -190,6 +190,30 @@ describe("modules in processes of their own", () => {
   });
 });
 
+test("a gateway streams what is new of services behind it, and is done with it when it goes", async () => {
+  const gone = await processes.start({ SIGNALBOX_ROLE: "gateway", SIGNALBOX_NAME: "gateway-to-go" });
+  const mine = await token();
+  const response = await fetch(`${gone.url}/v1/feed/live`, { headers: { authorization: `Bearer ${mine}` } });
+  assert.deepEqual([response.status, response.headers.get("content-type")], [200, "text/event-stream"]);
+  let text = "";
+  const read = (async () => {
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) text += chunk;
+  })();
+  const has = async (what: RegExp) => {
+    for (let left = 200; !what.test(text); left -= 1) {
+      assert.ok(left > 0, `${what} did not come: ${text}`);
+      await pause(100);
+    }
+  };
+  await has(/event: ready/);
+  const made = await call(gateway.url, "POST", "/v1/posts", mine, { text: "over the gateway" });
+  assert.equal(made.status, 201);
+  await has(/event: post\ndata: .*over the gateway/);
+  const stopped = gone.stop();
+  await has(/retry: \d+\nevent: end\ndata: .*"leaving"/);
+  await Promise.all([read, stopped]);
+});
+
 async function token(): Promise<string> {
   const handle = `p_${unique()}`;
   const made = await call(gateway.url, "POST", "/v1/auth/register", undefined, {

@@ -175,6 +175,18 @@ export const knownNumbers = {
     max: 5_000,
     text: "posts that a home timeline holds; older ones are read from the database",
   },
+  "live.perUser": {
+    preset: 5,
+    min: 1,
+    max: 1_000,
+    text: "live streams that one user has at once on an instance; one more ends the oldest",
+  },
+  "live.perInstance": {
+    preset: 10_000,
+    min: 0,
+    max: 1_000_000,
+    text: "live streams that one instance holds; more are refused, and told to come back",
+  },
 } as const;
 export type NumberKey = keyof typeof knownNumbers;
 

@@ -22,6 +22,7 @@ import type { PasswordCost } from "./auth/passwords.ts";
 import type { Revocations } from "./auth/revocations.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import { type Claim, markEffect } from "./idempotency.ts";
+import type { Streams } from "./live/streams.ts";
 
 export type Actor =
   | { kind: "guest" }
@@ -70,6 +71,8 @@ export type Deps = {
   regions?: readonly string[];
   /** Modules that run in other processes; absent: all of them run here. */
   elsewhere?: Elsewhere;
+  /** Live streams; absent: this process holds none. */
+  streams?: Streams;
   now: () => Date;
 };
 

@@ -3,6 +3,7 @@
 import * as auth from "./auth/index.ts";
 import * as feed from "./feed/index.ts";
 import * as moderation from "./moderation/index.ts";
+import * as notifications from "./notifications/index.ts";
 import * as personal from "./personal/index.ts";
 import { createRouter } from "./trpc.ts";
 import * as users from "./users/index.ts";
@@ -13,7 +14,8 @@ export const appRouter = createRouter({
   feed: feed.router,
   personal: personal.router,
   moderation: moderation.router,
+  notifications: notifications.router,
 });
 export type AppRouter = typeof appRouter;
 
-export const jobs = [...auth.jobs, ...users.jobs, ...feed.jobs];
+export const jobs = [...auth.jobs, ...users.jobs, ...feed.jobs, ...notifications.jobs];

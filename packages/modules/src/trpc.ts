@@ -232,7 +232,8 @@ export function cross<T>(
 }
 
 const door = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, next }) => {
-  if (ctx.elsewhere?.has(serviceOf(path))) {
+  // A subscription stays where its connection ends; what it asks for may be elsewhere.
+  if (type !== "subscription" && ctx.elsewhere?.has(serviceOf(path))) {
     const foreign = await forward(ctx, { name: path, meta, type, raw: await getRawInput() });
     return settled(foreign.plain());
   }

@@ -78,7 +78,8 @@ function compile(name: string, { type, meta, inputs, output, middlewares, resolv
   const parse = compileInput(inputs);
   const service = serviceOf(name);
   return (ctx: Ctx, raw: unknown, signal: () => AbortSignal) => {
-    if (ctx.elsewhere?.has(service)) return forward(ctx, { name, meta, type, raw });
+    if (type !== "subscription" && ctx.elsewhere?.has(service))
+      return forward(ctx, { name, meta, type, raw });
     const answer = (inner: Ctx, input: unknown) =>
       cross(inner, { name, meta, type, raw: () => raw }, (inner) =>
         resolver(new ResolverOptions(inner, input, name, type, meta, signal)),

@@ -5,6 +5,7 @@ export * from "./feed.ts";
 export * from "./idempotency.ts";
 export * from "./mailbox.ts";
 export * from "./moderation.ts";
+export * from "./notifications.ts";
 export * from "./outbox.ts";
 export * from "./personal.ts";
 export * from "./read-models.ts";

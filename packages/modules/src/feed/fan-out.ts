@@ -1,6 +1,7 @@
 // Bringing a post to its followers' timelines, and taking it away again: chunk by chunk, and after a fault from where it stopped.
 
 import type { Ctx } from "../ctx.ts";
+import { wakeLive, wakeLiveFollowers } from "../live/wake.ts";
 import { followersAfter } from "../users/index.ts";
 import { readPulled } from "./cached.ts";
 import { isPushed, pullAboveOf } from "./pulled.ts";
@@ -22,21 +23,26 @@ export async function fanOut(ctx: Ctx, { userId, id }: Post): Promise<void> {
   ]);
   // Whoever has so few followers can not be near the number, and nearly everyone has.
   const isSmall = first.length < chunk && pullAboveOf(ctx) >= chunk && !pulled.includes(userId);
-  if (isSmall) return pushToTimelines(ctx, [userId, ...first], id);
-  await pushToTimelines(ctx, [userId], id);
-  if (!(await isPushed(ctx, userId))) return;
+  if (isSmall) return push(ctx, [userId, ...first], id);
+  await push(ctx, [userId], id);
+  if (!(await isPushed(ctx, userId))) return wakeLiveFollowers(ctx, userId);
   let ids = stoppedAt ? await followersAfter(ctx, userId, stoppedAt, chunk) : first;
   while (ids.length > 0) {
     const last = ids.at(-1)!;
     // The next chunk is on its way while this one is pushed.
     const [next] = await Promise.all([
       ids.length < chunk ? [] : followersAfter(ctx, userId, last, chunk),
-      pushToTimelines(ctx, ids, id),
+      push(ctx, ids, id),
     ]);
     if (progress && next.length > 0) await ctx.redis.set(progress, last, "EX", progressSeconds);
     ids = next;
   }
   if (progress) await ctx.redis.del(progress);
+}
+
+/** Into their lists, and those who watch are told; they read the truth, so neither waits for the other. */
+async function push(ctx: Ctx, userIds: string[], id: string): Promise<void> {
+  await Promise.all([pushToTimelines(ctx, userIds, id), wakeLive(ctx, userIds)]);
 }
 
 /** Readers do not see it any more; this takes back the room, and does no harm when done twice. */

@@ -1,4 +1,4 @@
-export { postCreated, postDeleted } from "./events.ts";
+export { postCreated, postDeleted, postLiked, postReposted, postUnliked, postUnreposted } from "./events.ts";
 export { jobs } from "./jobs.ts";
 export { postsByIds, removePost } from "./posts.ts";
 export { readModels } from "./read-models.ts";

@@ -1,6 +1,9 @@
 import type { TRPCRouterRecord } from "@trpc/server";
 import { z } from "zod";
+import { LivePage, Since } from "../live/mark.ts";
+import { watchLive } from "../live/watch.ts";
 import { guestProcedure, userProcedure } from "../trpc.ts";
+import { readLive } from "./live.ts";
 import { like, repost, unlike, unrepost } from "./marks.ts";
 import {
   createPost,
@@ -105,5 +108,21 @@ export const router = {
       .input(Page)
       .output(FeedPage)
       .query(({ ctx, input }) => readHome(ctx, input)),
+  },
+  live: {
+    read: userProcedure
+      .meta({
+        priority: "background",
+        summary: "Posts of the home feed since a mark; a live stream asks this",
+      })
+      .input(Since)
+      .output(LivePage(FeedItem))
+      .query(({ ctx, input }) => readLive(ctx, input)),
+    watch: userProcedure
+      .meta({
+        summary: "New posts and notifications as they come; REST: server-sent events at GET /feed/live",
+      })
+      .input(z.object({ lastEventId: z.string().max(16_000).optional() }).optional())
+      .subscription(({ ctx, input, signal }) => watchLive(ctx, input?.lastEventId, signal)),
   },
 } satisfies TRPCRouterRecord;

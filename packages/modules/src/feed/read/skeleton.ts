@@ -45,3 +45,19 @@ export async function newestOf(
     order by post.id desc limit ${size}`;
   return rows.map(({ id }) => id);
 }
+
+/** The other way round: of what lies above a place, the oldest. */
+export async function oldestAbove(
+  { sql }: Pick<Ctx, "sql">,
+  authorIds: string[],
+  above: string,
+  size: number,
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select post.id from unnest(${authorIds}::uuid[]) as author (id)
+    cross join lateral (
+      select id from posts where user_id = author.id and id > ${above} order by id limit ${size}
+    ) as post
+    order by post.id limit ${size}`;
+  return rows.map(({ id }) => id);
+}

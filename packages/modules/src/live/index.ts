@@ -1,0 +1,2 @@
+export { liveSources } from "./sources.ts";
+export { createStreams, type LiveEvent } from "./streams.ts";
