@@ -241,6 +241,7 @@ test("every module says how long it keeps what", () => {
   assert.deepEqual([...new Set(retention().map(({ name }) => name))].sort(), [
     "auth",
     "feed",
+    "notifications",
     "platform",
     "users",
   ]);
