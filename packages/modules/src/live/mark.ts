@@ -89,7 +89,7 @@ export async function followUp<Item extends { id: string }>(list: List<Item>): P
 }
 
 /** What of these ids is new, each with the mark that holds once it is given, and the mark after all of them. */
-export function advance(
+function advance(
   from: Mark,
   ids: string[],
   { settled, isCut }: { settled: string; isCut: boolean },

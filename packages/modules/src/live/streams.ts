@@ -25,7 +25,7 @@ export type LiveEvent =
   /** Says nothing, and keeps the connection alive. */
   | { event: "beat" };
 
-export type End = { code: string; detail: string; retryMs: number };
+type End = { code: string; detail: string; retryMs: number };
 
 /** In the order of their marks in an event's id. */
 export type LiveSource = {
