@@ -1,17 +1,14 @@
 // Hearing what is published on a channel, over a connection of its own that comes back by itself.
 
-import { patient, type Redis } from "./redis.ts";
+import { connectAnother, patient, type Redis } from "./redis.ts";
 
 export function listen(
   redis: Redis,
   channel: string,
   on: { message(text: string): void; ready?(): void },
 ): { readonly connected: boolean; close(): void } {
-  const subscriber = redis.isCluster
-    ? redis.duplicate()
-    : redis.duplicate({ ...patient, lazyConnect: false });
+  const subscriber = connectAnother(redis, patient);
   let connected = false;
-  subscriber.on("error", () => {});
   subscriber.on("message", (_channel, text) => on.message(text));
   subscriber.on("close", () => {
     connected = false;

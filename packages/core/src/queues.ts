@@ -78,7 +78,7 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
 
   const connect = (isBlocking: boolean) => {
     const redis = connectRedis(url, {
-      ...(isBlocking ? patient : { enableAutoPipelining: false }),
+      ...(isBlocking ? patient : {}),
       onError: (error) => log.debug({ error }, "queues: redis is away"),
     });
     connections.push(redis);

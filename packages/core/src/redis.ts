@@ -1,7 +1,9 @@
 // One way to reach Redis or Valkey: a single server, Sentinel or Cluster, told apart by the URL alone.
 //   redis://host:6379   rediss://…   redis+sentinel://h1:26379,h2:26379/primary   redis+cluster://h1:6379,h2:6379
 
-import { Cluster, type Command, Redis as IORedis, type RedisOptions } from "ioredis";
+import type { Writable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
+import { Cluster, Command, Redis as IORedis, type RedisOptions } from "ioredis";
 import type { Breaker } from "./resilience/breaker.ts";
 import { currentDeadline } from "./resilience/deadline.ts";
 
@@ -12,7 +14,8 @@ const common: RedisOptions = {
   commandTimeout: 2_000,
   connectTimeout: 2_000,
   maxRetriesPerRequest: 1,
-  enableAutoPipelining: true,
+  // Tells a peer that is gone from one that is silent.
+  keepAlive: 5_000,
   retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000) * (0.5 + Math.random() / 2),
 };
 
@@ -20,56 +23,182 @@ const common: RedisOptions = {
 export const patient: RedisOptions = {
   commandTimeout: undefined,
   maxRetriesPerRequest: null,
-  enableAutoPipelining: false,
+  autoResendUnfulfilledCommands: true,
 };
+
+/** What a connection lost is not sent again by itself: it may have arrived. */
+const once: RedisOptions = { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false };
 
 export function connectRedis(
   url: string,
   options: RedisOptions & { onError?: (error: Error) => void; breaker?: Breaker } = {},
 ): Redis {
   const { onError, breaker, ...rest } = options;
-  const settings = { ...common, ...rest };
-  const client = open(url.replace(/^valkey(s?):/, "redis$1:"), settings);
+  const settings = { ...common, ...(breaker ? once : {}), ...rest };
+  return equip(open(url.replace(/^valkey(s?):/, "redis$1:"), settings), onError, breaker);
+}
+
+/** One more connection to the same Redis; what one learns of its silence, all know. */
+export function connectAnother(redis: Redis, options: RedisOptions): Redis {
+  // One that waits on purpose says nothing by its silence.
+  if (options.commandTimeout === undefined)
+    return equip(redis.isCluster ? redis.duplicate() : redis.duplicate({ ...options, lazyConnect: false }));
+  if (!redis.isCluster)
+    return equip(redis.duplicate({ ...once, ...options, lazyConnect: false }), undefined, guarded.get(redis));
+  const cluster = redis as unknown as Cluster;
+  const { enableOfflineQueue = true, ...rest } = options;
+  const opened = cluster.duplicate([], {
+    enableOfflineQueue,
+    redisOptions: { ...cluster.options.redisOptions, ...rest },
+  });
+  return equip(opened as unknown as Redis, undefined, guarded.get(redis));
+}
+
+/** Whether it was there in time. */
+export function whenReady(redis: Redis, withinMs: number): Promise<boolean> {
+  if (redis.status === "ready") return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const end = (isReady: boolean) => {
+      clearTimeout(timer);
+      redis.off("ready", ready);
+      resolve(isReady);
+    };
+    const ready = () => end(true);
+    const timer = setTimeout(end, withinMs, false);
+    redis.once("ready", ready);
+  });
+}
+
+function equip(client: Redis, onError?: (error: Error) => void, breaker?: Breaker): Redis {
   // Without a listener ioredis prints to the console and Node would end the process on a second error event.
   client.on("error", (error: Error) => onError?.(error));
+  if (!client.isCluster) {
+    gatherWrites(client);
+    hurry(client);
+  }
   if (breaker) guard(client, breaker);
   return client;
 }
 
+/**
+ * What is asked in one turn of the event loop is written at once, each command on its own all the same: ioredis's automatic pipelines
+ * would keep what is asked next until all of the last was answered.
+ */
+function gatherWrites(client: Redis): void {
+  const send = client.sendCommand.bind(client);
+  let gathering: Writable | undefined;
+  client.sendCommand = (...sent: Parameters<typeof send>) => {
+    const socket = (client as unknown as { stream?: Writable }).stream;
+    if (socket !== undefined && socket !== gathering) {
+      gathering = socket;
+      socket.cork();
+      setImmediate(() => {
+        socket.uncork();
+        if (gathering === socket) gathering = undefined;
+      });
+    }
+    return send(...sent);
+  };
+}
+
+const hurryMs = 5_000;
+
+/** A server that takes a connection and says nothing may be gone by the time it would: another one is asked then. */
+function hurry(client: Redis): void {
+  let timer: NodeJS.Timeout | undefined;
+  client.on("connect", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (client.status === "connect") client.disconnect(true);
+    }, hurryMs).unref();
+  });
+  client.on("ready", () => clearTimeout(timer));
+}
+
 /** Redis answers within a millisecond or two: when nothing comes for so long, it hangs. */
-const silentMs = 400;
-const sweepMs = 100;
+const silentMs = 250;
+const sweepMs = 50;
+/** After so long without a word a connection is opened anew: it may be the only one that is dead. */
+const deadMs = 5_000;
+/** What ioredis itself says to begin with. */
+const greetings = new Set(["auth", "client", "hello", "info", "readonly", "select"]);
+
+const guarded = new WeakMap<Redis, Breaker>();
 
 /**
- * In a call nothing is asked of a Redis that does not answer. Whatever else this process does asks all the same, and like a call it
- * waits for a moment only: what is sent together shares a context, so that a call's command may travel with others.
+ * Nobody waits for a Redis that is not connected, and for one that hangs only until that is known: from then on calls do not ask, until
+ * a question of the guard's own is answered. Whatever else this process does asks all the same, and waits as short.
  */
 function guard(client: Redis, breaker: Breaker): void {
+  guarded.set(client, breaker);
   const send = client.sendCommand.bind(client);
   const asked = new Map<Command, number>();
+  // A pipeline is sent when all of it was written: of all its commands the same must become.
+  const pipelines = new WeakMap<object, number | Error>();
   let sweeping: NodeJS.Timeout | undefined;
+  let isTrying = false;
+
+  /** Throws where there is no use in asking. */
+  function enter(): number {
+    const ticket = currentDeadline() === undefined ? -1 : breaker.enter();
+    if (client.status === "ready") return ticket;
+    breaker.done(ticket, false, notConnected);
+    throw new Error(`Redis: ${notConnected}`);
+  }
+
+  function enterOnce(pipeline: object | undefined): number | Error {
+    const known = pipeline && pipelines.get(pipeline);
+    if (known !== undefined) return known;
+    let decision: number | Error;
+    try {
+      decision = enter();
+    } catch (error) {
+      decision = error as Error;
+    }
+    if (pipeline) pipelines.set(pipeline, decision);
+    return decision;
+  }
 
   function sweep(): void {
     const [first] = asked.values();
     if (first === undefined) {
       clearInterval(sweeping);
       sweeping = undefined;
-    } else if (client.status === "ready" && performance.now() - first >= silentMs) {
+    } else if (performance.now() - first >= silentMs) {
       const why = `no answer within ${silentMs} ms`;
       breaker.trip(why);
       for (const command of [...asked.keys()]) command.reject(new Error(`Redis: ${why}`));
+      void tryAgain();
     }
   }
 
   // Where this process itself was held up, the answer lies in the socket, and is read before the immediate runs.
   const sweepLater = () => void setImmediate(sweep);
 
-  client.sendCommand = (command: Command, stream) => {
-    let ticket = -1;
-    try {
-      ticket = currentDeadline() === undefined ? breaker.probe() : breaker.enter();
-    } catch (error) {
-      command.reject(error as Error);
+  /** Asks until it is answered: at once where the silence was this process's own, else as soon as Redis goes on. */
+  async function tryAgain(): Promise<void> {
+    if (isTrying) return;
+    isTrying = true;
+    const from = performance.now();
+    while (breaker.state !== "closed" && client.status === "ready") {
+      try {
+        await send(new Command("ping"));
+        breaker.restore("it answers again");
+      } catch {
+        if (performance.now() - from > deadMs) client.disconnect(true);
+        await pause(sweepMs);
+      }
+    }
+    isTrying = false;
+  }
+
+  client.on("ready", () => void tryAgain());
+  client.sendCommand = (...sent: Parameters<typeof send>) => {
+    const [command, pipeline] = sent;
+    if (greetings.has(command.name)) return send(...sent);
+    const ticket = enterOnce(pipeline);
+    if (typeof ticket !== "number") {
+      command.reject(ticket);
       return command.promise;
     }
     const { resolve, reject } = command;
@@ -84,10 +213,13 @@ function guard(client: Redis, breaker: Breaker): void {
       asked.delete(command);
       breaker.done(ticket, error.name === "ReplyError", error.message);
       reject(error);
+      if (breaker.state === "open") void tryAgain();
     };
-    return send(command, stream);
+    return send(...sent);
   };
 }
+
+const notConnected = "not connected";
 
 function open(url: string, settings: RedisOptions): Redis {
   const [, form, rest = ""] = /^redis\+(sentinel|cluster):\/\/(.*)$/.exec(url) ?? [];

@@ -6,7 +6,7 @@ import { createCache } from "@signalbox/core/cache/cache";
 import { type Config, ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
-import { connectRedis } from "@signalbox/core/redis";
+import { connectRedis, whenReady } from "@signalbox/core/redis";
 import { createRegistry, type InstanceHealth, newInstanceId } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import type { Shutdown } from "@signalbox/core/shutdown";
@@ -73,9 +73,17 @@ export async function openDeps(
 
   const redis = connectRedis(config.REDIS_URL, {
     onError: (error) => log.debug({ error }, "redis is away"),
-    breaker: dependencies.open({ name: "redis", title: "Redis", minCalls: 5 }).breaker,
+    // The connection itself tries whether Redis is back: calls need not, unless it should miss that.
+    breaker: dependencies.open({
+      name: "redis",
+      title: "Redis",
+      minCalls: 5,
+      openMs: 5_000,
+      maxOpenMs: 5_000,
+    }).breaker,
   });
   shutdown.add("redis", () => redis.disconnect());
+  await whenReady(redis, 1_500);
 
   const live = createLive({
     ...{ log, sql: watch, redis, secret, instance, tagsOf },

@@ -16,7 +16,6 @@ export async function link(url: string, options: { name: string; blocking?: bool
     ...(options.blocking ? patient : {}),
     connectionName: options.name,
     lazyConnect: true,
-    enableAutoPipelining: false,
     autoResendUnfulfilledCommands: false,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,

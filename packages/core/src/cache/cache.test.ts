@@ -207,16 +207,20 @@ test("of two writers at once, what stays is what the source has", () =>
   withInstances(2, async ({ caches, source }) => {
     const [near, far] = caches.map((cache) => cache.entity(things));
     // The one that commits last answers first.
+    const committed = Promise.withResolvers<void>();
+    const overtaken = Promise.withResolvers<void>();
     const slow = near!.write("a", async () => {
       source.rows.set("a", one);
-      await sleep(60);
+      committed.resolve();
+      await overtaken.promise;
       return one;
     });
-    await sleep(20);
+    await committed.promise;
     await far!.write("a", async () => {
       source.rows.set("a", two);
       return two;
     });
+    overtaken.resolve();
     await slow;
     await sleep(50);
     assert.deepEqual(await near!.read("a"), two);

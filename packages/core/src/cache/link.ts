@@ -1,10 +1,10 @@
 // The second level and the news of what changed: two connections to Redis of the cache's own, so that a lost Redis costs a
 // read nothing (no queue, half a second at most) and so that it is known at every moment whether news would reach us.
 
-import { type Cluster, Command, type RedisOptions } from "ioredis";
+import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
-import { patient, type Redis } from "../redis.ts";
+import { connectAnother, patient, type Redis } from "../redis.ts";
 import { epochsKey, newsChannel, type ValueKeys, valueKeys } from "./keys.ts";
 import * as scripts from "./scripts.ts";
 import { pathTo } from "./settings.ts";
@@ -76,8 +76,9 @@ export function createLink({
     try {
       return await work(commands);
     } catch (error) {
-      // An answer, if only a refusal (out of memory, read-only): reads may still work.
-      if (!(error instanceof Error && error.name === "ReplyError")) lose(error);
+      // An answer, if only a refusal (out of memory, read-only), or not asked at all: reads may still work.
+      if (!(error instanceof Error && (error.name === "ReplyError" || error instanceof AppError)))
+        lose(error);
       throw new RedisAway("Redis did not do it", { cause: error });
     }
   }
@@ -95,10 +96,7 @@ export function createLink({
       // A Cluster keeps them in different places.
       commands.isCluster
         ? Promise.all(asked.map(({ key }) => commands.get(key)))
-        : readMany(
-            commands,
-            asked.map(({ key }) => key),
-          );
+        : commands.mget(asked.map(({ key }) => key));
     ask(read)
       .then(
         (texts) => {
@@ -175,8 +173,7 @@ export function createLink({
   }
 
   function openSubscriber(): Redis {
-    const opened = redis.isCluster ? redis.duplicate() : redis.duplicate({ ...patient, lazyConnect: false });
-    opened.on("error", () => {});
+    const opened = connectAnother(redis, patient);
     opened.on("message", (_channel: string, text: string) => hear(text));
     opened.on("close", deaf);
     // A subscription comes back by itself, what was said meanwhile does not.
@@ -193,21 +190,12 @@ export function createLink({
   }
 
   function openCommands(): Redis {
-    const settings: RedisOptions = {
+    const opened = connectAnother(redis, {
       commandTimeout: commandTimeoutMs,
       maxRetriesPerRequest: 0,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
-      lazyConnect: false,
-    };
-    const cluster = redis as unknown as Cluster;
-    const opened = redis.isCluster
-      ? (cluster.duplicate([], {
-          enableOfflineQueue: false,
-          redisOptions: { ...cluster.options.redisOptions, ...settings },
-        }) as unknown as Redis)
-      : redis.duplicate(settings);
-    opened.on("error", () => {});
+    });
     opened.on("close", () => lose(new Error("the connection was closed")));
     opened.on("ready", () => void tryRecover());
     return opened;
@@ -343,12 +331,6 @@ export function createLink({
 }
 
 export type Acquire = { token: string; leaseMs: number; tag: string; now: number; force: boolean };
-
-/** MGET by itself: ioredis would gather it once more, with whatever else this turn of the event loop sends. */
-function readMany(commands: Redis, keys: string[]): Promise<(string | null)[]> {
-  const command = new Command("mget", keys, { replyEncoding: "utf8", keyPrefix: commands.options.keyPrefix });
-  return commands.sendCommand(command) as Promise<(string | null)[]>;
-}
 
 async function answers(redis: Redis): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;

@@ -49,18 +49,14 @@ test("a part that falls silent is not asked for long, however well it answered b
   assert.equal(breaker.state, "open");
 });
 
-test("where no call tries, what goes on in any case does", async () => {
-  const { breaker, fails, pass } = opened({ probes: 2 });
-  assert.equal(breaker.probe(), -1);
-  for (let n = 0; n < 10; n++) await fails();
-  assert.equal(breaker.probe(), -1);
-  pass(1_300);
-  const tickets = [breaker.probe(), breaker.probe()];
-  assert.ok(tickets.every((ticket) => ticket >= 0));
-  assert.equal(breaker.probe(), -1);
-  for (const ticket of tickets) breaker.done(ticket, true);
+test("whoever knows that the part is back closes it, and what failed before does not count", async () => {
+  const { breaker, fails, works } = opened();
+  breaker.trip("silence");
+  await assert.rejects(works());
+  breaker.restore("it answered");
   assert.equal(breaker.state, "closed");
-  assert.equal(breaker.figures().refused, 0);
+  for (let n = 0; n < 9; n++) await fails();
+  assert.equal(breaker.state, "closed");
 });
 
 test("after its time a few calls try, and as many successes close it", async () => {

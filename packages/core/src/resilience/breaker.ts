@@ -23,14 +23,14 @@ export type Breaker = {
   readonly state: BreakerState;
   /** May a call go on? Throws `unavailable` where it may not; else give what it returns to `done`, in every case. */
   enter(): number;
-  /** For what goes on in any case: it tries whether the part is back where nobody else does. -1: it says nothing. */
-  probe(): number;
   /** `undefined`: it ended for another reason, and says nothing about the part. */
   done(ticket: number, ok: boolean | undefined, reason?: string): void;
   /** Both at once, for what is not asked thousands of times a second. */
   run<T>(work: () => Promise<T>): Promise<T>;
   /** Opens it, for a part that gives no answers to count. */
   trip(reason: string): void;
+  /** Closes it, for whoever has tried by himself and knows that the part is back. */
+  restore(reason: string): void;
   figures(): BreakerFigures;
 };
 
@@ -150,13 +150,6 @@ export function createBreaker({
     return term;
   }
 
-  function probe(): number {
-    if (state === "open" && now() >= openUntil) become("half-open", "its time was over");
-    if (state !== "half-open" || probing >= probes) return -1;
-    probing += 1;
-    return term;
-  }
-
   function done(ticket: number, ok: boolean | undefined, why = "a call failed"): void {
     if (ticket !== term) return;
     if (ok === undefined) {
@@ -197,7 +190,6 @@ export function createBreaker({
       return state;
     },
     enter,
-    probe,
     done,
     async run(work) {
       const ticket = enter();
@@ -214,6 +206,9 @@ export function createBreaker({
     },
     trip(why) {
       if (state !== "open" && forced() !== "closed") become("open", why);
+    },
+    restore(why) {
+      if (state !== "closed") become("closed", why);
     },
     figures() {
       turn(now());

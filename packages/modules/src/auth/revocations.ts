@@ -2,7 +2,7 @@
 // that a token of an ended session is refused within a second even while Redis is away.
 
 import type { Logger } from "@signalbox/core/log";
-import { patient, type Redis } from "@signalbox/core/redis";
+import { connectAnother, patient, type Redis } from "@signalbox/core/redis";
 import type { Sql } from "@signalbox/db";
 import { accessSeconds } from "./keys.ts";
 
@@ -64,8 +64,7 @@ export function createRevocations({ sql, redis, log }: { sql: Sql; redis: Redis;
         );
     },
     async start() {
-      subscriber = redis.duplicate(patient);
-      subscriber.on("error", () => {});
+      subscriber = connectAnother(redis, patient);
       subscriber.on("message", (_channel, message) => add(JSON.parse(message)));
       // What was said while the connection was lost is asked for once it is back.
       subscriber.on("ready", () => void poll().catch(() => {}));
