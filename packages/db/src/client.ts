@@ -5,7 +5,6 @@ import type { Breaker } from "@signalbox/core/resilience/breaker";
 import type { PoolUse } from "@signalbox/core/signals/saturation";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
-import { isPlain, openSocket } from "./farewell.ts";
 import { createGuard } from "./guard.ts";
 import * as schema from "./schema/index.ts";
 
@@ -40,7 +39,6 @@ export function connectDatabase(
       },
       backoff: (attempt) => Math.min(0.05 * 2 ** Math.min(attempt, 6), 2) * (0.5 + Math.random() / 2),
       onnotice: () => {},
-      ...(isPlain(url) ? { socket: openSocket as never } : {}),
     });
   const poolSize = options.poolSize ?? 10;
   const forDrizzle = keepStatements(open(poolSize));
