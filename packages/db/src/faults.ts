@@ -20,6 +20,9 @@ export function isDatabaseAway(error: unknown): boolean {
   return code !== undefined && awayCode.test(code);
 }
 
+/** For what it holds (22) or what it runs into (23): the statement itself is at fault, and changed nothing. */
+export const isRefusedData = (error: unknown): boolean => /^2[23]/.test(pgCode(error) ?? "");
+
 /** Refused only because an earlier statement of its transaction failed. */
 export const isAfterFailure = (error: unknown): boolean => pgCode(error) === "25P02";
 

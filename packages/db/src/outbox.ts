@@ -1,7 +1,8 @@
 // Events leave through the database's own log: a row here is committed with the change that it tells of, or not at all.
 
 import { sql } from "drizzle-orm";
-import type { Db } from "./client.ts";
+import type postgres from "postgres";
+import type { Db, Sql } from "./client.ts";
 import { outbox } from "./schema/outbox.ts";
 
 /** Only what a running transaction offers; a plain client does not pass for one. */
@@ -20,6 +21,11 @@ export type OutboxRow = {
 export async function appendToOutbox(transaction: Transaction, row: OutboxRow): Promise<void> {
   await transaction.insert(outbox).values(row);
 }
+
+/** The same as a part of a statement: tells of every row of `source`, in the order of its column `n`. */
+export const appendFrom = (sql: Sql, source: string): postgres.PendingQuery<postgres.Row[]> => sql`
+  insert into outbox (id, key, topic, version, payload, request_id, traceparent)
+  select event_id, event_key, topic, version, payload, request_id, traceparent from ${sql(source)} order by n`;
 
 /**
  * Names the transaction after whom it serves, so that pg_stat_activity and the server's log lines (%a) lead to the request.

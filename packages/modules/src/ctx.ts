@@ -13,7 +13,7 @@ import type { Dependencies } from "@signalbox/core/resilience/dependencies";
 import type { Signals } from "@signalbox/core/signals/signals";
 import type { Kms } from "@signalbox/core/vault";
 import { type Db, isAfterFailure, type Sql } from "@signalbox/db";
-import { appendToOutbox, nameTransaction, type Transaction } from "@signalbox/db/outbox";
+import { appendToOutbox, nameTransaction, type OutboxRow, type Transaction } from "@signalbox/db/outbox";
 import type { Limiter } from "@signalbox/gateway/limiter";
 import type { Stage, Toll } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
@@ -187,16 +187,23 @@ export async function emit<Payload extends { userId: string }>(
   event: EventType<string, Payload>,
   payload: Payload,
 ): Promise<void> {
-  await appendToOutbox(ctx.db, {
-    id: newId(),
-    key: payload.userId,
-    topic: event.name,
-    version: event.version,
-    payload: event.schema.parse(payload),
-    requestId: ctx.requestId,
-    traceparent: ctx.traceparent,
-  });
+  await appendToOutbox(ctx.db, tell(ctx, event, payload));
 }
+
+/** The row of the outbox that announces it. */
+export const tell = <Payload extends { userId: string }>(
+  { requestId, traceparent }: Pick<Ctx, "requestId" | "traceparent">,
+  { name, version, schema }: EventType<string, Payload>,
+  payload: Payload,
+): OutboxRow => ({
+  id: newId(),
+  key: payload.userId,
+  topic: name,
+  version,
+  payload: schema.parse(payload),
+  requestId,
+  traceparent,
+});
 
 export type Job = {
   event: EventType;

@@ -10,6 +10,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
 import { setTimeout } from "node:timers/promises";
 import { AppError, type ErrorCode, type FieldError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
+import type { Sql } from "@signalbox/db";
 import type { Transaction } from "@signalbox/db/outbox";
 import { sql } from "@signalbox/db/query";
 import type { Ctx } from "./ctx.ts";
@@ -207,15 +208,22 @@ export async function markEffect(db: Transaction, { id, claim }: Claim): Promise
   const marked = await db.execute(
     sql`update idempotency_keys set effect_at = now() where id = ${id} and claim = ${claim} returning 1`,
   );
-  if (marked.length === 0)
-    throw new AppError(
-      "conflict",
-      "this call took too long and was sent again meanwhile; nothing was changed by it",
-      {
-        retryAfterMs: 1_000,
-      },
-    );
+  if (marked.length === 0) throw claimLost();
 }
+
+/** The same as a part of a statement, for the claims of many calls (`claim_id`, `claim`): gives those that hold. */
+export const markEffectsOf = (sql: Sql, source: string) => sql`
+  update idempotency_keys as kept set effect_at = now() from ${sql(source)} as claimed
+  where kept.id = decode(claimed.claim_id, 'hex') and kept.claim = claimed.claim returning kept.claim`;
+
+export const claimLost = () =>
+  new AppError(
+    "conflict",
+    "this call took too long and was sent again meanwhile; nothing was changed by it",
+    {
+      retryAfterMs: 1_000,
+    },
+  );
 
 function replay<T>(ctx: Ctx, stored: Stored): T {
   Object.assign(ctx.answer.headers, stored.headers, { "Idempotency-Replayed": "true" });

@@ -3,7 +3,11 @@
 import { createHash } from "node:crypto";
 import type { Redis } from "../redis.ts";
 
-export type LuaScript = (redis: Redis, keys: string[], values: (string | number)[]) => Promise<unknown>;
+export type LuaScript = (
+  redis: Redis,
+  keys: string[],
+  values: (string | number | Buffer)[],
+) => Promise<unknown>;
 
 export function luaScript(source: string): LuaScript {
   const hash = createHash("sha1").update(source).digest("hex");

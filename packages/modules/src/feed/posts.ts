@@ -3,15 +3,17 @@
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
+import { appendToOutbox } from "@signalbox/db/outbox";
 import { and, asc, desc, eq, inArray, lt, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type AsUser, type Ctx, emit, type InTransaction, one, transaction } from "../ctx.ts";
+import { type AsUser, type Ctx, emit, type InTransaction, one, tell, transaction } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
 import { knownUser } from "../users/index.ts";
 import { forgetPosts, type StoredPost } from "./cached.ts";
 import { countPost } from "./counts.ts";
 import { type Entities, extractEntities } from "./entities.ts";
 import { postCreated, postDeleted, postEdited } from "./events.ts";
+import { type NewPost, writePost } from "./new-posts.ts";
 import { home } from "./read/home.ts";
 import { hydrateOne } from "./read/hydrate.ts";
 import { readPage } from "./read/page.ts";
@@ -39,44 +41,53 @@ export async function createPost(ctx: AsUser, input: z.infer<typeof CreatePost>)
   const userId = ctx.actor.id;
   const parent = input.replyTo ? await answerable(ctx, input.replyTo) : null;
   const named = await extractEntities(ctx, input.text);
+  const { text, visibility } = input;
   const id = newId();
-  const row = await transaction(ctx, async (ctx) => {
-    if (parent && !(await lockPost(ctx, parent))) throw noParent();
-    // Sent together: none waits for the answer to another.
-    const [rows] = await Promise.all([
-      ctx.db
-        .insert(posts)
-        .values({
-          userId,
-          id,
-          text: input.text,
-          visibility: input.visibility,
-          replyTo: parent?.id ?? null,
-          ...columnsOf(named),
-        })
-        .returning(),
-      writeMentions(ctx, id, named),
-      parent && countPost(ctx, parent, { replies: 1 }),
-      emit(ctx, postCreated, {
-        userId,
-        id,
-        visibility: input.visibility,
-        replyTo: parent?.id ?? null,
-        mentions: named.mentions.map((person) => person.id),
-      }),
-    ]);
-    return one(rows);
-  });
+  const replyTo = parent?.id ?? null;
+  const mentions = named.mentions.map((person) => person.id);
+  const told = tell(ctx, postCreated, { userId, id, visibility, replyTo, mentions });
+  const post = { id, userId, text, visibility, named, told };
+  const createdAt = parent ? await writeReply(ctx, post, parent) : await writePost(ctx, post);
   const [item] = await Promise.all([
-    presentNew(ctx, toStored(row, named)),
+    presentNew(ctx, {
+      id,
+      userId,
+      text,
+      visibility,
+      replyTo,
+      entities: named,
+      createdAt: createdAt.toISOString(),
+      editedAt: null,
+    }),
     // The author reads it back at once, whatever the workers do; the event repeats this should Redis be away now.
-    pushToTimelines(ctx, [userId], row.id).catch((error) =>
+    pushToTimelines(ctx, [userId], id).catch((error) =>
       ctx.log.debug({ error }, "own timeline not reached; the event will"),
     ),
   ]);
   if (!item) throw new AppError("unauthorized", "this account no longer exists");
   return item;
 }
+
+/** Under a lock on what it answers, which is counted in the same transaction. */
+const writeReply = (
+  ctx: Ctx,
+  { id, userId, text, visibility, named, told }: NewPost,
+  parent: StoredPost,
+): Promise<Date> =>
+  transaction(ctx, async (ctx) => {
+    if (!(await lockPost(ctx, parent))) throw noParent();
+    // Sent together: none waits for the answer to another.
+    const [rows] = await Promise.all([
+      ctx.db
+        .insert(posts)
+        .values({ userId, id, text, visibility, replyTo: parent.id, ...columnsOf(named) })
+        .returning({ createdAt: posts.createdAt }),
+      writeMentions(ctx, id, named),
+      countPost(ctx, parent, { replies: 1 }),
+      appendToOutbox(ctx.db, told),
+    ]);
+    return one(rows).createdAt;
+  });
 
 const noParent = () =>
   new AppError("invalid", "replyTo: there is no such post", {
@@ -148,17 +159,6 @@ async function writeMentions(ctx: InTransaction, postId: string, { mentions: nam
   if (named.length === 0) return;
   await ctx.db.insert(mentions).values(named.map(({ id, handle }) => ({ userId: id, postId, handle })));
 }
-
-const toStored = (row: Post, entities: Entities): StoredPost => ({
-  id: row.id,
-  userId: row.userId,
-  text: row.text,
-  visibility: row.visibility,
-  replyTo: row.replyTo,
-  entities,
-  createdAt: row.createdAt.toISOString(),
-  editedAt: row.editedAt?.toISOString() ?? null,
-});
 
 /** Keeps a post from being deleted until the transaction ends; false: it is gone. */
 async function lockPost(ctx: InTransaction, { userId, id }: Pick<Post, "userId" | "id">): Promise<boolean> {

@@ -4,6 +4,7 @@
 // A timeline is only ever a copy: what is missing is built again from Postgres, and reading goes on there below the floor.
 
 import { randomBytes } from "node:crypto";
+import { type LuaScript, luaScript } from "@signalbox/core/bus/script";
 import { createLoadGate } from "@signalbox/core/cache/load-gate";
 import { AppError } from "@signalbox/core/errors";
 import type { Ctx } from "../ctx.ts";
@@ -30,7 +31,7 @@ export const windowOf = ({ live, now }: Pick<Ctx, "live" | "now">) =>
 
 // Only lists that exist are pushed to: who does not read costs nothing, and a missing list can not pass for a whole one.
 // Lua compares strings by the server's locale, so ids are compared byte by byte; that happens at a trim only.
-const pushScript = `
+const push = luaScript(`
 local function above(a, b)
   for at = 1, ${idBytes} do
     local x, y = string.byte(a, at), string.byte(b, at)
@@ -50,14 +51,16 @@ for _, key in ipairs(KEYS) do
       redis.call("RPUSH", key, floor)
     end
   end
-end`;
+end`);
 
 // The floor stays: without it a lower one would be taken for it.
-const removeScript = `
+const remove = luaScript(`
 for _, key in ipairs(KEYS) do
   local last = redis.call("LINDEX", key, -1)
   if last and last ~= ARGV[1] then redis.call("LREM", key, 0, ARGV[1]) end
-end`;
+end`);
+
+const drop = luaScript(`for _, key in ipairs(KEYS) do redis.call("UNLINK", key) end`);
 
 /** Pushing the same id twice is harmless: a reader drops the second. */
 export function pushToTimelines(
@@ -66,15 +69,14 @@ export function pushToTimelines(
   postId: string,
 ): Promise<void> {
   const size = windowOf(store);
-  return onLists(store, pushScript, userIds, encodeId(postId), size, size + Math.ceil(size * slack));
+  return onLists(store, push, userIds, encodeId(postId), size, size + Math.ceil(size * slack));
 }
 
 export const removeFromTimelines = (store: Store, userIds: string[], postId: string) =>
-  onLists(store, removeScript, userIds, encodeId(postId));
+  onLists(store, remove, userIds, encodeId(postId));
 
 /** The next read builds them anew: for changes that touch many entries, such as a follow. */
-export const dropTimelines = (store: Store, userIds: string[]) =>
-  onLists(store, `for _, key in ipairs(KEYS) do redis.call("UNLINK", key) end`, userIds);
+export const dropTimelines = (store: Store, userIds: string[]) => onLists(store, drop, userIds);
 
 /** What one script does before others have their turn: about a millisecond. */
 const atOnce = 500;
@@ -83,16 +85,12 @@ const inChunks = (ids: string[]) =>
 
 async function onLists(
   { redis }: Store,
-  script: string,
+  script: LuaScript,
   userIds: string[],
   ...words: (Buffer | number)[]
 ): Promise<void> {
   const reachable = redis.isCluster ? [...Map.groupBy(userIds, bucketOf).values()] : [userIds];
-  await Promise.all(
-    reachable
-      .flatMap(inChunks)
-      .map((ids) => redis.eval(script, ids.length, ...ids.map(timelineKey), ...words)),
-  );
+  await Promise.all(reachable.flatMap(inChunks).map((ids) => script(redis, ids.map(timelineKey), words)));
 }
 
 export type Timeline = {
