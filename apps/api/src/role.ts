@@ -26,11 +26,12 @@ const servicePorts: Record<string, number> = {
 };
 
 export function readRole(config: Config, modules: string[]): Role {
-  const { SIGNALBOX_ROLE: name, SIGNALBOX_SERVICES: services } = config;
+  const { SIGNALBOX_ROLE: name, SIGNALBOX_SERVICES: named } = config;
   if (name === "worker")
     throw new ConfigError(
       "SIGNALBOX_ROLE=worker is no role of this program: start apps/workers/src/main.ts for it, and apps/workers/src/relay.ts once an install.",
     );
+  const services = named?.includes("*") ? modules : named;
   const unknown = services?.filter((service) => !modules.includes(service)) ?? [];
   if (unknown.length > 0)
     throw new ConfigError(
@@ -38,7 +39,7 @@ export function readRole(config: Config, modules: string[]): Role {
     );
   const ports =
     name === "service"
-      ? { servicePort: readServicePort(config) }
+      ? { servicePort: readServicePort(config, services ?? []) }
       : {
           ...(name === "operator" ? {} : { gatewayPort: config.SIGNALBOX_GATEWAY_PORT }),
           ...(name === "gateway" ? {} : { operatorPort: config.SIGNALBOX_OPERATOR_PORT }),
@@ -52,10 +53,7 @@ export function readRole(config: Config, modules: string[]): Role {
   };
 }
 
-function readServicePort({
-  SIGNALBOX_SERVICE_PORT: port,
-  SIGNALBOX_SERVICES: services = [],
-}: Config): number {
+function readServicePort({ SIGNALBOX_SERVICE_PORT: port }: Config, services: string[]): number {
   // Gateways learn the port from the registry, so that it must be known before it is opened.
   if (port === 0)
     throw new ConfigError("SIGNALBOX_SERVICE_PORT must be a port that others can be told, not 0.");

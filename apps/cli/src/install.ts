@@ -97,8 +97,11 @@ export const readRunFile = (dir: DataDir) => readJson<RunFile>(dir.runFile);
 const linkLivesMs = 60 * 60_000;
 
 // Minted anew each time it is shown; each works once, for an hour.
-export async function signInLink(dir: DataDir, console: string): Promise<string> {
+export const signInLink = (dir: DataDir, console: string) =>
+  mintSignInLink(readSecret(dir.masterKey), console);
+
+export async function mintSignInLink(secret: string, console: string): Promise<string> {
   const { mintSignInToken } = await import("@signalbox/control/sign-in");
-  const token = mintSignInToken(readSecret(dir.masterKey), { ttlMs: linkLivesMs, role: "admin" });
+  const token = mintSignInToken(secret, { ttlMs: linkLivesMs, role: "admin" });
   return `${console}/sign-in#${token}`;
 }

@@ -11,23 +11,30 @@ export type OperatorApi = {
   fetch(path: string): Promise<Response>;
 };
 
+/** In a container the install's processes are elsewhere, and the environment says where. */
+function reachFromEnvironment(): { operator: string; operatorToken: string } | undefined {
+  const { SIGNALBOX_OPERATOR_URL: operator, SIGNALBOX_OPERATOR_TOKEN_FILE: operatorToken } = process.env;
+  return operator && operatorToken ? { operator, operatorToken } : undefined;
+}
+
 export function operatorApi(dir: DataDir): OperatorApi {
-  const run = readRunFile(dir);
+  const run = readRunFile(dir) ?? reachFromEnvironment();
   if (!run)
     throw new Fault(
       `No install runs in ${dir.path}.`,
       "Start it first: ./signalbox up, or name its --data-dir.",
     );
+  const { operator } = run;
   const authorization = `Bearer ${readSecret(run.operatorToken)}`;
 
   async function send(method: string, path: string, body?: object): Promise<Response> {
-    const response = await fetch(run!.operator + path, {
+    const response = await fetch(operator + path, {
       method,
       headers: { authorization, ...(body ? { "content-type": "application/json" } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
     }).catch(() => {
       throw new Fault(
-        `The operator API at ${run!.operator} does not answer.`,
+        `The operator API at ${operator} does not answer.`,
         "See what runs: ./signalbox status",
       );
     });

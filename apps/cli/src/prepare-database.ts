@@ -1,14 +1,15 @@
 // One-shot before the roles start: checks that the database will do, makes it if it is ours, and migrates it.
 // A process of its own, so that the long-lived supervisor never loads a database client.
 
+import { readConfig } from "@signalbox/core/config";
 import { requireUsableDatabase } from "./database-checks.ts";
 import { faultLine, toFault } from "./fault.ts";
 
 export type Answer = { done: true } | { message: string; mend: string };
 
 async function prepare(): Promise<void> {
-  const url = process.env.DATABASE_DIRECT_URL || process.env.DATABASE_URL;
-  if (!url) throw new Error("DATABASE_URL is not set");
+  const { DATABASE_DIRECT_URL, DATABASE_URL } = readConfig(process.env);
+  const url = DATABASE_DIRECT_URL ?? DATABASE_URL;
   await requireUsableDatabase(url, { create: process.argv.includes("--create") });
   const { migrate } = await import("@signalbox/db/migrate");
   await migrate(url);

@@ -1,6 +1,7 @@
 // Everything that needs a restart to change, read once by each main.ts. What an operator may need at night is a setting
 // of the control plane instead.
 
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { z } from "zod";
 import { isCountry } from "./countries.ts";
@@ -65,8 +66,8 @@ export const configSchema = z.object({
   SIGNALBOX_SERVICES: z
     .string()
     .regex(
-      /^[a-z][a-z0-9]*( *, *[a-z][a-z0-9]*)*$/i,
-      "must be names with commas between them, such as users,feed",
+      /^([a-z][a-z0-9]*( *, *[a-z][a-z0-9]*)*|\*)$/i,
+      "must be names with commas between them, such as users,feed, or * for all",
     )
     .transform((names) => [...new Set(names.split(/ *, */))])
     .optional(),
@@ -107,23 +108,58 @@ export const configSchema = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: url("http://127.0.0.1:4318", /^https?:\/\//).optional(),
 });
 
+/** Passwords that come as files, as containers are given them, and the addresses that they belong in. */
+const passwordFiles: Record<string, string[]> = {
+  DATABASE_PASSWORD_FILE: ["DATABASE_URL", "DATABASE_DIRECT_URL"],
+  REDIS_PASSWORD_FILE: ["REDIS_URL"],
+};
+
 export type Config = Readonly<z.infer<typeof configSchema>>;
 
 /** The whole configuration, or one message with every fault in it, so that nobody mends them one restart at a time. */
 export function readConfig(env: Record<string, string | undefined>): Config {
   // An empty variable is how Compose and shells spell "not set".
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const unread = fillInPasswords(given);
   const parsed = configSchema.safeParse(given);
   const faults = (parsed.error?.issues ?? []).map((issue) => {
     const name = issue.path.join(".");
     return `  ${name} ${given[name] === undefined ? "is not set" : issue.message}`;
   });
+  faults.push(...unread);
   const misfit = servicesMisfit(given.SIGNALBOX_ROLE ?? "all", given.SIGNALBOX_SERVICES);
   if (misfit !== undefined) faults.push(`  SIGNALBOX_SERVICES ${misfit}`);
   if (parsed.success && faults.length === 0) return Object.freeze(parsed.data);
   throw new ConfigError(
     `The configuration has ${faults.length} fault(s):\n${faults.join("\n")}\nSee .env.example for working values.`,
   );
+}
+
+/** Any password works: it is written into the URL as a URL wants it. Gives what could not be read. */
+function fillInPasswords(given: Record<string, string | undefined>): string[] {
+  const faults: string[] = [];
+  for (const [variable, addresses] of Object.entries(passwordFiles)) {
+    const file = given[variable];
+    if (file === undefined) continue;
+    try {
+      const password = readFileSync(file, "utf8").replace(/\r?\n$/, "");
+      for (const name of addresses) {
+        const address = given[name];
+        if (address === undefined || !URL.canParse(address.split(",")[0]!)) continue;
+        given[name] = withPassword(address, password);
+      }
+    } catch (error) {
+      faults.push(`  ${variable} names ${file}, which can not be read: ${(error as Error).message}`);
+    }
+  }
+  return faults;
+}
+
+/** By hand, as some addresses name several hosts, which URL does not read. A password that is there already is replaced. */
+function withPassword(address: string, password: string): string {
+  const [, scheme = "", user = "", rest = ""] =
+    /^([a-z+]+:\/\/)(?:([^/@:]*)(?::[^/@]*)?@)?(.*)$/s.exec(address) ?? [];
+  return `${scheme}${user}:${encodeURIComponent(password)}@${rest}`;
 }
 
 function servicesMisfit(role: string, services: string | undefined): string | undefined {

