@@ -7,6 +7,7 @@ import {
   compose,
   composeConfig,
   hasImage,
+  lastWords,
   requireDocker,
   runningServices,
 } from "../compose/docker.ts";
@@ -67,11 +68,14 @@ async function up(site: Site, rest: string[]): Promise<number> {
   requireImages(site);
   const code = await compose(site, ["up", "--detach", "--wait", ...rest]);
   if (code !== 0) {
-    console.error("\nNot everything became healthy. What the first steps said:");
-    await compose(site, ["logs", "--tail", "5", "postgres", "valkey", "migrate"]);
+    if (/password authentication failed/.test(lastWords(site, "migrate")))
+      throw new Fault(
+        "The database was made with another password than the one in compose/secrets/postgres_password.",
+        "Put the old file back from a backup; nothing was changed.",
+      );
     throw new Fault(
       "The install is not up.",
-      "See: ./signalbox compose ps --all, ./signalbox compose logs NAME",
+      "See which one: ./signalbox compose ps --all, and why: ./signalbox compose logs NAME",
     );
   }
   const { gateway, console: shown } = composeConfig(site).services;

@@ -69,6 +69,9 @@ export function composeConfig(site: Site): ComposeConfig {
 export const runningServices = (site: Site): string[] =>
   (ask([...composeAt(site), "ps", "--services"]) ?? "").split("\n");
 
+export const lastWords = (site: Site, service: string): string =>
+  ask([...composeAt(site), "logs", "--no-log-prefix", "--tail", "20", service]) ?? "";
+
 type ComposeConfig = {
   services: Record<
     string,
