@@ -9,6 +9,25 @@ type Json = Record<string, unknown>;
 export function compileOutput(schema: z.ZodType | undefined): Encode {
   if (!schema) return (data) => JSON.stringify(data);
   if (schema instanceof z.ZodVoid || schema instanceof z.ZodUndefined) return () => undefined;
+  return keepFrozen(compilePage(schema) ?? compileWhole(schema));
+}
+
+/** A list is written item by item: those that were written before are laid in as they are. */
+function compilePage(schema: z.ZodType): Encode | undefined {
+  if (!(schema instanceof z.ZodObject) || !(schema.shape.items instanceof z.ZodArray)) return undefined;
+  const { items: list, ...others } = schema.shape;
+  const encodeItem = compileOutput(list.element as z.ZodType);
+  const encodeRest = compileWhole(z.object(others));
+  return (data) => {
+    const { items } = data as { items: unknown[] };
+    let text = "";
+    for (const item of items) text += text === "" ? encodeItem(item) : `,${encodeItem(item)}`;
+    const rest = encodeRest(data)!;
+    return `{"items":[${text}]${rest === "{}" ? "" : ","}${rest.slice(1)}`;
+  };
+}
+
+function compileWhole(schema: z.ZodType): Encode {
   // A schema that changes or chooses (transform, default, union) must run; the rest only names fields.
   const plan = { runs: false };
   let shape: Json;
@@ -31,9 +50,7 @@ export function compileOutput(schema: z.ZodType | undefined): Encode {
     plan.runs = true;
     shape = {};
   }
-  return keepFrozen(
-    plan.runs ? (data) => JSON.stringify(schema.parse(data)) : fastJson(shape as fastJson.AnySchema),
-  );
+  return plan.runs ? (data) => JSON.stringify(schema.parse(data)) : fastJson(shape as fastJson.AnySchema);
 }
 
 /** An answer that is frozen to its ground comes from a cache and will come again: its text is kept as long as it is. */

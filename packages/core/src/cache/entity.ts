@@ -135,6 +135,7 @@ export function createEntity<Source, Value>(
   const memory = createGenerations<Held<Value>>(l1Entries);
   const counters = newCounters();
   const recent = watchRecent(counters);
+  const opened = createGenerations<{ text: string; stored: Stored<Value> }>(l1Entries);
   const reading = new Map<string, Reading<Value>>();
   const refreshing = new Set<string>();
   const flights = new Map<string, Set<Flight>>();
@@ -375,7 +376,7 @@ export function createEntity<Source, Value>(
     const before = memory.get(id)?.stored;
     let known = before;
     try {
-      const stored = open<Value>(tag(), await link.get(valueKey(name, id)));
+      const stored = openOnce(id, await link.get(valueKey(name, id)));
       if (stored && stored.freshUntil > Date.now()) return hit(id, stored, flight);
       known = stored ?? before;
       counters.misses += 1;
@@ -397,6 +398,17 @@ export function createEntity<Source, Value>(
     if (isFresh) counters.l2Hits += 1;
     else counters.stale += 1;
     return found(stored, !isFresh);
+  }
+
+  /** What memory does not hold is asked for each time; where Redis still says the same, it is not made anew. */
+  function openOnce(id: string, text: string | null): Stored<Value> | undefined {
+    const now = tag();
+    if (ttl().l1Ms > 0 || text === null) return open<Value>(now, text);
+    const known = opened.get(id);
+    if (known?.text === text && text.startsWith(now)) return known.stored;
+    const stored = open<Value>(now, text);
+    if (stored) opened.set(id, { text, stored });
+    return stored;
   }
 
   function hit(id: string, stored: Stored<Value>, flight: Flight): Found<Value> {

@@ -2,13 +2,13 @@
 
 import type { Ctx } from "../ctx.ts";
 import { wakeLive, wakeLiveFollowers } from "../live/wake.ts";
-import { followersAfter } from "../users/index.ts";
+import { firstFollowers, firstFollowersSize, followersAfter } from "../users/index.ts";
 import { readPulled } from "./cached.ts";
 import { isPushed, pullAboveOf } from "./pulled.ts";
 import { pushToTimelines, removeFromTimelines } from "./timeline.ts";
 
 /** Followers that are read at once. */
-const chunk = 1_000;
+const chunk = firstFollowersSize;
 /** Longer than any event waits for its next attempt. */
 const progressSeconds = 24 * 3600;
 
@@ -18,7 +18,7 @@ export async function fanOut(ctx: Ctx, { userId, id }: Post): Promise<void> {
   const progress = ctx.event && `feed:fan-out:${ctx.event.id}`;
   const [stoppedAt, first, pulled] = await Promise.all([
     progress ? ctx.redis.get(progress) : null,
-    followersAfter(ctx, userId, undefined, chunk),
+    firstFollowers(ctx, userId),
     readPulled(ctx),
   ]);
   // Whoever has so few followers can not be near the number, and nearly everyone has.

@@ -2,6 +2,7 @@
 // Each caller gets his own outcome: whose claim another run took over is refused alone, and where the database refuses the whole,
 // each is tried by itself.
 
+import { createGather } from "@signalbox/core/gather";
 import { currentDeadline, type Deadline } from "@signalbox/core/resilience/deadline";
 import { isRefusedData } from "@signalbox/db";
 import { appendFrom, type OutboxRow } from "@signalbox/db/outbox";
@@ -19,61 +20,35 @@ export type NewPost = {
   told: OutboxRow;
 };
 
-type Asked = {
-  post: NewPost;
-  claim: Ctx["claim"];
-  deadline: Deadline | undefined;
-  resolve(createdAt: Date): void;
-  reject(error: unknown): void;
-};
-
-const mostAtOnce = 100;
-/** While these are under way, the next one gathers. */
-const mostUnderWay = 2;
+type Asked = { post: NewPost; claim: Ctx["claim"]; deadline: Deadline | undefined };
+type Write = (asked: Asked) => Promise<Date | Error>;
 
 /** Answers since when it is there. */
-export function writePost(ctx: Ctx, post: NewPost): Promise<Date> {
-  let writer = writers.get(ctx.shared);
-  if (!writer) {
-    writer = createWriter(ctx.shared, ctx.instance.name);
-    writers.set(ctx.shared, writer);
+export async function writePost(ctx: Ctx, post: NewPost): Promise<Date> {
+  let write = writers.get(ctx.shared);
+  if (!write) {
+    write = createWriter(ctx.shared, ctx.instance.name);
+    writers.set(ctx.shared, write);
   }
-  return writer(post, ctx.claim);
+  const outcome = await write({ post, claim: ctx.claim, deadline: currentDeadline() });
+  if (outcome instanceof Error) throw outcome;
+  return outcome;
 }
 
-const writers = new WeakMap<Source, (post: NewPost, claim: Ctx["claim"]) => Promise<Date>>();
+const writers = new WeakMap<Source, Write>();
 
-function createWriter({ sql }: Source, instance: string) {
-  let gathered: Asked[] = [];
-  let underWay = 0;
-  let isDue = false;
-
-  function flush(): void {
-    isDue = false;
-    while (gathered.length > 0 && underWay < mostUnderWay) {
-      const asked = gathered.slice(0, mostAtOnce);
-      gathered = gathered.slice(mostAtOnce);
-      underWay += 1;
-      void writeAll(asked.filter(isStillWanted)).finally(() => {
-        underWay -= 1;
-        flush();
-      });
-    }
-  }
-
-  async function writeAll(asked: Asked[]): Promise<void> {
-    if (asked.length === 0) return;
+function createWriter({ sql }: Source, instance: string): Write {
+  async function outcomesOf(asked: Asked[]): Promise<(Date | Error)[]> {
     try {
-      const written = await write(asked);
-      for (const { post, resolve, reject } of asked) {
-        const createdAt = written.get(post.id);
-        if (createdAt) resolve(createdAt);
-        else reject(claimLost());
-      }
+      const wanted = asked.filter(({ deadline }) => !deadline?.ended());
+      const written = wanted.length > 0 ? await write(wanted) : new Map<string, Date>();
+      return asked.map(({ post, deadline }) => written.get(post.id) ?? deadline?.ended() ?? claimLost());
     } catch (error) {
       // Nothing of it is there, and one of them is the cause.
-      if (asked.length > 1 && isRefusedData(error)) for (const one of asked) await writeAll([one]);
-      else for (const { reject } of asked) reject(error);
+      if (asked.length === 1 || !isRefusedData(error)) return asked.map(() => error as Error);
+      const outcomes: (Date | Error)[] = [];
+      for (const one of asked) outcomes.push(...(await outcomesOf([one])));
+      return outcomes;
     }
   }
 
@@ -113,20 +88,7 @@ function createWriter({ sql }: Source, instance: string) {
     return new Map(written.map(({ id, createdAt }) => [id, createdAt]));
   }
 
-  return (post: NewPost, claim: Ctx["claim"]): Promise<Date> =>
-    new Promise((resolve, reject) => {
-      gathered.push({ post, claim, deadline: currentDeadline(), resolve, reject });
-      if (isDue) return;
-      isDue = true;
-      // Whoever comes in the same turn goes along.
-      setImmediate(flush);
-    });
-}
-
-function isStillWanted({ deadline, reject }: Asked): boolean {
-  const why = deadline?.ended();
-  if (why) reject(why);
-  return why === undefined;
+  return createGather(outcomesOf, { mostUnderWay: 2 });
 }
 
 function rowOf({ id, userId, text, visibility, named, told }: NewPost, claim: Ctx["claim"], n: number) {

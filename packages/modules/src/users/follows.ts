@@ -1,10 +1,11 @@
 // Who follows whom, and the lists of people that follow from it.
 
 import { AppError } from "@signalbox/core/errors";
+import { createGather } from "@signalbox/core/gather";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, inArray, lt, or, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type AsUser, type Ctx, emit, type InTransaction, transaction } from "../ctx.ts";
+import { type AsUser, type Ctx, emit, type InTransaction, type Source, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
 import { following } from "./cached.ts";
 import { countFollow, type Edge, lockPair, removeFollow } from "./edges.ts";
@@ -125,6 +126,29 @@ export async function followersAfter(
     select user_id as id from follows where target_id = ${userId} ${after ? sql`and user_id > ${after}` : sql``}
     order by user_id limit ${size}`;
   return rows.map(({ id }) => id);
+}
+
+export const firstFollowersSize = 1_000;
+
+/** The first page, for work that asks for many people's at once: one statement answers for all who asked meanwhile. */
+export function firstFollowers({ shared }: Pick<Ctx, "shared">, userId: string): Promise<string[]> {
+  let read = firstPages.get(shared);
+  if (!read) {
+    read = createGather((userIds) => readFirstFollowers(shared, userIds), { mostUnderWay: 2 });
+    firstPages.set(shared, read);
+  }
+  return read(userId);
+}
+
+const firstPages = new WeakMap<Source, (userId: string) => Promise<string[]>>();
+
+async function readFirstFollowers({ sql }: Source, userIds: string[]): Promise<string[][]> {
+  const rows = await sql<{ id: string; followers: string[] }[]>`
+    select asked.id, array(
+      select user_id from follows where target_id = asked.id order by user_id limit ${firstFollowersSize}) as followers
+    from unnest(${[...new Set(userIds)]}::uuid[]) as asked (id)`;
+  const byId = new Map(rows.map(({ id, followers }) => [id, followers]));
+  return userIds.map((id) => byId.get(id)!);
 }
 
 /** All of them in pages, for what must be able to go on where it stopped. */

@@ -7,7 +7,15 @@ export {
   userUnmuted,
   userUpdated,
 } from "./events.ts";
-export { countFollowers, followedAmong, followedIds, followerIds, followersAfter } from "./follows.ts";
+export {
+  countFollowers,
+  firstFollowers,
+  firstFollowersSize,
+  followedAmong,
+  followedIds,
+  followerIds,
+  followersAfter,
+} from "./follows.ts";
 export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, idsOfHandles, knownUser, readPeople, readPerson } from "./profile.ts";
 export { requireServed } from "./region.ts";

@@ -167,8 +167,20 @@ export async function readPerson({ cache }: Pick<Ctx, "cache">, id: string): Pro
 
 export async function readPeople(ctx: Ctx, ids: string[]): Promise<Map<string, Person>> {
   const found = await ctx.cache.entity(profiles).readMany(ids);
-  return new Map([...found].map(([id, profile]) => [id, presentPerson(profile)]));
+  return new Map([...found].map(([id, profile]) => [id, personOf(profile)]));
 }
+
+/** Frozen and the same for the same profile, as the profile itself is while the cache holds it. */
+function personOf(profile: StoredProfile): Person {
+  let person = people.get(profile);
+  if (person === undefined) {
+    person = Object.freeze(presentPerson(profile));
+    people.set(profile, person);
+  }
+  return person;
+}
+
+const people = new WeakMap<StoredProfile, Person>();
 
 /** Whom handles in a text lead to, as far as they lead to someone who has not blocked the writer. */
 export async function idsOfHandles(ctx: Ctx, names: string[]): Promise<Map<string, string>> {

@@ -22,11 +22,11 @@ export async function present(ctx: Ctx, posts: StoredPost[], left: string[] = []
   return posts.flatMap((post): FeedItem[] => {
     const author = people.get(post.userId);
     if (!author) return [];
-    const viewer = {
-      liked: marks?.liked.has(post.id) ?? false,
-      reposted: marks?.reposted.has(post.id) ?? false,
-    };
-    return [toItem(post, author, counted.get(countsKey(post)) ?? nothing, viewer)];
+    const liked = marks?.liked.has(post.id) ?? false;
+    const reposted = marks?.reposted.has(post.id) ?? false;
+    return [
+      shownItem(post, author, counted.get(countsKey(post)) ?? nothing, viewers[+liked + 2 * +reposted]!),
+    ];
   });
 }
 
@@ -42,10 +42,40 @@ function marksOf(ctx: Ctx, ids: string[], left: string[]) {
 /** What nobody can have counted or marked yet. */
 export async function presentNew(ctx: Ctx, post: StoredPost): Promise<FeedItem | undefined> {
   const author = (await readPeople(ctx, [post.userId])).get(post.userId);
-  return author && toItem(post, author, nothing, { liked: false, reposted: false });
+  return author && toItem(post, author, nothing, viewers[0]!);
 }
 
-const nothing: Counts = { likes: 0, replies: 0, reposts: 0 };
+const nothing: Counts = Object.freeze({ likes: 0, replies: 0, reposts: 0 });
+const viewers = [0, 1, 2, 3].map((bits) =>
+  Object.freeze({ liked: (bits & 1) > 0, reposted: (bits & 2) > 0 }),
+);
+
+// Post, author and counts come from the cache, each the same object until it changes. So an item is made once for all who see the
+// same, and whoever writes it as JSON keeps the text with it.
+const shown = new WeakMap<StoredPost, FeedItem[]>();
+
+function shownItem(
+  post: StoredPost,
+  author: FeedItem["author"],
+  counted: Counts,
+  viewer: FeedItem["viewer"],
+): FeedItem {
+  const at = viewers.indexOf(viewer);
+  let items = shown.get(post);
+  if (items === undefined) {
+    items = [];
+    shown.set(post, items);
+  }
+  let item = items[at];
+  if (item?.author !== author || item.counts !== counted) {
+    item = Object.freeze(toItem(post, author, counted, viewer));
+    items[at] = item;
+  }
+  return item;
+}
+
+const noMedia: FeedItem["media"] = [];
+Object.freeze(noMedia);
 
 const toItem = (
   post: StoredPost,
@@ -61,7 +91,7 @@ const toItem = (
   replyTo: post.replyTo,
   visibility: post.visibility,
   entities: post.entities,
-  media: [],
+  media: noMedia,
   counts: counted,
   viewer,
 });

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createGather } from "./gather.ts";
+
+test("what is asked in one moment is one question; what comes meanwhile is the next, up to what one may hold", async () => {
+  const questions: number[][] = [];
+  const ask = createGather(
+    async (asked: number[]) => {
+      questions.push(asked);
+      await new Promise((resolve) => setImmediate(resolve));
+      return asked.map((n) => n * 2);
+    },
+    { mostAtOnce: 3 },
+  );
+  const first = [1, 2].map(ask);
+  await new Promise((resolve) => setImmediate(resolve));
+  const later = [3, 4, 5, 6].map(ask);
+  assert.deepEqual(await Promise.all([...first, ...later]), [2, 4, 6, 8, 10, 12]);
+  assert.deepEqual(questions, [[1, 2], [3, 4, 5], [6]]);
+});
+
+test("a question that fails fails for those who asked it, and for nobody after them", async () => {
+  const ask = createGather(async (asked: number[]) => {
+    if (asked.includes(0)) throw new Error("zero");
+    return asked;
+  });
+  const outcomes = await Promise.allSettled([ask(0), ask(1)]);
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ["rejected", "rejected"],
+  );
+  assert.equal(await ask(1), 1);
+});
