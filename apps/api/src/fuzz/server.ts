@@ -19,6 +19,9 @@ export type RunningApi = {
   stop(): Promise<void>;
 };
 
+const startMs = 60_000;
+const stopMs = 20_000;
+
 export async function startApi(): Promise<RunningApi> {
   const database = await createTestDatabase();
   // Counters of failed sign-ins and the like must neither come from other tests nor stay for them.
@@ -46,6 +49,19 @@ export async function startApi(): Promise<RunningApi> {
     },
   });
   const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const endWithTest = () => void child.kill("SIGKILL");
+  process.once("exit", endWithTest);
+  async function stop(): Promise<void> {
+    child.kill("SIGTERM");
+    const late = setTimeout(() => child.kill("SIGKILL"), stopMs);
+    await exit;
+    clearTimeout(late);
+    process.off("exit", endWithTest);
+    await redis.flushdb().catch(() => {});
+    redis.disconnect();
+    rmSync(folder, { recursive: true, force: true });
+    await database.drop();
+  }
   const faults: string[] = [];
   const {
     promise: listening,
@@ -59,20 +75,19 @@ export async function startApi(): Promise<RunningApi> {
     // What other installs on the same Redis say is none of ours, and is refused with a line without a request.
     if (line.level === "fatal" || (line.level === "error" && line.requestId)) faults.push(text);
   });
-  const ports = await listening;
+  const late = setTimeout(() => reject(new Error(`the api did not listen within ${startMs} ms`)), startMs);
+  const ports = await listening
+    .catch(async (error) => {
+      await stop();
+      throw error;
+    })
+    .finally(() => clearTimeout(late));
   return {
     public: `http://127.0.0.1:${ports.gateway}`,
     operator: `http://127.0.0.1:${ports.operator}`,
     operatorToken,
     faults,
     isAlive: () => child.exitCode === null && child.signalCode === null,
-    async stop() {
-      child.kill("SIGTERM");
-      await exit;
-      await redis.flushdb();
-      redis.disconnect();
-      rmSync(folder, { recursive: true, force: true });
-      await database.drop();
-    },
+    stop,
   };
 }
