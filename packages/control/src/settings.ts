@@ -205,7 +205,7 @@ export const defaultLimits = {
 /** Names of services, versions and modules, as instances say them. */
 const shortName = z.string().min(1).max(100);
 
-const canaryTarget = z.discriminatedUnion("kind", [
+export const canaryTarget = z.discriminatedUnion("kind", [
   /** A code path: callers of a procedure, or of all below a prefix, meet one of two arms. */
   z.object({ kind: z.literal("switch"), key: settingKey }),
   /** A service of which gateways reach instances on both tracks. */
@@ -214,7 +214,7 @@ const canaryTarget = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("worker"), service: shortName, version: shortName }),
 ]);
 
-const canaryStep = z.object({
+export const canaryStep = z.object({
   /** Of a hundred callers, how many get the canary. */
   weight: z.number().min(0.001).max(100),
   bakeSeconds: z
@@ -237,7 +237,7 @@ const canaryGuard = z.discriminatedUnion("kind", [
 ]);
 
 /** By what the judge decides. */
-const canaryTriggers = z.object({
+export const canaryTriggers = z.object({
   /** Canary requests, and stable ones to compare them with, before a step may end. */
   minRequests: z.number().int().min(20).max(10_000_000).default(200),
   /** How likely a healthy canary may be rolled back over its whole ramp. */
@@ -263,7 +263,7 @@ const canaryTriggers = z.object({
   onMissing: z.enum(["rollback", "pause"]).default("rollback"),
 });
 
-const canaryStates = ["ramping", "paused", "frozen", "complete", "promoted", "aborted"] as const;
+export const canaryStates = ["ramping", "paused", "frozen", "complete", "promoted", "aborted"] as const;
 
 export const canarySetting = z.object({
   id: z.string(),
@@ -441,7 +441,11 @@ export type ShedValues = typeof defaultShed;
 export type DependencySetting = z.output<typeof dependencySetting>;
 export type DependencyLayer = z.output<typeof dependencyLayer>;
 export type CanarySetting = z.output<typeof canarySetting>;
+export type CanaryTarget = z.output<typeof canaryTarget>;
+export type CanaryStep = z.output<typeof canaryStep>;
+export type CanaryTriggers = z.output<typeof canaryTriggers>;
 export type FreezeSetting = z.output<typeof freezeSetting>;
+export type FreezeLayer = z.output<typeof freezeLayer>;
 export type ControlActor = z.output<typeof actor>;
 
 export const defaultSettings: Settings = settingsSchema.parse({});

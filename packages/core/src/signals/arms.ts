@@ -6,7 +6,7 @@ import { mergePacked, newSketch, type Sketch } from "./sketch.ts";
 import type { PackedArms, Track } from "./slot.ts";
 import { type signalKeys, slotMs, startOf, startsOf } from "./spans.ts";
 
-type ArmCounts = { requests: number; errors: number; refused: number; sketch: Sketch };
+export type ArmCounts = { requests: number; errors: number; refused: number; sketch: Sketch };
 
 export type ArmSlot = {
   start: number;
@@ -38,7 +38,7 @@ export function createArmReader({ redis, keys }: { redis: Redis; keys: ReturnTyp
   };
 }
 
-const noCounts = (): ArmCounts => ({ requests: 0, errors: 0, refused: 0, sketch: newSketch() });
+export const noCounts = (): ArmCounts => ({ requests: 0, errors: 0, refused: 0, sketch: newSketch() });
 
 function mergeArms(start: number, words: PackedArms[]): ArmSlot {
   const canaries: ArmSlot["canaries"] = new Map();
