@@ -7,6 +7,7 @@ import { createLogger } from "@signalbox/core/log";
 import { createShutdown } from "@signalbox/core/shutdown";
 import { createBusStore } from "@signalbox/db/bus-store";
 import { jobs } from "@signalbox/modules";
+import { startCanaryJudge } from "@signalbox/modules/canaries";
 import { openDeps } from "@signalbox/modules/deps";
 import { startAskedWork } from "./asked-work.ts";
 import { consumeJobs } from "./consumers.ts";
@@ -40,6 +41,7 @@ async function main() {
   const groups = consumeJobs(bus, deps, jobs);
   const upkeep = startUpkeep({ sql: deps.sql, redis: deps.redis, log });
   const askedWork = startAskedWork(deps);
+  const judge = startCanaryJudge(deps);
 
   const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
   health.add(
@@ -73,6 +75,7 @@ async function main() {
 
   shutdown.add("health port", () => server.close());
   shutdown.add("upkeep", () => upkeep.close());
+  shutdown.add("judge of canaries", () => judge.close());
   shutdown.add("what people asked for", () => askedWork.close());
   // Less than the shutdown's own limit, so that leases are given back in any case.
   shutdown.add("consumers", () => bus.close(6_500));

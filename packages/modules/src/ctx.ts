@@ -66,6 +66,8 @@ export type Deps = {
   kms?: Kms;
   /** This process in the registry, in confirmations and in signals. */
   instance: { id: string; name: string; version: string; track: "stable" | "canary"; zone: string };
+  /** Absent: none is configured. Named are those that wake somebody. */
+  alerts?: { paging(): Promise<string[]> };
   publicUrl: string;
   /** Where people may live; absent or empty: everywhere. */
   regions?: readonly string[];

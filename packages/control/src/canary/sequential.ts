@@ -13,11 +13,12 @@ export const slowOdds = [1.7, 2.5, 4, 10, 40] as const;
 
 /** What one slot says for each of the odds, as logarithms; `tolerated` is the ratio that counts as alike. */
 export function slotEvidence(
-  canary: Counted,
-  stable: Counted,
+  givenCanary: Counted,
+  givenStable: Counted,
   odds: readonly number[],
   tolerated: number,
 ): number[] {
+  const [canary, stable] = thin(givenCanary, givenStable);
   const wrong = canary.x + stable.x;
   const least = Math.max(0, wrong - stable.n);
   const most = Math.min(wrong, canary.n);
@@ -41,7 +42,8 @@ export function mixed(logs: readonly number[]): number {
 }
 
 /** How likely the canary would have so many, or more, of what went wrong, if both sides were alike. */
-export function tailOf(canary: Counted, stable: Counted): number {
+export function tailOf(givenCanary: Counted, givenStable: Counted): number {
+  const [canary, stable] = thin(givenCanary, givenStable);
   const wrong = canary.x + stable.x;
   const least = Math.max(0, wrong - stable.n);
   const most = Math.min(wrong, canary.n);
@@ -50,6 +52,16 @@ export function tailOf(canary: Counted, stable: Counted): number {
   const all = logSum(weights, least, 0);
   const from = canary.x - least;
   return Math.min(1, Math.exp(logSum(weights.subarray(from), canary.x, 0) - all));
+}
+
+/** What one look may cost: of more than so many that went wrong, a part tells as much as anyone needs, and less than all. */
+const mostWrong = 5_000;
+
+function thin(canary: Counted, stable: Counted): [Counted, Counted] {
+  const factor = Math.ceil((canary.x + stable.x) / mostWrong);
+  if (factor <= 1) return [canary, stable];
+  const part = ({ n, x }: Counted): Counted => ({ n: Math.floor(n / factor), x: Math.floor(x / factor) });
+  return [part(canary), part(stable)];
 }
 
 /** Logarithms of the ways in which so many of the wrong ones are the canary's, up to a factor common to all. */
