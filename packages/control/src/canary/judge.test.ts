@@ -136,7 +136,7 @@ test("10,000 random sequences: no step forward without a healthy verdict, and no
   const isNumber = (value: unknown) => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
   const seen: Record<string, number> = {};
   for (let round = 0; round < 10_000; round++) {
-    const isSane = random() < 0.5;
+    const isSane = random() < 0.8;
     const slots: KeptSlot[] = [];
     let start = 0;
     for (let left = Math.floor(random() * 8); left > 0; left--) {
@@ -179,10 +179,8 @@ test("10,000 random sequences: no step forward without a healthy verdict, and no
       assert.ok(canary >= 200 && stable >= 200);
   }
   // Otherwise the sentences above would have been about nothing.
-  assert.ok(
-    (seen.advance ?? 0) > 20 && (seen.abort ?? 0) > 20 && (seen.hold ?? 0) > 20,
-    JSON.stringify(seen),
-  );
+  const steps = (seen.advance ?? 0) + (seen.complete ?? 0) + (seen.promote ?? 0);
+  assert.ok(steps > 20 && (seen.abort ?? 0) > 50 && (seen.hold ?? 0) > 50, JSON.stringify(seen));
 });
 
 test("a healthy canary climbs the whole ladder, a bad one does not", () => {
