@@ -1,7 +1,6 @@
 // Acts while Postgres is away, on real engines behind a line that can be cut.
 
 import assert from "node:assert/strict";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connectDatabase } from "@signalbox/db";
@@ -9,7 +8,7 @@ import { setLimit } from "./changes.ts";
 import { createLive } from "./live.ts";
 import { createControlLog } from "./log.ts";
 import { setSwitch } from "./switch-acts.ts";
-import { quiet, startTestEngines, type TestEngines, until } from "./testing.ts";
+import { openLine, quiet, startTestEngines, type TestEngines, until } from "./testing.ts";
 
 const actor = { kind: "operator", id: "ann", name: "Ann" };
 const why = (reason = "a test") => ({ actor, reason, requestId: "request-1" });
@@ -24,48 +23,12 @@ after(async () => {
   await engines.close();
 });
 
-/** A line to Postgres that can be cut. */
-async function openLine() {
-  const { hostname, port } = new URL(engines.databaseUrl);
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const server: Server = createServer((near) => {
-    if (isCut) return void near.destroy();
-    const far = connect(Number(port), hostname);
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket
-        .on("error", () => {})
-        .on("close", () => {
-          sockets.delete(socket);
-          near.destroy();
-          far.destroy();
-        });
-    }
-    near.pipe(far).pipe(near);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = new URL(engines.databaseUrl);
-  url.port = String((server.address() as { port: number }).port);
-  return {
-    url: url.href,
-    cut() {
-      isCut = true;
-      for (const socket of sockets) socket.destroy();
-    },
-    mend() {
-      isCut = false;
-    },
-    close: () => new Promise((resolve) => server.close(resolve)),
-  };
-}
-
 /** A process of its own, with its own line to Postgres. */
 async function openProcess(id: string, { apart = id.slice(1) } = {}) {
   // Tests must not bring in what another one left waiting.
   const prefix = `${engines.prefix}:${apart}`;
   const redis = engines.connect();
-  const line = await openLine();
+  const line = await openLine(engines.databaseUrl);
   const database = connectDatabase(line.url, { name: id, poolSize: 2 });
   const controlLog = createControlLog(database.sql);
   const live = createLive({

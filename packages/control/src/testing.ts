@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger } from "@signalbox/core/log";
@@ -57,6 +58,47 @@ export async function startTestEngines(): Promise<TestEngines> {
     },
   };
 }
+
+/** A line to an engine that can be cut. */
+export async function openLine(engineUrl: string) {
+  const { hostname, port } = new URL(engineUrl);
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const server: Server = createServer((near) => {
+    if (isCut) return void near.destroy();
+    const far = connect(Number(port), hostname);
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket
+        .on("error", () => {})
+        .on("close", () => {
+          sockets.delete(socket);
+          near.destroy();
+          far.destroy();
+        });
+    }
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = new URL(engineUrl);
+  url.port = String((server.address() as { port: number }).port);
+  return {
+    url: url.href,
+    cut() {
+      isCut = true;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend() {
+      isCut = false;
+    },
+    close(): Promise<unknown> {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+export type Line = Awaited<ReturnType<typeof openLine>>;
 
 /** Waits until something is so; says what was not, when it never becomes so. A throw means: not yet. */
 export async function until(what: string, is: () => unknown, limitMs = 5_000): Promise<void> {
