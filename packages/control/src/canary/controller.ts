@@ -123,8 +123,9 @@ export function createCanaryJudge(deps: JudgeDeps) {
   /** Takes in every slot that is over, and says what the running one shows. */
   async function look(canary: CanarySetting, memory: Memory, nowMs: number) {
     const last = memory.slots.at(-1)?.start ?? memory.carried.last;
+    const startedMs = Date.parse(canary.startedAt!);
     const from = Math.max(
-      last === null ? Date.parse(canary.startedAt!) - slotMs : last + slotMs,
+      last === null ? startedMs - (startedMs % slotMs) : last + slotMs,
       nowMs - reachMs,
     );
     const found = await signals.readArms(from, nowMs);
