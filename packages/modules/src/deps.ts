@@ -104,7 +104,7 @@ export async function openDeps(
   shutdown.add("cache", () => cache.close());
   await cache.start();
 
-  const signals = createSignals({ redis, log, instance });
+  const signals = createSignals({ redis, log, instance: { ...instance, role } });
   shutdown.add("signals", () => signals.close());
   signals.watchPool(pool);
   signals.start();

@@ -22,7 +22,7 @@ import { createCanaryStore } from "./store.ts";
 const secret = randomBytes(32);
 const ann = { actor: { kind: "operator", id: "ann", name: "Ann" }, reason: "a test", requestId: "r" };
 
-type World = JudgeDeps & { live: Live; signals: Signals };
+type World = JudgeDeps & { live: Live };
 
 let engines: TestEngines;
 let toPostgres: Line;
@@ -32,6 +32,8 @@ const closing: (() => unknown)[] = [];
 /** All that counts go by. */
 let nowMs = Date.now() - (Date.now() % 5_000);
 let held: string[] = [];
+/** Of the process where callers come in. */
+let gateway: Signals;
 
 before(async () => {
   engines = await startTestEngines();
@@ -55,7 +57,10 @@ before(async () => {
     describe: () => ({ revision: live.revision }),
   });
   await registry.start();
-  const signals = createSignals({ redis, log, instance, prefix, now: () => nowMs });
+  const signalsOf = (id: string, role: string) =>
+    createSignals({ redis, log, instance: { ...instance, id, role }, prefix, now: () => nowMs });
+  const signals = signalsOf(instance.id, "worker");
+  gateway = signalsOf("gateway", "gateway");
   const confirmations = createConfirmations({
     ...{ redis, prefix },
     own: () => ({ id: instance.id, revision: live.revision }),
@@ -106,10 +111,9 @@ const standing = async (id: string) =>
 /** So many slots of traffic, and a look of each judge after every one. */
 async function pass(id: string, slots: number, judges: { tick(): Promise<void> }[], errors = 0) {
   for (let slot = 0; slot < slots; slot++) {
-    for (let n = 0; n < 400; n++) world.signals.recordArm(id, "stable", 20 + (n % 40), "ok");
-    for (let n = 0; n < 100; n++)
-      world.signals.recordArm(id, "canary", 20 + (n % 40), n < errors ? "error" : "ok");
-    await world.signals.flush();
+    for (let n = 0; n < 400; n++) gateway.recordArm(id, "stable", 20 + (n % 40), "ok");
+    for (let n = 0; n < 100; n++) gateway.recordArm(id, "canary", 20 + (n % 40), n < errors ? "error" : "ok");
+    await gateway.flush();
     nowMs += 5_000;
     // Its own word on the last revision may be a moment late.
     await until("the last revision is confirmed", async () =>
@@ -199,7 +203,7 @@ test("nothing forbidden, unheard or impossible lets more callers in", async () =
   await pass(id, 1, [failing]);
   assert.equal(find(id).weight, 5);
   assert.match((await standing(id))!.why, /not known: no answer/);
-  // No call for a while is no reason for anything; silence is.
+  // Callers that stay away are no reason for anything; silence is.
   nowMs += 30_000;
   await judge.tick();
   assert.equal(find(id).state, "ramping");
@@ -256,12 +260,12 @@ test("without Postgres a bad one is still turned back, no step is taken, and an 
 
 async function both(bad: string, good: string) {
   for (let n = 0; n < 400; n++) {
-    for (const id of [bad, good]) world.signals.recordArm(id, "stable", 20 + (n % 40), "ok");
+    for (const id of [bad, good]) gateway.recordArm(id, "stable", 20 + (n % 40), "ok");
     if (n >= 100) continue;
-    world.signals.recordArm(good, "canary", 20 + (n % 40), "ok");
-    world.signals.recordArm(bad, "canary", 20 + (n % 40), n < 50 ? "error" : "ok");
+    gateway.recordArm(good, "canary", 20 + (n % 40), "ok");
+    gateway.recordArm(bad, "canary", 20 + (n % 40), n < 50 ? "error" : "ok");
   }
-  await world.signals.flush();
+  await gateway.flush();
   nowMs += 5_000;
 }
 

@@ -124,17 +124,13 @@ export function createCanaryJudge(deps: JudgeDeps) {
   async function look(canary: CanarySetting, memory: Memory, nowMs: number) {
     const last = memory.slots.at(-1)?.start ?? memory.carried.last;
     const startedMs = Date.parse(canary.startedAt!);
-    const from = Math.max(
-      last === null ? startedMs - (startedMs % slotMs) : last + slotMs,
-      nowMs - reachMs,
-    );
+    const from = Math.max(last === null ? startedMs - (startedMs % slotMs) : last + slotMs, nowMs - reachMs);
     const found = await signals.readArms(from, nowMs);
     const seen = registry.lastKnown();
     if (found === undefined) return { running: null, blind: "Redis is away, and with it every count" };
     for (const slot of found) {
       if (slot.start + slotMs + settleMs > nowMs || slot.start < from) continue;
-      // Nobody said a word: that is no slot without requests.
-      if (slot.instances.length === 0) continue;
+      if (!isHeard(canary, slot)) continue;
       const kept = toKept(canary, slot, memory, seen);
       if (!isPossible(kept)) {
         log.error({ canary: canary.id, kept }, "a slot that can not be right is left out of the evidence");
@@ -295,6 +291,12 @@ function toEvidence(
   const plain = slots.map((slot) => ({ ...slot, sketch: [] }));
   return { at: nowMs, canary: timesOf(canary), carried, slots: plain, running, blind };
 }
+
+/** Where sides are chosen, somebody said a word about this slot. Otherwise it is no slot without requests: it is unknown. */
+const isHeard = ({ target }: CanarySetting, { instances }: ArmSlot): boolean =>
+  instances.some(({ role }) =>
+    target.kind === "worker" ? role === "worker" : role === "gateway" || role === "all",
+  );
 
 function toKept(canary: CanarySetting, slot: ArmSlot, { before }: Memory, seen: readonly Seen[]): KeptSlot {
   const sides = slot.canaries.get(canary.id) ?? { stable: noCounts(), canary: noCounts() };

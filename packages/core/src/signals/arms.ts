@@ -14,7 +14,7 @@ export type ArmSlot = {
   canaries: Map<string, Record<Track, ArmCounts>>;
   counters: Map<string, Record<Track, number>>;
   /** Who said anything about this slot. */
-  instances: { version: string; track: Track; saturation: InstanceSaturation | null }[];
+  instances: { version: string; role: string; track: Track; saturation: InstanceSaturation | null }[];
 };
 
 export function createArmReader({ redis, keys }: { redis: Redis; keys: ReturnType<typeof signalKeys> }) {
@@ -59,6 +59,6 @@ function mergeArms(start: number, words: PackedArms[]): ArmSlot {
       sides[track] += count;
     }
   }
-  const instances = words.map(({ v, t, u }) => ({ version: v, track: t, saturation: u }));
+  const instances = words.map(({ v, r, t, u }) => ({ version: v, role: r, track: t, saturation: u }));
   return { start, canaries, counters, instances };
 }

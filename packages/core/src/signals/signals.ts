@@ -7,7 +7,7 @@ import { type ArmSlot, createArmReader } from "./arms.ts";
 import { type CoursePoint, createReader, type Golden, type GoldenBy } from "./golden.ts";
 import { type InstanceSaturation, type Parts, type PoolUse, watchSaturation } from "./saturation.ts";
 import { addToSketch, type Sketch } from "./sketch.ts";
-import { Cell, Slot, type Track, templateOf } from "./slot.ts";
+import { Cell, Slot, type Speaker, type Track, templateOf } from "./slot.ts";
 import {
   type GoldenWindow,
   minuteLifeSeconds,
@@ -67,7 +67,7 @@ export type Signals = {
 export function createSignals(deps: {
   redis: Redis;
   log: Logger;
-  instance: { id: string; name: string; version: string; track?: Track };
+  instance: { id: string; name: string } & Speaker;
   prefix?: string;
   now?: () => number;
   flushMs?: number;
@@ -81,7 +81,6 @@ export function createSignals(deps: {
   let slot = new Slot(startOf(now(), slotMs));
   let slotEnd = slot.start + slotMs;
   const saturation = watchSaturation(instance);
-  const { track = "stable" } = instance;
   let timer: NodeJS.Timeout | undefined;
   let away = false;
   slots.set(slot.start, slot);
@@ -136,7 +135,7 @@ export function createSignals(deps: {
         pipeline.expire(key, seconds);
         if (seconds !== slotLifeSeconds) continue;
         const arms = keys.arms(target.start);
-        pipeline.hset(arms, instance.id, JSON.stringify(target.packArms(instance.version, track)));
+        pipeline.hset(arms, instance.id, JSON.stringify(target.packArms(instance)));
         pipeline.expire(arms, seconds);
       }
       pipeline.hset(keys.saturation, instance.id, JSON.stringify(said));

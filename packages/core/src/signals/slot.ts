@@ -110,9 +110,10 @@ export class Slot {
   }
 
   /** What a judge of canaries needs of it, apart from the rest: it reads every slot. */
-  packArms(version: string, track: Track): PackedArms {
+  packArms({ version, role = "all", track = "stable" }: Speaker): PackedArms {
     return {
       v: version,
+      r: role,
       t: track,
       a: [...this.arms.values()].map(packCell),
       n: [...this.counters.values()].map(({ track, name, count }) => [track, name, count]),
@@ -140,8 +141,12 @@ export type PackedCell = [
   refused: number,
   sketch: number[],
 ];
+/** Who counts. Without a role: a process that does everything. */
+export type Speaker = { version: string; role?: string; track?: Track };
+
 export type PackedArms = {
   v: string;
+  r: string;
   t: Track;
   a: PackedCell[];
   n: [track: Track, name: string, count: number][];
