@@ -1,5 +1,6 @@
 // Process: runs the modules' jobs for every event of the bus.
 
+import { bucketOf } from "@signalbox/control/bucket";
 import { createRedisBus } from "@signalbox/core/bus/redis-bus";
 import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth } from "@signalbox/core/health";
@@ -37,6 +38,11 @@ async function main() {
     log,
     store: createBusStore(deps.sql, deps.watch),
     worker: deps.instance.id,
+    track: deps.instance.track,
+    canaryOf(group) {
+      const canary = deps.live.rules().workerOf(group);
+      return canary && { share: canary.weight, rank: (partition) => bucketOf(canary.salt, `p${partition}`) };
+    },
   });
   const groups = consumeJobs(bus, deps, jobs);
   const upkeep = startUpkeep({ sql: deps.sql, redis: deps.redis, log });

@@ -1,5 +1,6 @@
 // Turns events into jobs: which module wants which topic, and what a job is given. The workers and the tests run this.
 
+import { isCanary } from "@signalbox/control/evaluate";
 import type { BusEvent, Handler } from "@signalbox/core/bus/bus";
 import { NotNow } from "@signalbox/core/bus/bus";
 import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/envelope";
@@ -33,10 +34,32 @@ export const isPartAway = (error: unknown): boolean =>
 async function runJob(deps: Deps, job: Job, event: BusEvent): Promise<void> {
   const ctx = jobCtx(deps, job, event);
   const from = performance.now();
-  await job.run(ctx, readPayload(job.event, event) as never);
+  const arm = armOf(deps, job, event);
+  if (arm) ctx.variant = arm.variant;
+  try {
+    await job.run(ctx, readPayload(job.event, event) as never);
+  } catch (error) {
+    const isOwn = !(error instanceof NotNow) && !isPartAway(error);
+    if (arm)
+      deps.signals.recordArm(arm.canary, arm.side, performance.now() - from, isOwn ? "error" : "refused");
+    throw error;
+  }
+  if (arm) deps.signals.recordArm(arm.canary, arm.side, performance.now() - from, "ok");
   if (!ctx.log.isLevelEnabled("debug")) return;
   const durationMs = Math.round((performance.now() - from) * 100) / 100;
   ctx.log.debug({ event: event.id, topic: event.topic, durationMs }, "a job is done");
+}
+
+/** The canary that a job takes part in: of a code path, by its user as in calls; of a release, by the worker that runs it. */
+function armOf({ live, instance }: Deps, job: Job, event: BusEvent) {
+  const rules = live.rules();
+  const path = rules.canaryOf(job.name);
+  if (path) {
+    const side = isCanary(path, event.key) ? "canary" : "stable";
+    return { canary: path.id, side, variant: side } as const;
+  }
+  const release = rules.workerOf(job.name.slice(0, job.name.indexOf(".")));
+  return release && ({ canary: release.id, side: instance.track, variant: "stable" } as const);
 }
 
 function readPayload({ name, version, schema, upgrades }: EventType, event: BusEvent) {

@@ -67,6 +67,20 @@ export function leases(redis: Redis, keys: BusKeys, worker: string) {
   };
 }
 
-/** The worker whose turn it is. Groups begin at different workers, so that small ones do not pile up on the first. */
-export const ownerOf = (group: string, partition: number, members: string[]): string | undefined =>
-  members[(partition + hashKey(group)) % members.length];
+/** How workers of a canary's release are called among the members. */
+export const canaryMark = "~canary";
+
+/**
+ * The worker whose turn it is. Groups begin at different workers, so that small ones do not pile up on the first. Workers of the
+ * canary track take what is theirs and nothing else, and nobody else takes it, as long as both kinds live.
+ */
+export function ownerOf(
+  group: string,
+  partition: number,
+  members: string[],
+  isCanary = false,
+): string | undefined {
+  const own = members.filter((member) => member.endsWith(canaryMark) === isCanary);
+  const eligible = own.length > 0 ? own : members;
+  return eligible[(partition + hashKey(group)) % eligible.length];
+}

@@ -10,6 +10,7 @@ import { type Link, link } from "./connection.ts";
 import type { Subscription } from "./holding.ts";
 import { busKeys, defaultPartitions } from "./keys.ts";
 import { readLag } from "./lag.ts";
+import { canaryMark } from "./leases.ts";
 import { isRedisAway } from "./redis-faults.ts";
 import { rewindPartition } from "./rewind.ts";
 import { openSession, type Session } from "./session.ts";
@@ -22,11 +23,16 @@ export type RedisBusOptions = {
   worker?: string;
   prefix?: string;
   partitions?: number;
+  /** Whether this process runs the release that a canary is about. */
+  track?: "stable" | "canary";
+  /** Of a group's partitions, how many workers of the canary track take, and the order in which they do. */
+  canaryOf?: (group: string) => { share: number; rank: (partition: number) => number } | undefined;
 };
 
 export function createRedisBus(options: RedisBusOptions): Bus {
   const { url, log, store, partitions = defaultPartitions } = options;
-  const worker = options.worker ?? `${hostname()}-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  const name = options.worker ?? `${hostname()}-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  const worker = options.track === "canary" ? name + canaryMark : name;
   const keys = busKeys(options.prefix);
   const subscriptions = new Map<string, Subscription>();
   const stop = new AbortController();
@@ -49,6 +55,10 @@ export function createRedisBus(options: RedisBusOptions): Bus {
           keys,
           subscriptions,
           lingering,
+          isCanary: (group, partition) => {
+            const canary = options.canaryOf?.(group);
+            return canary !== undefined && isAmong(canary, partition, partitions);
+          },
         });
         await session.over;
       } catch (error) {
@@ -119,4 +129,18 @@ export function createRedisBus(options: RedisBusOptions): Bus {
       await asking?.then((it) => it.close()).catch(() => {});
     },
   };
+}
+
+/** A share is so many whole partitions, at least one: the first by rank, so that none leaves while a share grows. */
+function isAmong(
+  { share, rank }: { share: number; rank: (partition: number) => number },
+  partition: number,
+  partitions: number,
+): boolean {
+  const count = share === 0 ? 0 : Math.max(1, Math.round((share / 100) * partitions));
+  const own = rank(partition);
+  let before = 0;
+  for (let other = 0; other < partitions; other++)
+    if (rank(other) < own || (rank(other) === own && other < partition)) before += 1;
+  return before < count;
 }

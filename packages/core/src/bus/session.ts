@@ -36,8 +36,9 @@ export async function openSession(given: {
   keys: BusKeys;
   subscriptions: Map<string, Subscription>;
   lingering: Map<string, Promise<void>>;
+  isCanary: (group: string, partition: number) => boolean;
 }): Promise<Session> {
-  const { url, log, store, partitions, worker, keys, subscriptions, lingering } = given;
+  const { url, log, store, partitions, worker, keys, subscriptions, lingering, isCanary } = given;
   const links: Link[] = [];
   const ended = new AbortController();
   const open = async (name: string, blocking = false) => {
@@ -73,7 +74,7 @@ export async function openSession(given: {
         const { group } = subscription;
         const members = await lease.join(group);
         for (let partition = 0; partition < partitions; partition++) {
-          const mine = ownerOf(group, partition, members) === worker;
+          const mine = ownerOf(group, partition, members, isCanary(group, partition)) === worker;
           const holding = holdings.get(slotOf(group, partition));
           if (mine && !holding) await start(subscription, partition);
           // Whose turn it is now waits until we are through with what we began.
