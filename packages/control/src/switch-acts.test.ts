@@ -265,9 +265,9 @@ describe("an install's own switches", () => {
     });
     await archiveSwitch(deps, "shop.checkout", { inUse: () => false }, why());
     for (const act of [
-      setSwitch(deps, "shop.checkout", { state: "off" }, why()),
-      createSwitch(deps, "shop.checkout", own, why()),
-      archiveSwitch(deps, "shop.checkout", { inUse: () => false }, why()),
+      () => setSwitch(deps, "shop.checkout", { state: "off" }, why()),
+      () => createSwitch(deps, "shop.checkout", own, why()),
+      () => archiveSwitch(deps, "shop.checkout", { inUse: () => false }, why()),
     ])
       await assert.rejects(act, /archived/);
   });
