@@ -19,6 +19,7 @@ import { archiveRoutes } from "./routes/archives.ts";
 import { healthRoutes, operatorHealthRoutes } from "./routes/health.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { liveRoutes } from "./routes/live.ts";
+import { ofrepRoutes } from "./routes/ofrep.ts";
 import { signalRoutes } from "./routes/signals.ts";
 
 /** How the outside reaches this; what is absent is the safest. */
@@ -55,6 +56,7 @@ export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): F
     archiveRoutes(app, { path: `${prefix}/me/export/:id/archive`, auth: "user", createCtx });
   if (deps.streams) for (const { prefix, shapes } of mounted) liveRoutes(app, { prefix, shapes, createCtx });
   keyRoutes(app, deps);
+  ofrepRoutes(app, { deps, createCtx });
   healthRoutes(app, health);
   return app;
 }

@@ -5,6 +5,7 @@ import * as feed from "./feed/index.ts";
 import * as moderation from "./moderation/index.ts";
 import * as notifications from "./notifications/index.ts";
 import * as personal from "./personal/index.ts";
+import * as switches from "./switches/index.ts";
 import { createRouter } from "./trpc.ts";
 import * as users from "./users/index.ts";
 
@@ -15,6 +16,7 @@ export const appRouter = createRouter({
   personal: personal.router,
   moderation: moderation.router,
   notifications: notifications.router,
+  switches: switches.router,
 });
 export type AppRouter = typeof appRouter;
 
