@@ -15,6 +15,10 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
   },
   export: { text: "write everything of a user to an archive", load: () => import("./commands/export.ts") },
   erase: { text: "erase a user, and prove it", load: () => import("./commands/erase.ts") },
+  switch: {
+    text: "turn things off and on, also while all else is down",
+    load: () => import("./commands/switch.ts"),
+  },
   audit: { text: "prove that nobody edited the log of operators", load: () => import("./commands/audit.ts") },
   deadletters: {
     text: "show and replay events that could not be handled",

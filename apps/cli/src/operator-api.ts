@@ -4,8 +4,14 @@ import { readSecret } from "./data-dir.ts";
 import { Fault } from "./fault.ts";
 import { readRunFile } from "./install.ts";
 
+/** Nobody is there to answer, or nobody does. */
+export class NoAnswer extends Fault {}
+
+/** Longer than any act that is confirmed, also while a part hangs. */
+const patienceMs = 30_000;
+
 export type OperatorApi = {
-  call<T>(method: "GET" | "POST", path: string, body?: object): Promise<T>;
+  call<T>(method: "GET" | "POST" | "PUT", path: string, body?: object): Promise<T>;
   /** Where nothing is answered. */
   send(method: "POST" | "DELETE", path: string, body?: object): Promise<unknown>;
   fetch(path: string): Promise<Response>;
@@ -20,7 +26,7 @@ function reachFromEnvironment(): { operator: string; operatorToken: string } | u
 export function operatorApi(dir: DataDir): OperatorApi {
   const run = readRunFile(dir) ?? reachFromEnvironment();
   if (!run)
-    throw new Fault(
+    throw new NoAnswer(
       `No install runs in ${dir.path}.`,
       "Start it first: ./signalbox up, or name its --data-dir.",
     );
@@ -32,8 +38,9 @@ export function operatorApi(dir: DataDir): OperatorApi {
       method,
       headers: { authorization, ...(body ? { "content-type": "application/json" } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
+      signal: AbortSignal.timeout(patienceMs),
     }).catch(() => {
-      throw new Fault(
+      throw new NoAnswer(
         `The operator API at ${operator} does not answer.`,
         "See what runs: ./signalbox status",
       );
@@ -47,7 +54,7 @@ export function operatorApi(dir: DataDir): OperatorApi {
   }
 
   return {
-    call: async <T>(method: "GET" | "POST", path: string, body?: object) =>
+    call: async <T>(method: "GET" | "POST" | "PUT", path: string, body?: object) =>
       (await (await send(method, path, body)).json()) as T,
     send,
     fetch: (path) => send("GET", path),

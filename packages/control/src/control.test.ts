@@ -1,13 +1,15 @@
 // The log, the live copies and the confirmations together, on real Postgres and Redis.
 
 import assert from "node:assert/strict";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { hashEvent } from "./chain.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { overridePath, snapshotPath } from "./disk.ts";
 import { createExpirySweep } from "./expiry.ts";
 import { emptyDocument, settingsAt } from "./fold.ts";
+import { headsPath } from "./heads.ts";
 import { createLive, type Live } from "./live.ts";
 import { createControlLog } from "./log.ts";
 import { setSwitch } from "./switch-acts.ts";
@@ -127,6 +129,29 @@ describe("the log", () => {
     assert.equal((await controlLog.verify([head])).fault?.revision, head.revision);
     await putBack(tail);
     assert.equal((await controlLog.verify([head])).ok, true);
+  });
+});
+
+describe("the head outside the log", () => {
+  test("a tail that was written anew, hashes and all, is found although every process follows it", async () => {
+    const { sql } = engines.database;
+    const controlLog = createControlLog(sql);
+    const live = await startLive("heads", { pollMs: 100 });
+    const { revision } = await setSwitch({ controlLog, live }, "heads.a", { state: "off" }, why("true"));
+    const [event] = await controlLog.read({ limit: 1 });
+    const forged = { ...event!, reason: "forged" };
+    const hash = hashEvent(forged);
+    await sql`update control_events set reason = ${forged.reason}, hash = ${hash} where revision = ${revision}`;
+    await until("the process follows it", () => live.status().logged.hash === hash);
+    assert.equal((await controlLog.verify([live.status().logged])).ok, true);
+    const verdict = await controlLog.verify([live.status().logged, ...(await live.heads())]);
+    assert.deepEqual([verdict.ok, verdict.fault?.revision], [false, revision]);
+    // Who can write the file, and has no key, adds nothing to it.
+    await appendFile(headsPath(join(engines.dataDir, "heads")), `${revision + 7} ${"0".repeat(64)} x\n`);
+    assert.ok((await live.heads()).every((head) => head.revision <= revision));
+    await sql`update control_events set reason = ${event!.reason}, hash = ${event!.hash} where revision = ${revision}`;
+    await until("it follows back", () => live.status().logged.hash === event!.hash);
+    assert.equal((await controlLog.verify(await live.heads())).ok, true);
   });
 });
 

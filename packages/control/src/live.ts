@@ -9,6 +9,7 @@ import { emptyHead, type Head } from "./chain.ts";
 import { createOverrideReader, noOverride, readSnapshot, writeSnapshot } from "./disk.ts";
 import { compile, type Rules, type TagsOf } from "./evaluate.ts";
 import { type Document, emptyDocument } from "./fold.ts";
+import { createHeads } from "./heads.ts";
 import { inTime } from "./in-time.ts";
 import { type ControlLog, createControlLog } from "./log.ts";
 import { type PendingAct, withPending } from "./pending.ts";
@@ -40,6 +41,8 @@ export type Live = {
   onChange(listener: (status: LiveStatus) => void): () => void;
   /** A change that this process made itself: in force here at once, and pushed to the others. */
   announce(folded: Sealed): Promise<void>;
+  /** Where the log stood, as this machine kept it outside of the log. */
+  heads(): Promise<Head[]>;
   /** Acts that the log does not have yet, oldest first. */
   pending(): readonly PendingAct[];
   /**
@@ -81,6 +84,7 @@ export function createLive(deps: LiveDeps): Live {
   const { pollMs = 2_000, reportMs = 2_000, overrideMs = 1_000 } = deps;
   const controlLog = deps.controlLog ?? createControlLog(deps.sql);
   const seal = createSeal(deps.secret);
+  const heads = createHeads(dataDir, deps.secret);
   const keys = controlKeys(prefix);
   const listeners = new Set<(status: LiveStatus) => void>();
   const readOverride = createOverrideReader(dataDir);
@@ -153,6 +157,7 @@ export function createLive(deps: LiveDeps): Live {
     }
     source = from;
     since = Date.now();
+    heads.keep(base.head, (error) => log.warn({ error }, "the head of the control log was not kept on disk"));
     confirm(true);
     if (from !== "snapshot") keepSnapshot();
     tell();
@@ -355,6 +360,7 @@ export function createLive(deps: LiveDeps): Live {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    heads: heads.read,
     pending: () => pending,
     takePending,
     async announce(folded) {
@@ -425,6 +431,7 @@ export function fixedLive(
       return () => void listeners.delete(listener);
     },
     announce: async ({ document }) => set(document as SettingsInput),
+    heads: async () => [],
     pending: () => [],
     takePending: () => Promise.reject(new Error("settings that stay as given take no acts")),
     start: async () => {},

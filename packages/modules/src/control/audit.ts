@@ -75,10 +75,11 @@ async function readAudit(ctx: AsOperator, input: z.infer<typeof AuditQuery>) {
   return { ...page, state: { at: at.toISOString(), revision: folded.head.revision, settings } };
 }
 
-/** Against itself, and against the heads that this and every other process enforce. */
+/** Against itself, against the heads that this and every other process enforce, and against those that were kept outside. */
 export async function verifyAudit(ctx: AsOperator): Promise<z.infer<typeof AuditVerdict>> {
   const { controlLog, live, confirmations } = planeOf(ctx);
   const words = [...((await confirmations.ledger())?.values() ?? [])];
   const heads = words.map(({ revision, pending, head }) => ({ revision: revision - pending, hash: head }));
-  return controlLog.verify([...heads, live.status().logged]);
+  // What was kept first counts: a process follows a log that was written anew, its file does not.
+  return controlLog.verify([...heads, live.status().logged, ...(await live.heads())]);
 }

@@ -153,7 +153,7 @@ export const Propose = z.object({
   reason: reasonText,
 });
 export const Proposed = z.object({ id: z.string(), hash: z.string(), version: z.number().int() });
-export const Approve = z.object({ id: anyKey, hash: z.string().length(64), reason: reasonText });
+export const Approve = z.object({ id: anyKey, hash: z.string().max(200), reason: reasonText });
 export const OneProposal = z.object({ id: anyKey, reason: reasonText });
 
 export const ReviewItem = z.object({
