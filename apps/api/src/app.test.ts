@@ -4,7 +4,7 @@ import { fixedLive } from "@signalbox/control/live";
 import { mintSignInToken } from "@signalbox/control/sign-in";
 import { createHealth } from "@signalbox/core/health";
 import { createMetrics } from "@signalbox/core/metrics";
-import { createGateway } from "@signalbox/gateway";
+import { createGateway, type Gateway } from "@signalbox/gateway";
 import { testWorld, type World } from "@signalbox/modules/testing";
 import { nameError } from "@signalbox/modules/trpc";
 import type { FastifyInstance } from "fastify";
@@ -13,15 +13,18 @@ import { createGatewayApp, createOperatorApp } from "./app.ts";
 const live = fixedLive();
 let world: World;
 let app: FastifyInstance;
+let gateway: Gateway;
 
 before(async () => {
   world = await testWorld({ deps: { live } });
   const { redis, log, instance } = world.deps;
-  const deps = { ...world.deps, gateway: createGateway({ live, redis, log, instance, nameError }) };
+  gateway = createGateway({ live, redis, log, instance, nameError });
+  const deps = { ...world.deps, gateway };
   app = createGatewayApp(deps, createHealth({ version: "test", serviceId: "test" }));
 });
 after(async () => {
   await app.close();
+  await gateway.close();
   await world.close();
 });
 
