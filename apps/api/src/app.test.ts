@@ -5,6 +5,7 @@ import { mintSignInToken } from "@signalbox/control/sign-in";
 import { createHealth } from "@signalbox/core/health";
 import { createMetrics } from "@signalbox/core/metrics";
 import { createGateway, type Gateway } from "@signalbox/gateway";
+import { openPlane } from "@signalbox/modules/control";
 import { testWorld, type World } from "@signalbox/modules/testing";
 import { nameError } from "@signalbox/modules/trpc";
 import type { FastifyInstance } from "fastify";
@@ -24,6 +25,7 @@ before(async () => {
 });
 after(async () => {
   await app.close();
+  await openPlane(world.deps).close();
   await gateway.close();
   await world.close();
 });
