@@ -153,9 +153,9 @@ function told({ version, logged, confirmations }: Changed, key: string, values: 
   const { expected, confirmed, slowestMs, missing } = confirmations;
   if (values.json) console.log(JSON.stringify({ version, logged, confirmations }));
   else {
-    const of = expected === null ? "how many there are is not known" : `of ${expected}`;
+    const of = expected === null ? "; how many there are is not known" : ` of ${expected}`;
     const slowest = slowestMs === null ? "" : `, the slowest after ${slowestMs} ms`;
-    console.log(`  ${green("✓")} ${key}: act ${version}, confirmed by ${confirmed} ${of}${slowest}`);
+    console.log(`  ${green("✓")} ${key}: act ${version}, confirmed by ${confirmed}${of}${slowest}`);
     if (missing.length > 0) console.log(`  ${yellow("!")} not yet: ${missing.join(", ")}`);
     if (logged === false)
       console.log(`  ${yellow("!")} the database is away; the act enters the log when that is back`);

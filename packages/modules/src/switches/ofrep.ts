@@ -10,7 +10,7 @@ import { keysFor, requireApplication } from "./flags.ts";
 const Context = z.record(z.string(), z.unknown());
 const Body = z.object({ context: Context.default({}) }).loose();
 
-export type Evaluation =
+type Evaluation =
   | {
       key: string;
       value: boolean;
