@@ -93,8 +93,12 @@ export function sampleOf(schema: Json): unknown {
   if (type === "boolean") return true;
   if (type === "array") return Number(schema.minItems ?? 0) > 0 ? [sampleOf(schema.items as Json)] : [];
   if (type === "object") return sampleOfFields(schema.properties as Record<string, Json>);
-  return type === "string" ? "7" : null;
+  return type === "string" ? textLike(schema) : null;
 }
+
+/** A number where anything goes, else a key, a name or a time. */
+const textLike = (schema: Json): string =>
+  ["7", "feed.post.create", "feed", "09:00"].find((text) => mayBe(schema, text)) ?? "7";
 
 export const sampleOfFields = (fields: Record<string, Json> = {}): Json =>
   Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, sampleOf(schema)]));
