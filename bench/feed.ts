@@ -17,7 +17,7 @@ import { type Driven, drive, type FeedInstall, get, startFeedInstall } from "./h
 import { figure, median, progress, report } from "./harness/report.ts";
 
 const concurrency = 16;
-const rounds = 5;
+const rounds = 3;
 const roundMs = 2_500;
 const settleMs = 500;
 const pageSize = 20;

@@ -361,7 +361,11 @@ export function createEntity<Source, Value>(
 
   function find(id: string): Promise<Found<Value>> {
     const held = peek(id);
-    if (held) return Promise.resolve(held);
+    return held ? Promise.resolve(held) : ask(id);
+  }
+
+  /** What memory does not hold: together with whoever asks the same. */
+  function ask(id: string): Promise<Found<Value>> {
     const barred = currentDeadline()?.barred;
     if (barred) return readKept(id, barred);
     const under = reading.get(id);
@@ -523,13 +527,17 @@ export function createEntity<Source, Value>(
   }
 
   async function readMany(ids: string[]): Promise<Map<string, Value>> {
-    const unique = [...new Set(ids)];
-    const values = await Promise.all(unique.map((id) => find(id)));
     const map = new Map<string, Value>();
-    for (const [at, id] of unique.entries()) {
-      const value = values[at]!.value;
+    const asked: Promise<void>[] = [];
+    const take = (id: string, { value }: Found<Value>) => {
       if (value !== undefined) map.set(id, value);
+    };
+    for (const id of new Set(ids)) {
+      const held = peek(id);
+      if (held) take(id, held);
+      else asked.push(ask(id).then((found) => take(id, found)));
     }
+    if (asked.length > 0) await Promise.all(asked);
     return map;
   }
 

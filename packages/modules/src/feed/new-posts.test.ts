@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
+import { Deadline, withDeadline } from "@signalbox/core/resilience/deadline";
 import { type AsUser, tell } from "../ctx.ts";
 import { ctxOf, testWorld, type World } from "../testing.ts";
 import { postCreated } from "./events.ts";
@@ -99,4 +101,19 @@ test("a claim is marked with its post; whose claim was taken over writes nothing
   const [kept] = await world.deps
     .sql`select effect_at is not null as marked from idempotency_keys where id = ${good.id}`;
   assert.equal(kept?.marked, true);
+});
+
+test("a call that may not ask the database writes nothing, nor does one whose caller waits no longer", async () => {
+  const [barred, late] = [post("barred"), post("late")];
+  const refused = new AppError("disabled", "switched off");
+  const deadlines = [new Deadline(1_000), new Deadline(0)];
+  deadlines[0]!.barred = refused;
+  const outcomes = await Promise.allSettled(
+    [barred, late].map((one, n) => withDeadline(deadlines[n]!, () => writePost(ctx, one))),
+  );
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason.code),
+    ["disabled", "deadline"],
+  );
+  assert.deepEqual([...(await stored([barred.id, late.id]))], []);
 });

@@ -30,7 +30,9 @@ export async function writePost(ctx: Ctx, post: NewPost): Promise<Date> {
     write = createWriter(ctx.shared, ctx.instance.name);
     writers.set(ctx.shared, write);
   }
-  const outcome = await write({ post, claim: ctx.claim, deadline: currentDeadline() });
+  const deadline = currentDeadline();
+  deadline?.throwIfBarred();
+  const outcome = await write({ post, claim: ctx.claim, deadline });
   if (outcome instanceof Error) throw outcome;
   return outcome;
 }
