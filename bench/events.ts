@@ -29,6 +29,7 @@ const redis = connectRedis(run.redis);
 const reader = connectRedis(run.redis, patient);
 const { sql, close } = connectDatabase(run.postgres, { name: "bench", poolSize: 4 });
 const keys = busKeys();
+let written = 0;
 
 try {
   await write(users[0]!, 0);
@@ -115,7 +116,6 @@ async function measureLag(epoch: string): Promise<number[]> {
 }
 
 /** Answers the number of its first event: what came before is another round's. */
-let written = 0;
 async function writeBacklog(epoch: string): Promise<number> {
   const first = written;
   const count = async () => {
