@@ -1,7 +1,7 @@
 // Creating posts and reading home feeds on a whole install, each beside the least that could do the same in the same run: a bare
-// postgres.js transaction that writes the same two rows, and a bare Fastify route that does the same Redis reads and returns
-// strings (the list, and each post by a GET, all in one trip); in turns, so that both meet the same machine, with the same pool, durability and connections. Then what 50 authors who
-// are fetched instead of pushed add.
+// postgres.js transaction that writes the same two rows, and a bare Fastify route that does the same Redis reads and returns strings
+// (the list, and each post by a GET, all in one trip). In turns, so that both meet the same machine, with the same pool, durability
+// and connections. Then what 50 authors who are fetched instead of pushed add.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
