@@ -7,179 +7,216 @@ import type { BusEvent, Handler } from "@signalbox/core/bus/bus";
 import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/envelope";
 import { newId } from "@signalbox/core/ids";
 import type { Redis } from "@signalbox/core/redis";
-import { type Ctx, transaction } from "../ctx.ts";
-import { jobs } from "../index.ts";
+import { type Ctx, type Deps, transaction } from "../ctx.ts";
+import { appRouter, jobs } from "../index.ts";
 import { groupsOf, jobHandler } from "../run-jobs.ts";
-import { ctxOf, testWorld, type World } from "../testing.ts";
+import { ctxOf, testWorld } from "../testing.ts";
 import { createProfile } from "../users/index.ts";
 import { buildTimeline, timelineKey } from "./timeline.ts";
 
-type Person = { id: string; handle: string; caller: ReturnType<World["as"]> };
+type Person = { id: string; handle: string; caller: ReturnType<typeof appRouter.createCaller> };
 type Model = {
-  posts: { id: string; author: string }[];
+  posts: { id: string; author: string; text: string }[];
   follows: Set<string>;
   blocks: Set<string>;
   mutes: Set<string>;
 };
 
 export type Histories = {
-  run(seed: number): Promise<{ events: number; posts: number }>;
+  /** So many, each from a seed of its own. */
+  run(firstSeed: number, count: number): Promise<{ events: number; posts: number }>;
   close(): Promise<void>;
 };
 
 const edge = (a: Person, b: Person) => `${a.id} ${b.id}`;
 
+/** Each history has its own people, settings and clock, so that many run side by side in one database. */
 export async function openHistories(): Promise<Histories> {
-  const live = fixedLive();
-  let aheadMs = 0;
-  const now = () => new Date(Date.now() + aheadMs);
-  const world = await testWorld({ deps: { live, now } });
-  const { deps } = world;
-  const fragile = breakable(deps.redis);
-  const handlers = [...groupsOf(jobs).values()].map((each) =>
-    jobHandler({ ...deps, redis: fragile.redis }, each),
-  );
-  const ctx = ctxOf(deps, { kind: "job", name: "test" });
+  const world = await testWorld({ poolSize: 12 });
+
+  async function run(seed: number) {
+    const live = fixedLive();
+    let aheadMs = 0;
+    const deps: Deps = { ...world.deps, live, now: () => new Date(Date.now() + aheadMs) };
+    const fragile = breakable(deps.redis);
+    const handlers = [...groupsOf(jobs.filter(({ name }) => /^(feed|users)\./.test(name))).values()].map(
+      (each) => jobHandler({ ...deps, redis: fragile.redis }, each),
+    );
+    const ctx = ctxOf(deps, { kind: "job", name: "test" });
+    const random = randomFrom(seed);
+    const pick = <T>(from: T[]): T => from[Math.floor(random() * from.length)]!;
+    const window = pick([2, 3, 5, 12, 800]);
+    const set = (pullAbove: number) =>
+      live.set({
+        numbers: { "feed.pullAbove": { value: pullAbove }, "feed.timelineEntries": { value: window } },
+      });
+    set(pick([1, 2, 3, 10_000]));
+    const people: Person[] = [];
+    for (let n = 0; n < 6; n += 1) people.push(await newPerson(deps));
+    const model: Model = { posts: [], follows: new Set(), blocks: new Set(), mutes: new Set() };
+    const bus = createTestBus(
+      ctx,
+      handlers,
+      people.map(({ id }) => id),
+    );
+
+    const two = () => {
+      const from = pick(people);
+      return [from, pick(people.filter((one) => one !== from))] as const;
+    };
+    const follow = async () => {
+      const [from, to] = two();
+      if (model.blocks.has(edge(from, to)) || model.blocks.has(edge(to, from))) return;
+      await from.caller.users.follow.create({ handle: to.handle });
+      model.follows.add(edge(from, to));
+    };
+    const acts: [number, () => Promise<void>][] = [
+      [
+        26,
+        async () => {
+          const author = pick(people);
+          const { id, text } = await author.caller.feed.post.create({ text: "x" });
+          model.posts.push({ id, author: author.id, text });
+        },
+      ],
+      [
+        6,
+        async () => {
+          const post = pick(model.posts);
+          if (!post) return;
+          const author = people.find(({ id }) => id === post.author)!;
+          const text = `${post.text.slice(0, 20)}${Math.floor(random() * 10)}`;
+          await author.caller.feed.post.edit({ id: post.id, text });
+          post.text = text;
+        },
+      ],
+      [
+        6,
+        async () => {
+          const post = pick(model.posts);
+          if (!post) return;
+          const author = people.find(({ id }) => id === post.author)!;
+          await author.caller.feed.post.delete({ id: post.id });
+          model.posts.splice(model.posts.indexOf(post), 1);
+        },
+      ],
+      [16, follow],
+      [
+        6,
+        async () => {
+          const [from, to] = two();
+          if (model.blocks.has(edge(to, from))) return;
+          await from.caller.users.follow.delete({ handle: to.handle });
+          model.follows.delete(edge(from, to));
+        },
+      ],
+      [
+        3,
+        async () => {
+          const [from, to] = two();
+          await from.caller.users.block.create({ handle: to.handle });
+          model.blocks.add(edge(from, to));
+          model.follows.delete(edge(from, to));
+          model.follows.delete(edge(to, from));
+        },
+      ],
+      [
+        3,
+        async () => {
+          const [from, to] = two();
+          await from.caller.users.block.delete({ handle: to.handle });
+          model.blocks.delete(edge(from, to));
+        },
+      ],
+      [
+        4,
+        async () => {
+          const [from, to] = two();
+          if (model.blocks.has(edge(to, from))) return;
+          await from.caller.users.mute.create({ handle: to.handle });
+          model.mutes.add(edge(from, to));
+        },
+      ],
+      [
+        4,
+        async () => {
+          const [from, to] = two();
+          await from.caller.users.mute.delete({ handle: to.handle });
+          model.mutes.delete(edge(from, to));
+        },
+      ],
+      [14, async () => checkNow(pick(people), model)],
+      // The workers go on for a while; else they stand still.
+      [14, async () => bus.deliver(Math.ceil(random() * 8), random, fragile)],
+      [2, async () => void (await deps.redis.del(timelineKey(pick(people).id)))],
+      [5, async () => set(pick([1, 2, 3, 10_000]))],
+      [4, async () => buildTimeline(ctx, pick(people).id)],
+      // Longer than anything that holds for a while only.
+      [
+        6,
+        async () => {
+          aheadMs += 15_000;
+        },
+      ],
+    ];
+    const total = acts.reduce((sum, [weight]) => sum + weight, 0);
+    for (let n = 0; n < 8; n += 1) await follow();
+    for (let n = 0; n < 80; n += 1) {
+      let at = random() * total;
+      for (const [weight, act] of acts) {
+        at -= weight;
+        if (at >= 0) continue;
+        await act();
+        break;
+      }
+    }
+    await bus.deliver(Number.POSITIVE_INFINITY, random, fragile);
+    for (const person of people) {
+      const expected = expectedFeed(person, model);
+      const size = () => 1 + Math.floor(random() * 7);
+      assert.deepEqual(await wholeFeed(person, size), expected, "as read first");
+      // There is a list by now, whoever made it.
+      await buildTimeline(ctx, person.id);
+      assert.deepEqual(await wholeFeed(person, size), expected, "from the list");
+    }
+    return { events: bus.delivered, posts: model.posts.length };
+  }
 
   return {
-    async run(seed) {
-      const random = randomFrom(seed);
-      const pick = <T>(from: T[]): T => from[Math.floor(random() * from.length)]!;
-      const window = pick([2, 3, 5, 12, 800]);
-      const set = (pullAbove: number) =>
-        live.set({
-          numbers: { "feed.pullAbove": { value: pullAbove }, "feed.timelineEntries": { value: window } },
-        });
-      set(pick([1, 2, 3, 10_000]));
-      const people: Person[] = [];
-      for (let n = 0; n < 6; n += 1) people.push(await newPerson(world));
-      const model: Model = { posts: [], follows: new Set(), blocks: new Set(), mutes: new Set() };
-      const bus = createTestBus(ctx, handlers);
-      // What earlier histories left is no part of this one.
-      await bus.skip();
-
-      const two = () => {
-        const from = pick(people);
-        return [from, pick(people.filter((one) => one !== from))] as const;
-      };
-      const acts: [number, () => Promise<void>][] = [
-        [
-          26,
-          async () => {
-            const author = pick(people);
-            const { id } = await author.caller.feed.post.create({ text: "x" });
-            model.posts.push({ id, author: author.id });
-          },
-        ],
-        [
-          6,
-          async () => {
-            const post = pick(model.posts);
-            if (!post) return;
-            const author = people.find(({ id }) => id === post.author)!;
-            await author.caller.feed.post.delete({ id: post.id });
-            model.posts.splice(model.posts.indexOf(post), 1);
-          },
-        ],
-        [
-          16,
-          async () => {
-            const [from, to] = two();
-            if (model.blocks.has(edge(from, to)) || model.blocks.has(edge(to, from))) return;
-            await from.caller.users.follow.create({ handle: to.handle });
-            model.follows.add(edge(from, to));
-          },
-        ],
-        [
-          6,
-          async () => {
-            const [from, to] = two();
-            if (model.blocks.has(edge(to, from))) return;
-            await from.caller.users.follow.delete({ handle: to.handle });
-            model.follows.delete(edge(from, to));
-          },
-        ],
-        [
-          3,
-          async () => {
-            const [from, to] = two();
-            await from.caller.users.block.create({ handle: to.handle });
-            model.blocks.add(edge(from, to));
-            model.follows.delete(edge(from, to));
-            model.follows.delete(edge(to, from));
-          },
-        ],
-        [
-          3,
-          async () => {
-            const [from, to] = two();
-            await from.caller.users.block.delete({ handle: to.handle });
-            model.blocks.delete(edge(from, to));
-          },
-        ],
-        [
-          4,
-          async () => {
-            const [from, to] = two();
-            if (model.blocks.has(edge(to, from))) return;
-            await from.caller.users.mute.create({ handle: to.handle });
-            model.mutes.add(edge(from, to));
-          },
-        ],
-        [
-          4,
-          async () => {
-            const [from, to] = two();
-            await from.caller.users.mute.delete({ handle: to.handle });
-            model.mutes.delete(edge(from, to));
-          },
-        ],
-        [14, async () => checkNow(pick(people), model)],
-        // The workers go on for a while; else they stand still.
-        [14, async () => bus.deliver(Math.ceil(random() * 8), random, fragile)],
-        [2, async () => void (await deps.redis.del(timelineKey(pick(people).id)))],
-        [5, async () => set(pick([1, 2, 3, 10_000]))],
-        [4, async () => buildTimeline(ctx, pick(people).id)],
-        // Longer than anything that holds for a while only.
-        [
-          6,
-          async () => {
-            aheadMs += 15_000;
-          },
-        ],
-      ];
-      const total = acts.reduce((sum, [weight]) => sum + weight, 0);
-      for (let n = 0; n < 8; n += 1) await acts[2]![1]();
-      for (let n = 0; n < 80; n += 1) {
-        let at = random() * total;
-        for (const [weight, act] of acts) {
-          at -= weight;
-          if (at >= 0) continue;
-          await act();
-          break;
+    async run(first, count) {
+      const sum = { events: 0, posts: 0 };
+      let next = first;
+      const lane = async () => {
+        while (next < first + count) {
+          const seed = next++;
+          try {
+            const { events, posts } = await run(seed);
+            sum.events += events;
+            sum.posts += posts;
+          } catch (error) {
+            next = first + count;
+            throw new Error(`TEST_SEED=${seed} shows it again`, { cause: error });
+          }
         }
-      }
-      await bus.deliver(Number.POSITIVE_INFINITY, random, fragile);
-      for (const person of people) {
-        const expected = expectedFeed(person, model);
-        const size = () => 1 + Math.floor(random() * 7);
-        assert.deepEqual(await wholeFeed(person, size), expected, "as read first");
-        // There is a list by now, whoever made it.
-        await buildTimeline(ctx, person.id);
-        assert.deepEqual(await wholeFeed(person, size), expected, "from the list");
-      }
-      return { events: bus.delivered, posts: model.posts.length };
+      };
+      const lanes = await Promise.allSettled(Array.from({ length: atOnce }, lane));
+      for (const each of lanes) if (each.status === "rejected") throw each.reason;
+      return sum;
     },
     close: () => world.close(),
   };
 }
 
-async function newPerson({ deps, as }: World): Promise<Person> {
+const atOnce = 12;
+
+async function newPerson(deps: Deps): Promise<Person> {
   const handle = `h${newId().replaceAll("-", "").slice(-20)}`;
   const ctx = ctxOf(deps, { kind: "guest" });
   const id = newId();
   await transaction(ctx, (ctx) => createProfile(ctx, { id, handle }));
-  return { id, handle, caller: as({ kind: "user", id, sessionId: newId() }) };
+  const actor = { kind: "user", id, sessionId: newId() } as const;
+  // Each call a ctx of its own, as over HTTP.
+  return { id, handle, caller: appRouter.createCaller(ctxOf(deps, actor)) };
 }
 
 function expectedFeed(reader: Person, { posts, follows, blocks, mutes }: Model): string[] {
@@ -192,14 +229,16 @@ function expectedFeed(reader: Person, { posts, follows, blocks, mutes }: Model):
   };
   return posts
     .filter(({ author }) => shows(author))
-    .map(({ id }) => id)
+    .map(lineOf)
     .sort()
     .reverse();
 }
 
+const lineOf = ({ id, text }: { id: string; text: string }) => `${id} ${text}`;
+
 /** Whatever the workers did or did not do: nothing that must not show, nothing twice, in order, and all of one's own. */
 async function checkNow(reader: Person, model: Model): Promise<void> {
-  const shown = (await reader.caller.feed.home.read({ limit: 100 })).items.map(({ id }) => id);
+  const shown = (await reader.caller.feed.home.read({ limit: 100 })).items.map(lineOf);
   const allowed = new Set(expectedFeed(reader, model));
   assert.deepEqual(
     shown.filter((id) => !allowed.has(id)),
@@ -207,7 +246,7 @@ async function checkNow(reader: Person, model: Model): Promise<void> {
     "shows what is hidden",
   );
   assert.deepEqual(shown, [...new Set(shown)].sort().reverse(), "is out of order or holds a post twice");
-  const own = model.posts.filter(({ author }) => author === reader.id).map(({ id }) => id);
+  const own = model.posts.filter(({ author }) => author === reader.id).map(lineOf);
   assert.deepEqual(
     own.filter((id) => !shown.includes(id)),
     [],
@@ -220,7 +259,7 @@ async function wholeFeed(reader: Person, size: () => number): Promise<string[]> 
   for (let cursor: string | undefined; ; ) {
     const limit = size();
     const page = await reader.caller.feed.home.read({ limit, ...(cursor ? { cursor } : {}) });
-    ids.push(...page.items.map(({ id }) => id));
+    ids.push(...page.items.map(lineOf));
     if (page.nextCursor === null) return ids;
     assert.equal(page.items.length, limit, "a page is short although there is another");
     cursor = page.nextCursor;
@@ -228,24 +267,28 @@ async function wholeFeed(reader: Person, size: () => number): Promise<string[]> 
 }
 
 /** Delivers as the bus does: the events of one key in order and at least once, those of different keys in any order. */
-function createTestBus(ctx: Ctx, handlers: Handler[]) {
+function createTestBus(ctx: Ctx, handlers: Handler[], keys: string[]) {
   const lanes = handlers.map((handle) => ({ handle, done: new Set<string>() }));
+  const events: BusEvent[] = [];
+  let seen = "0";
   let delivered = 0;
 
   const read = async (): Promise<BusEvent[]> => {
-    const rows = await ctx.sql<OutboxText[]>`
-      select id, key, topic, version::text, payload::text, request_id, traceparent,
+    const rows = await ctx.sql<(OutboxText & { position: string })[]>`
+      select position::text, id, key, topic, version::text, payload::text, request_id, traceparent,
         (created_at at time zone 'UTC')::text || '+00' as created_at
-      from outbox order by position`;
-    return rows.map((row) => decodeEvent(encodeRow(row)));
+      from outbox where key = any(${keys}::uuid[]) and position > ${seen} order by position`;
+    for (const row of rows) {
+      // Commits of one key are in order, and only this history writes these keys.
+      seen = row.position;
+      events.push(decodeEvent(encodeRow(row)));
+    }
+    return events;
   };
 
   return {
     get delivered() {
       return delivered;
-    },
-    async skip() {
-      await ctx.sql`truncate outbox`;
     },
     async deliver(most: number, random: () => number, fragile: Fragile) {
       const events = await read();
@@ -311,10 +354,10 @@ export async function scrollBack(count: number): Promise<void> {
   const world = await testWorld();
   try {
     const [reader, ...authors] = [
-      await newPerson(world),
-      await newPerson(world),
-      await newPerson(world),
-      await newPerson(world),
+      await newPerson(world.deps),
+      await newPerson(world.deps),
+      await newPerson(world.deps),
+      await newPerson(world.deps),
     ];
     for (const { handle } of authors) await reader.caller.users.follow.create({ handle });
     const made = Array.from({ length: count }, () => newId());
