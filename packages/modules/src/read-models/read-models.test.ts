@@ -110,6 +110,32 @@ test("damaged counters are healed while people go on liking, and come out exact"
   }
 });
 
+test("damaged counts of followers are healed while people go on following, and come out exact", async () => {
+  const fans = ["fan_a", "fan_b", "fan_c", "fan_d"];
+  const [gil] = await Promise.all(["gil_rm", ...fans].map((handle) => world.user(handle)));
+  const id = (await gil!.users.me.read()).id;
+  for (const fan of fans.slice(0, 2)) await (await world.user(fan)).users.follow.create({ handle: "gil_rm" });
+  assert.equal((await goOver("follow-counters", false)).wrong, 0);
+  await world.deps.sql`update user_counts set followers = 40, following = 7 where user_id = ${id}`;
+  assert.equal((await goOver("follow-counters", false)).wrong, 1);
+  let following = true;
+  const busy = fans.slice(2).map(async (fan) => {
+    const person = await world.user(fan);
+    while (following) {
+      await person.users.follow.create({ handle: "gil_rm" });
+      await person.users.follow.delete({ handle: "gil_rm" });
+    }
+  });
+  assert.equal((await goOver("follow-counters", true)).wrong, 1);
+  following = false;
+  await Promise.all(busy);
+  assert.equal((await goOver("follow-counters", false)).wrong, 0);
+  assert.deepEqual((await world.guest().users.profile.read({ handle: "gil_rm" })).counts, {
+    followers: 2,
+    following: 0,
+  });
+});
+
 test("a run goes on where it stopped, and another that asks for the same is told of it", async () => {
   const dan = await world.user("dan_rm");
   const ids = Array.from({ length: 1_100 }, () => newId());
@@ -128,7 +154,7 @@ test("a run goes on where it stopped, and another that asks for the same is told
   assert.deepEqual([whole.state, whole.done], ["done", rows!.count]);
   assert.deepEqual(
     (await listRuns(job())).map(({ name }) => name),
-    ["timelines", "counters"],
+    ["timelines", "counters", "follow-counters"],
   );
-  await assert.rejects(beginRun(job(), "nothing", true), /there are: timelines, counters/);
+  await assert.rejects(beginRun(job(), "nothing", true), /there are: timelines, counters, follow-counters/);
 });

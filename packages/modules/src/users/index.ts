@@ -18,6 +18,7 @@ export {
 } from "./follows.ts";
 export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, idsOfHandles, knownUser, readPeople, readPerson } from "./profile.ts";
+export { readModels } from "./read-models.ts";
 export { requireServed } from "./region.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";
 export { router } from "./router.ts";
