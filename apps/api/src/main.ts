@@ -13,6 +13,7 @@ import { openPlane } from "@signalbox/modules/control";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
 import { createStreams, liveSources } from "@signalbox/modules/live";
 import { serviceOf } from "@signalbox/modules/trpc";
+import { openWrites } from "@signalbox/modules/writes";
 import type { FastifyInstance } from "fastify";
 import { createGatewayApp, createOperatorApp } from "./app.ts";
 import { readRole } from "./role.ts";
@@ -63,6 +64,9 @@ async function main() {
     { required: false },
   );
 
+  const writes = await openWrites(config, deps);
+  if (writes) shutdown.add("queued writes", () => writes.close());
+
   const metrics = createMetrics({
     signals: deps.signals,
     instance: deps.instance,
@@ -71,6 +75,8 @@ async function main() {
   });
   metrics.add(() => cacheFamilies(deps.cache.status()));
   metrics.add(() => partFamilies(deps.signals.parts()));
+  if (writes) metrics.add(() => writes.families());
+  const serving = writes ? { ...deps, writes } : deps;
 
   const host = config.SIGNALBOX_HOST;
   const doors: Record<string, unknown> = {};
@@ -90,14 +96,14 @@ async function main() {
   if (role.gatewayPort !== undefined) {
     const streams = createStreams({ ...deps, sources: liveSources });
     metrics.add(() => streams.families());
-    const gateway = createGatewayApp({ ...deps, streams }, health, config);
+    const gateway = createGatewayApp({ ...serving, streams }, health, config);
     shutdown.add("gateway's listener", () => gateway.close());
     shutdown.add("live streams", () => streams.close());
     await gateway.listen({ host, port: role.gatewayPort });
     doors.gateway = gateway.server.address();
   }
   if (role.servicePort !== undefined) {
-    const port = createServicePort(deps, { services: role.services ?? [], health, metrics: metrics.text });
+    const port = createServicePort(serving, { services: role.services ?? [], health, metrics: metrics.text });
     shutdown.add("service's listener", () => port.close());
     shutdown.add("registry, and whoever still comes", async () => {
       port.leave();

@@ -175,6 +175,12 @@ export const knownNumbers = {
     max: 5_000,
     text: "posts that a home timeline holds; older ones are read from the database",
   },
+  "feed.writeQueue": {
+    preset: 0,
+    min: 0,
+    max: 1_000_000,
+    text: "posts that an instance writes down on its disk while the database is away, answered with 202; 0: they are refused with 503",
+  },
   "live.perUser": {
     preset: 5,
     min: 1,

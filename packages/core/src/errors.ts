@@ -26,6 +26,8 @@ export const errorTable = {
   overloaded: { http: 503, trpc: "SERVICE_UNAVAILABLE", title: "Too busy" },
   unavailable: { http: 503, trpc: "SERVICE_UNAVAILABLE", title: "A part this needs is away" },
   deadline: { http: 504, trpc: "GATEWAY_TIMEOUT", title: "The time for this call is over" },
+  /** No failure, and no success yet. */
+  queued: { http: 202, trpc: "SERVICE_UNAVAILABLE", title: "Written down, and not done yet" },
 } as const satisfies Record<string, { http: number; trpc: string; title: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

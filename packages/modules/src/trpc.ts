@@ -13,6 +13,7 @@ import type { AsOperator, AsUser, Ctx } from "./ctx.ts";
 import type { Foreign } from "./elsewhere.ts";
 import { once } from "./idempotency.ts";
 import "./wording.ts";
+import { keeper } from "./writes/keep.ts";
 
 export type Meta = {
   /** `METHOD /path` below the version's prefix; `{name}` is taken from the input's field of that name. */
@@ -31,6 +32,8 @@ export type Meta = {
   /** The least role an operator needs. */
   role?: "viewer" | "operator" | "admin";
   summary?: string;
+  /** While the database is away it is written down and done later, where operators want that: answered with 202. */
+  mayWait?: true;
   /** Takes If-Match: the description then says so, and that 412 can come back. */
   ifMatch?: true;
   /** A DELETE that takes its input in the body: what must not stand in an address. */
@@ -226,6 +229,8 @@ export function cross<T>(
 ): T | Promise<T> {
   permit(ctx, name, meta);
   const { idempotencyKey: key } = ctx;
+  const kept = meta?.mayWait ? keeper(ctx, { name, raw }) : undefined;
+  if (kept) return kept.run(() => once(ctx, { name, key: kept.key, raw: raw(), nameError }, run));
   return key === undefined || type !== "mutation"
     ? run(ctx)
     : once(ctx, { name, key, raw: raw(), nameError }, run);
@@ -257,7 +262,7 @@ const threshold = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, n
     walked = result;
     return result.data;
   };
-  const raw = ctx.idempotencyKey === undefined ? undefined : await getRawInput();
+  const raw = ctx.idempotencyKey === undefined && !meta?.mayWait ? undefined : await getRawInput();
   const data = await cross(ctx, { name: path, meta, type, raw: () => raw }, walk);
   return walked ?? settled(data);
 });

@@ -119,7 +119,8 @@ export const problemSchema: Json = {
 };
 
 export function describeRefusals(): Record<string, Json> {
-  const byStatus = Map.groupBy(Object.entries(errorTable), ([, { http }]) => http);
+  const refusals = Object.entries(errorTable).filter(([, { http }]) => http >= 400);
+  const byStatus = Map.groupBy(refusals, ([, { http }]) => http);
   return Object.fromEntries(
     [...byStatus].map(([status, rows]) => [
       String(status),

@@ -125,6 +125,24 @@ const ifNoneMatch = header("If-None-Match", "The ETag that you have; 304 where i
 
 const moduleOf = ({ name }: Procedure) => name.split(".", 1)[0] ?? name;
 
+const writtenDown = {
+  description: "The database is away: it is written down, and `Location` says what becomes of it",
+  headers: headerRefs(["Location"]),
+  content: {
+    "application/json": {
+      schema: {
+        type: "object",
+        required: ["id", "status", "detail"],
+        properties: {
+          id: { type: "string" },
+          status: { type: "string", const: "queued" },
+          detail: { type: "string" },
+        },
+      },
+    },
+  },
+};
+
 type Place = {
   method: string;
   path: string;
@@ -185,6 +203,7 @@ function describeOperation(procedure: Procedure, place: Place): Operation {
       : {}),
     responses: {
       ...describeSuccess(procedure, place),
+      ...(meta.mayWait ? { "202": writtenDown } : {}),
       ...Object.fromEntries(
         refusalsOf(procedure, method, { hasInput: inputs.length > 0 }).map((status) => [
           String(status),

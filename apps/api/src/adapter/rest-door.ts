@@ -52,6 +52,12 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
     const admit = onRequest(procedure);
     const refuse = (request: FastifyRequest, reply: FastifyReply, thrown: unknown) => {
       const error = nameFault(thrown);
+      if (error.code === "queued" && request.ctx) {
+        const { answer } = request.ctx;
+        const id = (answer.headers.Location ?? "").split("/").at(-1);
+        const json = JSON.stringify({ id, status: "queued", detail: error.message });
+        return sendData(request, reply, { ctx: request.ctx, prefix, status: error.status, json });
+      }
       logFault(log, error, request.id, procedure.name);
       for (const [name, value] of Object.entries(request.ctx?.answer.headers ?? {}))
         setHeader(reply, name, value);

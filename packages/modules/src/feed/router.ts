@@ -26,12 +26,14 @@ import {
   PostHistory,
   PostsOf,
   RepliesTo,
+  WriteState,
 } from "./schema.ts";
+import { readWrite } from "./writes.ts";
 
 export const router = {
   post: {
     create: userProcedure
-      .meta({ rest: "POST /posts", status: 201, summary: "Publish a post" })
+      .meta({ rest: "POST /posts", status: 201, mayWait: true, summary: "Publish a post" })
       .input(CreatePost)
       .output(FeedItem)
       .mutation(({ ctx, input }) => createPost(ctx, input)),
@@ -97,6 +99,16 @@ export const router = {
       .input(ById)
       .output(z.void())
       .mutation(({ ctx, input }) => unrepost(ctx, input)),
+  },
+  write: {
+    read: userProcedure
+      .meta({
+        rest: "GET /writes/{id}",
+        summary: "How a write stands that was answered with 202: queued, done or refused",
+      })
+      .input(ById)
+      .output(WriteState)
+      .query(({ ctx, input }) => readWrite(ctx, input.id)),
   },
   home: {
     read: userProcedure

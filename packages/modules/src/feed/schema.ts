@@ -61,6 +61,16 @@ export type FeedItem = z.infer<typeof FeedItem>;
 export const FeedPage = pageOf(FeedItem);
 export type FeedPage = z.infer<typeof FeedPage>;
 
+export const WriteState = z.object({
+  id: z.string(),
+  status: z.enum(["queued", "done", "refused"]),
+  result: FeedItem.optional().describe("the post, once it is done"),
+  problem: z
+    .object({ code: z.string(), detail: z.string() })
+    .optional()
+    .describe("why it was refused when its turn came"),
+});
+
 export const PostHistory = pageOf(
   z.object({ text: z.string(), writtenAt: z.string().describe("since when the post said so") }),
 );

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { pageOf } from "../page.ts";
 import type { Shape } from "../versions.ts";
-import { FeedItem, FeedPage } from "./schema.ts";
+import { FeedItem, FeedPage, WriteState } from "./schema.ts";
 
 const { id, handle, displayName, avatar } = FeedItem.shape.author.shape;
 const FlatFeedItem = z.object({
@@ -33,6 +33,16 @@ export const feedShapesOfV2: [z.ZodType, Shape][] = [
     {
       output: pageOf(FlatFeedItem),
       present: ({ items, ...page }: FeedPage) => ({ ...page, items: items.map(flatten) }),
+    },
+  ],
+  [
+    WriteState,
+    {
+      output: WriteState.extend({ result: FlatFeedItem.optional() }),
+      present: ({ result, ...state }: z.infer<typeof WriteState>) => ({
+        ...state,
+        ...(result ? { result: flatten(result) } : {}),
+      }),
     },
   ],
 ];
