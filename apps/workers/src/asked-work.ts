@@ -1,14 +1,13 @@
-// What people asked for and is done one at a time: exports, erasures and rebuilds of read models; and what goes by age. It asks the
+// What people asked for and is done one at a time: exports, erasures and rebuilds of read models. It asks the
 // database, not the bus: an erasure is owed also while Redis is away, and goes on here after a process that did it has died.
 
 import { newId } from "@signalbox/core/ids";
 import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
-import { expireOld, runNextRequest } from "@signalbox/modules/personal";
+import { runNextRequest } from "@signalbox/modules/personal";
 import { continueRun } from "@signalbox/modules/read-models";
 
 const askEveryMs = 2_500;
-const expireEveryMs = 600_000;
 
 export function startAskedWork(deps: Deps): { close(): Promise<void> } {
   let closed = false;
@@ -18,14 +17,9 @@ export function startAskedWork(deps: Deps): { close(): Promise<void> } {
   const rebuild = async () => {
     while (!closed && (await continueRun(jobCtx(deps, "readmodels.run.continue"), () => closed)));
   };
-  const expire = async () => {
-    const gone = await expireOld(deps);
-    if (Object.keys(gone).length > 0) deps.log.info({ gone }, "what was kept long enough is gone");
-  };
   const running = [
     repeat("exports and erasures", askEveryMs, run),
     repeat("rebuilds of read models", askEveryMs, rebuild),
-    repeat("retention", expireEveryMs, expire),
   ];
 
   function repeat(name: string, everyMs: number, work: () => Promise<void>) {

@@ -7,12 +7,14 @@ import { answers, createHealth } from "@signalbox/core/health";
 import { createLogger } from "@signalbox/core/log";
 import { createShutdown } from "@signalbox/core/shutdown";
 import { createBusStore } from "@signalbox/db/bus-store";
-import { jobs } from "@signalbox/modules";
+import { jobs, work } from "@signalbox/modules";
 import { startCanaryJudge } from "@signalbox/modules/canaries";
 import { openDeps } from "@signalbox/modules/deps";
+import { startWork } from "@signalbox/modules/work";
 import { startAskedWork } from "./asked-work.ts";
 import { consumeJobs } from "./consumers.ts";
 import { gauges, serveHealth } from "./health-server.ts";
+import { keepSchedules } from "./schedules.ts";
 import { startUpkeep } from "./upkeep.ts";
 
 try {
@@ -48,6 +50,8 @@ async function main() {
   const upkeep = startUpkeep({ sql: deps.sql, redis: deps.redis, log });
   const askedWork = startAskedWork(deps);
   const judge = startCanaryJudge(deps);
+  startWork(deps, work);
+  const schedules = keepSchedules(deps);
 
   const health = createHealth({ version: config.SIGNALBOX_VERSION, serviceId: deps.instance.id });
   health.add(
@@ -74,6 +78,15 @@ async function main() {
         lines[`signalbox_bus_lag_seconds${label}`] = Math.max(...lag.map(({ oldestMs }) => oldestMs)) / 1000;
         lines[`signalbox_bus_partitions_held${label}`] = held[group]?.length ?? 0;
       }
+      for (const { queue } of work) {
+        const { ready, active, failed, oldestMs, took } = await deps.queues.depth(queue);
+        const label = `{queue="${queue.name}"}`;
+        lines[`signalbox_queue_ready_jobs${label}`] = ready;
+        lines[`signalbox_queue_active_jobs${label}`] = active;
+        lines[`signalbox_queue_failed_jobs${label}`] = failed;
+        lines[`signalbox_queue_oldest_seconds${label}`] = oldestMs / 1000;
+        if (took) lines[`signalbox_queue_took_p95_seconds${label}`] = took.p95Ms / 1000;
+      }
       return gauges(lines);
     },
   });
@@ -82,6 +95,7 @@ async function main() {
   shutdown.add("health port", () => server.close());
   shutdown.add("upkeep", () => upkeep.close());
   shutdown.add("judge of canaries", () => judge.close());
+  shutdown.add("schedules", () => schedules.close());
   shutdown.add("what people asked for", () => askedWork.close());
   // Less than the shutdown's own limit, so that leases are given back in any case.
   shutdown.add("consumers", () => bus.close(6_500));

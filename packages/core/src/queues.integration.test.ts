@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { after, test } from "node:test";
 import { z } from "zod";
 import { until } from "./bus/contract.ts";
@@ -130,4 +132,89 @@ test("a job knows the request that asked for it, in its handler and in the lines
   assert.deepEqual(seen, [cause, undefined]);
   assert.equal(lines.filter((line) => line.includes('"requestId":"the-request-of-a-test"')).length, 1);
   await it.close();
+});
+
+test("a job of a process that is killed in the middle is done by another", async () => {
+  const lockMs = 1_500;
+  const half = defineQueue({ name: "test.mail.half", schema: Mail, attempts: 1 });
+  const file = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+  const program = `
+    const { createQueues, defineQueue } = await import(${file("./queues.ts")});
+    const { createLogger } = await import(${file("./log.ts")});
+    const { z } = await import("zod");
+    const queues = createQueues({ url: ${JSON.stringify(url)}, prefix: ${JSON.stringify(prefix)}, lockMs: ${lockMs},
+      log: createLogger({ name: "test", level: "silent" }) });
+    const half = defineQueue({ name: "test.mail.half", schema: z.object({ to: z.string() }), attempts: 1 });
+    queues.work(half, async ({ to }) => { process.stdout.write(to); await new Promise(() => setInterval(() => {}, 1e6)); });`;
+  const it = createQueues({ url, prefix, lockMs, log: createLogger({ name: "test", level: "silent" }) });
+  open.push(it);
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+    cwd: import.meta.dirname,
+  });
+  await it.add(half, { to: "ann" });
+  const [said] = await once(child.stdout, "data");
+  assert.equal(String(said), "ann");
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  assert.equal((await it.depth(half)).active, 1);
+  const seen: string[] = [];
+  it.work(half, async ({ to }) => void seen.push(to));
+  await until(() => seen.length === 1, 30_000);
+  await until(async () => (await it.depth(half)).active === 0);
+  assert.equal((await it.depth(half)).failed, 0);
+});
+
+test("the first in priority goes first, and no more at a time than the flow allows", async () => {
+  const lanes = defineQueue({
+    name: "test.mail.lanes",
+    schema: Mail,
+    concurrency: 1,
+    flow: { max: 2, perMs: 300 },
+  });
+  const seen: string[] = [];
+  const it = queues();
+  for (const [to, priority] of [
+    ["late", 10],
+    ["soon", 1],
+    ["later", 20],
+    ["next", 2],
+  ] as const)
+    await it.add(lanes, { to }, { priority });
+  const from = performance.now();
+  it.work(lanes, async ({ to }) => void seen.push(to));
+  await until(() => seen.length === 4);
+  assert.deepEqual(seen, ["soon", "next", "late", "later"]);
+  assert.ok(performance.now() - from >= 250, "the flow was not held back");
+  const { took } = await it.depth(lanes);
+  assert.ok(took && took.p95Ms >= took.p50Ms);
+});
+
+test("what was given up is tried anew when asked, and what is about someone is taken away", async () => {
+  const given = defineQueue({ name: "test.mail.given", schema: Mail, attempts: 1 });
+  let isBroken = true;
+  const seen: string[] = [];
+  const it = queues();
+  it.work(given, async ({ to }) => {
+    if (isBroken) throw new Error("no");
+    seen.push(to);
+  });
+  for (const to of ["ann", "bob"]) await it.add(given, { to });
+  await until(async () => (await it.depth(given)).failed === 2);
+  assert.equal(await it.remove(given, ({ to }) => to === "bob"), 1);
+  isBroken = false;
+  assert.equal(await it.retry(given), 1);
+  await until(() => seen.length === 1);
+  assert.deepEqual(seen, ["ann"]);
+});
+
+test("a schedule that many ask for runs as one", async () => {
+  const often = defineQueue({ name: "test.mail.often", schema: Mail });
+  const at: number[] = [];
+  const all = [queues(), queues(), queues()];
+  for (const it of all) it.work(often, async () => void at.push(performance.now()));
+  for (const it of all) await it.repeat(often, { to: "ann" }, 200);
+  await until(() => at.length >= 4);
+  // Three of them would have run it four times within the first two.
+  assert.ok(at[3]! - at[0]! >= 400, `four runs within ${at[3]! - at[0]!} ms`);
 });

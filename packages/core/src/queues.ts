@@ -16,12 +16,16 @@ export type QueueDefinition<Data = unknown> = {
   backoffMs: number;
   /** Jobs of one process at the same time. */
   concurrency: number;
+  /** Jobs of all processes together in a stretch of time, where what they ask takes no more. */
+  flow?: { max: number; perMs: number };
+  /** Of jobs that are done; 0 where what they say of people should not stay. */
+  keptDone: number;
 };
 
 export function defineQueue<Data>(
   definition: Pick<QueueDefinition<Data>, "name" | "schema"> & Partial<QueueDefinition<Data>>,
 ): QueueDefinition<Data> {
-  return { attempts: 8, backoffMs: 1_000, concurrency: 8, ...definition };
+  return { attempts: 8, backoffMs: 1_000, concurrency: 8, keptDone: 1_000, ...definition };
 }
 
 /** The request that asked for a job. */
@@ -44,6 +48,8 @@ export type QueueDepth = {
   failed: number;
   /** Age of the one that has waited longest; 0 where there is none. */
   oldestMs: number;
+  /** How long the last ones took, on whatever process; null where none has been done. */
+  took: { p50Ms: number; p95Ms: number } | null;
 };
 
 /** `cause`: absent where no request asked for it, as on a schedule. */
@@ -64,14 +70,26 @@ export type Queues = {
     },
   ): void;
   depth(definition: Pick<QueueDefinition, "name">): Promise<QueueDepth>;
+  /** Those that were given up are tried anew; answers how many. */
+  retry(definition: Pick<QueueDefinition, "name">): Promise<number>;
+  /** Takes away jobs that nobody works on, by what they are about; answers how many. */
+  remove<Data>(definition: QueueDefinition<Data>, isMeant: (data: Data) => boolean): Promise<number>;
   /** Finishes what is under way, up to the limit; what is not finished then is done again by another. */
   close(limitMs?: number): Promise<void>;
 };
 
+/** Of so many that were done last it is known how long they took. */
+const keptTimes = 200;
 const awayBackoff = { baseMs: 250, limitMs: 10_000 };
 
-export function createQueues(options: { url: string; log: Logger; prefix?: string }): Queues {
-  const { url, log, prefix = "queue" } = options;
+export function createQueues(options: {
+  url: string;
+  log: Logger;
+  prefix?: string;
+  /** How long a job belongs to a process that says nothing any more. */
+  lockMs?: number;
+}): Queues {
+  const { url, log, prefix = "queue", lockMs = 15_000 } = options;
   const connections: Redis[] = [];
   const queues = new Map<string, Queue>();
   const workers: Worker[] = [];
@@ -85,24 +103,36 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
     return redis;
   };
   let forQueues: Redis | undefined;
+  const plain = (): Redis => {
+    forQueues ??= connect(false);
+    return forQueues;
+  };
   // The hash tag keeps all keys of a queue together, and queues apart.
   const prefixOf = (name: string) => `{${prefix}:${name}}`;
 
   function queueOf({ name }: Pick<QueueDefinition, "name">): Queue {
     let queue = queues.get(name);
     if (!queue) {
-      forQueues ??= connect(false);
-      queue = new Queue(name, { connection: forQueues, prefix: prefixOf(name) });
+      queue = new Queue(name, { connection: plain(), prefix: prefixOf(name) });
       queue.on("error", (error) => log.debug({ error, queue: name }, "a queue met an error"));
       queues.set(name, queue);
     }
     return queue;
   }
 
-  const jobOptions = ({ attempts, backoffMs }: QueueDefinition<never>) => ({
+  const timesKey = (name: string) => `${prefixOf(name)}:took`;
+  const noteTime = (name: string, ms: number) =>
+    plain()
+      .pipeline()
+      .lpush(timesKey(name), Math.round(ms))
+      .ltrim(timesKey(name), 0, keptTimes - 1)
+      .exec()
+      .catch(() => {});
+
+  const jobOptions = ({ attempts, backoffMs, keptDone }: QueueDefinition<never>) => ({
     attempts,
     backoff: { type: "exponential", delay: backoffMs, jitter: 1 },
-    removeOnComplete: { age: 3_600, count: 1_000 },
+    removeOnComplete: keptDone === 0 ? true : { age: 3_600, count: keptDone },
     removeOnFail: { age: 14 * 86_400, count: 10_000 },
   });
 
@@ -132,7 +162,7 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
     },
 
     work(definition, handle, { isAway, isOn } = {}) {
-      const { name, schema, concurrency } = definition;
+      const { name, schema, concurrency, flow } = definition;
       const isPartAway = (error: unknown) => isRedisAway(error) || (isAway?.(error) ?? false);
 
       async function later(job: Job, token: string | undefined, waitMs: number): Promise<never> {
@@ -147,8 +177,10 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
           const parsed = schema.safeParse(job.data);
           if (!parsed.success)
             throw new UnrecoverableError(`its data is not as defined: ${parsed.error.message}`);
+          const from = performance.now();
           try {
             await handle(parsed.data, { id: job.id!, attempt: job.attemptsMade + 1, cause: causeOf(job) });
+            void noteTime(name, performance.now() - from);
           } catch (error) {
             if (!isPartAway(error)) throw error;
             log.debug({ error, ...nameJob(job) }, "a part is away; the job waits");
@@ -161,8 +193,9 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
           concurrency,
           // A process that dies leaves its jobs stalled; that is no fault of theirs.
           maxStalledCount: 10,
-          stalledInterval: 5_000,
-          lockDuration: 15_000,
+          stalledInterval: lockMs / 3,
+          lockDuration: lockMs,
+          ...(flow ? { limiter: { max: flow.max, duration: flow.perMs } } : {}),
         },
       );
       worker.on("error", (error) => log.debug({ error, queue: name }, "a worker met an error"));
@@ -191,13 +224,43 @@ export function createQueues(options: { url: string; log: Logger; prefix?: strin
       );
       const due = delayed <= 1_000 ? delayed - later.length : 0;
       const [longest] = await queue.getJobs(["waiting", "prioritized"], 0, 0, true);
+      const times = (await plain().lrange(timesKey(definition.name), 0, -1))
+        .map(Number)
+        .sort((a, b) => a - b);
+      const atRank = (share: number) => times[Math.ceil(times.length * share) - 1]!;
       return {
         ready: waiting + prioritized + due,
         delayed: delayed - due,
         active,
         failed,
         oldestMs: longest ? Math.max(0, now - longest.timestamp - longest.delay) : 0,
+        took: times.length > 0 ? { p50Ms: atRank(0.5), p95Ms: atRank(0.95) } : null,
       };
+    },
+
+    async retry(definition) {
+      const queue = queueOf(definition);
+      const { failed = 0 } = await queue.getJobCounts("failed");
+      if (failed > 0) await queue.retryJobs({ state: "failed" });
+      return failed;
+    },
+
+    async remove(definition, isMeant) {
+      const jobs = await queueOf(definition).getJobs(["failed", "waiting", "prioritized", "delayed"]);
+      const meant = jobs.filter((job) => {
+        const parsed = definition.schema.safeParse(job?.data);
+        return parsed.success && isMeant(parsed.data);
+      });
+      // One that somebody took up in this moment is done, and then it is gone too.
+      const removed = await Promise.all(
+        meant.map((job) =>
+          job.remove().then(
+            () => 1,
+            () => 0,
+          ),
+        ),
+      );
+      return removed.reduce<number>((sum, one) => sum + one, 0);
     },
 
     async close(limitMs = 8_000) {

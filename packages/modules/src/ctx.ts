@@ -6,6 +6,7 @@ import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { Logger } from "@signalbox/core/log";
 import type { Mailer } from "@signalbox/core/mail";
+import type { Queues } from "@signalbox/core/queues";
 import type { Redis } from "@signalbox/core/redis";
 import type { Registry } from "@signalbox/core/registry";
 import type { Peer } from "@signalbox/core/resilience/deadline";
@@ -23,6 +24,7 @@ import type { Revocations } from "./auth/revocations.ts";
 import type { Elsewhere } from "./elsewhere.ts";
 import { type Claim, markEffect } from "./idempotency.ts";
 import type { Streams } from "./live/streams.ts";
+import type { WriteQueue } from "./writes/write-queue.ts";
 
 export type Actor =
   | { kind: "guest" }
@@ -52,6 +54,7 @@ export type Deps = {
   /** The gateway's own, for verbs that count by something only they know. */
   limiter: Limiter;
   mailer: Mailer;
+  queues: Queues;
   /** The parts that this process asks, each with its breaker. */
   dependencies: Dependencies;
   passwordCost: PasswordCost;
@@ -73,6 +76,8 @@ export type Deps = {
   regions?: readonly string[];
   /** Modules that run in other processes; absent: all of them run here. */
   elsewhere?: Elsewhere;
+  /** Writes that wait for the database; absent: none are kept here. */
+  writes?: WriteQueue;
   /** Live streams; absent: this process holds none. */
   streams?: Streams;
   now: () => Date;

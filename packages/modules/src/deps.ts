@@ -6,6 +6,7 @@ import { createCache } from "@signalbox/core/cache/cache";
 import { type Config, ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
+import { createQueues } from "@signalbox/core/queues";
 import { connectRedis, whenReady } from "@signalbox/core/redis";
 import { createRegistry, type InstanceHealth, newInstanceId } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
@@ -155,6 +156,9 @@ export async function openDeps(
   });
   shutdown.add("mailer", () => mailer.close());
 
+  const queues = createQueues({ url: config.REDIS_URL, log });
+  shutdown.add("queues", () => queues.close(5_000));
+
   const revocations = createRevocations({ sql: watch, redis, log });
   shutdown.add("revocations", () => revocations.close());
   await revocations.start();
@@ -172,6 +176,7 @@ export async function openDeps(
     isOverloaded: gateway.isOverloaded,
     limiter: gateway.limiter,
     mailer,
+    queues,
     dependencies,
     passwordCost: {
       memoryCost: config.SIGNALBOX_ARGON2_KIB,

@@ -8,6 +8,7 @@ import * as personal from "./personal/index.ts";
 import * as switches from "./switches/index.ts";
 import { createRouter } from "./trpc.ts";
 import * as users from "./users/index.ts";
+import type { AnyWork } from "./work.ts";
 
 export const appRouter = createRouter({
   auth: auth.router,
@@ -19,5 +20,8 @@ export const appRouter = createRouter({
   switches: switches.router,
 });
 export type AppRouter = typeof appRouter;
+
+/** What is done on queues. */
+export const work = [...auth.work, ...personal.work] as unknown as AnyWork[];
 
 export const jobs = [...auth.jobs, ...users.jobs, ...feed.jobs, ...notifications.jobs];

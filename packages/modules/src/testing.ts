@@ -1,12 +1,14 @@
 // A whole platform in one process for tests: real Postgres and Redis, the real procedures, and jobs that run when told to.
 
 import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { fixedLive } from "@signalbox/control/live";
 import type { SettingsInput } from "@signalbox/control/settings";
 import { createCache } from "@signalbox/core/cache/cache";
 import { newId } from "@signalbox/core/ids";
 import { createLogger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
+import { createQueues, type Queues } from "@signalbox/core/queues";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
@@ -18,9 +20,10 @@ import { createLimiter } from "@signalbox/gateway/limiter";
 import { createRevocations, defaultPasswordCost } from "./auth/index.ts";
 import type { Actor, Ctx, Deps } from "./ctx.ts";
 import { entities } from "./entities.ts";
-import { appRouter, jobs } from "./index.ts";
+import { appRouter, jobs, work } from "./index.ts";
 import { keepMail } from "./mail/index.ts";
 import { drainOutbox } from "./run-jobs.ts";
+import { startWork } from "./work.ts";
 
 export { badToken, badTokens, type OwnToken, tokenLike } from "./auth/bad-tokens.ts";
 
@@ -38,10 +41,13 @@ export type World = {
 };
 
 export async function testWorld(
-  options: { settings?: SettingsInput; deps?: Partial<Deps> } = {},
+  options: { settings?: SettingsInput; deps?: Partial<Deps>; poolSize?: number } = {},
 ): Promise<World> {
   const database = await createTestDatabase();
-  const { db, sql, watch, shared, close } = connectDatabase(database.url, { name: "test", poolSize: 3 });
+  const { db, sql, watch, shared, close } = connectDatabase(database.url, {
+    name: "test",
+    poolSize: options.poolSize ?? 3,
+  });
   if (!process.env.TEST_REDIS_URL)
     throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
   const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
@@ -59,6 +65,7 @@ export async function testWorld(
   });
   await cache.start();
   const dependencies = createDependencies({ log, forced: (name) => live.rules().forced(name, Date.now()) });
+  const queues = countAdded(createQueues({ url: process.env.TEST_REDIS_URL, log, prefix: newId() }));
   const limiter = createLimiter({ redis, prefix: newId() });
   const deps: Deps = {
     db,
@@ -78,6 +85,7 @@ export async function testWorld(
       keep: (mail) => keepMail({ db, sql, secret }, mail),
       dependencies,
     }),
+    queues,
     dependencies,
     passwordCost: defaultPasswordCost,
     revocations: createRevocations({ sql, redis, log }),
@@ -118,8 +126,12 @@ export async function testWorld(
       }
       return person;
     },
-    settle: () => drainOutbox(deps, jobs),
+    async settle() {
+      do await drainOutbox(deps, jobs);
+      while (await queues.drain(deps));
+    },
     async close() {
+      await queues.close(500);
       await limiter.close();
       await cache.close();
       redis.disconnect();
@@ -139,3 +151,33 @@ export const ctxOf = (deps: Deps, actor: Actor): Ctx => ({
   userAgent: "test",
   answer: { headers: {} },
 });
+
+/** The real queues, which begin to work with the first job; `drain` waits until all that was added is done. */
+function countAdded(queues: Queues): Queues & { drain(deps: Deps): Promise<boolean> } {
+  let [added, isWorking] = [0, false];
+  return {
+    ...queues,
+    add(...words) {
+      added += 1;
+      return queues.add(...words);
+    },
+    async drain(deps) {
+      if (added === 0) return false;
+      added = 0;
+      // One after the other, so that a test knows what came last.
+      if (!isWorking)
+        startWork(
+          deps,
+          work.map((each) => ({ ...each, queue: { ...each.queue, concurrency: 1 } })),
+        );
+      isWorking = true;
+      for (const { queue } of work)
+        for (;;) {
+          const { ready, active } = await queues.depth(queue);
+          if (ready + active === 0) break;
+          await pause(5);
+        }
+      return true;
+    },
+  };
+}

@@ -44,7 +44,7 @@ async function mailsTo(to: string) {
   return items.filter((mail) => mail.to === to);
 }
 async function tokenFor(to: string): Promise<string> {
-  const [mail] = await mailsTo(to);
+  const mail = (await mailsTo(to)).find(({ text }) => text.includes("sbm_"));
   return /sbm_[\w-]+/.exec(mail!.text)![0];
 }
 

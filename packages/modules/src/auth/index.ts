@@ -18,7 +18,7 @@ export {
   revokeApplication,
 } from "./applications.ts";
 export { userCreated } from "./events.ts";
-export { jobs } from "./jobs.ts";
+export { jobs, work } from "./jobs.ts";
 export { listKeys, rotateKeys, signingKeys } from "./keys.ts";
 export { confirmPassword } from "./password.ts";
 export { defaultPasswordCost } from "./passwords.ts";

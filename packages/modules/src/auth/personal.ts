@@ -6,6 +6,7 @@ import type { Ctx } from "../ctx.ts";
 import { type Holding, untilNone } from "../holding.ts";
 import { openDevices } from "./device.ts";
 import { findByEmail, readEmail } from "./email.ts";
+import { sendMail } from "./mails.ts";
 import { accessSeconds } from "./tokens.ts";
 
 const { auditEvents, credentials, mailbox, reports, secondFactors, sessions } = tables;
@@ -80,6 +81,10 @@ export const holding: Holding = {
     },
     { name: "credentials", run: (ctx, userId) => remove(ctx, "credentials", userId) },
     { name: "links", run: (ctx, userId) => remove(ctx, "mailed_links", userId) },
+    {
+      name: "mails to come",
+      run: ({ queues }, userId) => queues.remove(sendMail.queue, (mail) => mail.userId === userId),
+    },
     { name: "mails", run: (ctx, userId) => remove(ctx, "mailbox", userId) },
     { name: "second factor", run: (ctx, userId) => remove(ctx, "second_factors", userId) },
     { name: "recovery codes", run: (ctx, userId) => remove(ctx, "recovery_codes", userId) },

@@ -5,13 +5,14 @@ import { z } from "zod";
 import { OperatorPage } from "../control/schema.ts";
 import { operatorProcedure } from "../trpc.ts";
 import { discardLetter, listLetters, readLetter, replayLetter, replayLetters } from "./dead-letters.ts";
-import { listQueues } from "./queues.ts";
+import { listQueues, retryQueue } from "./queues.ts";
 import {
   ByLetter,
   DeadLetter,
   DeadLetterList,
   DeadLetterQuery,
   ForLetter,
+  ForQueue,
   QueueList,
   ReplayAsked,
   ReplayLetters,
@@ -24,6 +25,16 @@ export const operatorBackbone = {
       .input(OperatorPage)
       .output(QueueList)
       .query(({ ctx, input }) => listQueues(ctx, input)),
+    retry: operatorProcedure
+      .meta({
+        rest: "POST /queues/{key}/retry",
+        status: 202,
+        role: "operator",
+        summary: "Try anew what a queue of work gave up",
+      })
+      .input(ForQueue)
+      .output(ReplayAsked)
+      .mutation(({ ctx, input }) => retryQueue(ctx, input)),
   },
   deadletters: {
     list: operatorProcedure

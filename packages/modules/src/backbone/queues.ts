@@ -1,14 +1,17 @@
 // How far every consumer of the bus is, and what holds it up.
 
 import { readLag } from "@signalbox/core/bus/lag";
+import { AppError } from "@signalbox/core/errors";
+import type { QueueDefinition } from "@signalbox/core/queues";
 import { countDeadLetters } from "@signalbox/db/dead-letters";
 import type { z } from "zod";
 import { pageByKey } from "../control/list.ts";
+import { noteAct } from "../control/note.ts";
 import type { OperatorPage } from "../control/schema.ts";
 import type { AsOperator } from "../ctx.ts";
-import { jobs } from "../index.ts";
+import { jobs, work } from "../index.ts";
 import { groupsOf } from "../run-jobs.ts";
-import type { QueueItem } from "./schema.ts";
+import type { ForQueue, QueueItem, ReplayAsked } from "./schema.ts";
 
 export async function listQueues(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
   const rules = ctx.live.rules();
@@ -23,11 +26,25 @@ export async function listQueues(ctx: AsOperator, page: z.infer<typeof OperatorP
         jobs: [...new Set(ofModule.map(({ name }) => name))].sort(),
         state: rules.decides(key, nowMs) ? "off" : "on",
         ...lag,
+        active: null,
+        delayed: null,
+        failed: null,
+        took: null,
         deadLetters: letters.get(key)?.dead ?? 0,
         parked: letters.get(key)?.waiting ?? 0,
       };
     }),
   );
+  for (const { queue } of work)
+    items.push({
+      key: queue.name,
+      kind: "work",
+      jobs: [queue.name],
+      state: rules.decides(queue.name, nowMs) ? "off" : "on",
+      ...(await stateOf(ctx, queue)),
+      deadLetters: 0,
+      parked: 0,
+    });
   items.sort((a, b) => (a.key < b.key ? -1 : 1));
   return pageByKey(items, page, ({ key }) => key);
 }
@@ -44,4 +61,32 @@ async function depthOf(ctx: AsOperator, group: string) {
     ctx.log.debug({ error, group }, "the depth of a queue could not be read");
     return { depth: null, oldestMs: null };
   }
+}
+
+const unknown = { depth: null, oldestMs: null, active: null, delayed: null, failed: null, took: null };
+
+async function stateOf(ctx: AsOperator, queue: QueueDefinition<never>) {
+  if (ctx.redis.status !== "ready") return unknown;
+  try {
+    const { ready, oldestMs, active, delayed, failed, took } = await ctx.queues.depth(queue);
+    return { depth: ready, oldestMs, active, delayed, failed, took };
+  } catch (error) {
+    ctx.log.debug({ error, queue: queue.name }, "the depth of a queue could not be read");
+    return unknown;
+  }
+}
+
+/** What was given up is tried anew. */
+export async function retryQueue(
+  ctx: AsOperator,
+  { key, reason }: z.infer<typeof ForQueue>,
+): Promise<z.infer<typeof ReplayAsked>> {
+  const found = work.find(({ queue }) => queue.name === key);
+  if (!found)
+    throw new AppError(
+      "not_found",
+      `there is no queue of work called ${key}; there are: ${work.map(({ queue }) => queue.name).join(", ")}`,
+    );
+  await noteAct(ctx, "queue.retried", key, reason);
+  return { asked: await ctx.queues.retry(found.queue) };
 }

@@ -7,13 +7,19 @@ import { OperatorPage, SwitchState } from "../control/schema.ts";
 export const QueueItem = z.object({
   /** Also the switch that holds it: what is off waits, and loses nothing. */
   key: z.string(),
-  kind: z.enum(["consumer"]),
+  /** A consumer of events, or work that was asked for. */
+  kind: z.enum(["consumer", "work"]),
   /** The jobs that it runs, by the names of their switches. */
   jobs: z.array(z.string()),
   state: SwitchState,
   /** Events before it; null where Redis is away, so that nobody knows. */
   depth: z.number().int().nullable(),
   oldestMs: z.number().nullable(),
+  /** Of work: jobs under way, jobs that wait for their time, jobs that were given up, and how long the last ones took. */
+  active: z.number().int().nullable(),
+  delayed: z.number().int().nullable(),
+  failed: z.number().int().nullable(),
+  took: z.object({ p50Ms: z.number(), p95Ms: z.number() }).nullable(),
   deadLetters: z.number().int(),
   /** Events that wait behind a dead letter of their key. */
   parked: z.number().int(),
@@ -58,6 +64,7 @@ export const ReplayLetters = z
     error: "name either a queue or all",
     path: ["queue"],
   });
+export const ForQueue = z.object({ key: z.string().max(200), reason: reasonText });
 export const ReplayAsked = z.object({ asked: z.number().int() });
 
 export type QueueItem = z.infer<typeof QueueItem>;

@@ -10,6 +10,7 @@ import { quiet, startTestEngines, type TestEngines, until } from "@signalbox/con
 import { createCache } from "@signalbox/core/cache/cache";
 import { defaultTtl } from "@signalbox/core/cache/settings";
 import { newId } from "@signalbox/core/ids";
+import { createQueues } from "@signalbox/core/queues";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
@@ -81,6 +82,7 @@ async function start(
     isOverloaded: gateway.isOverloaded,
     limiter: gateway.limiter,
     mailer: { server: null, send: async () => {}, close() {} },
+    queues: createQueues({ url: process.env.TEST_REDIS_URL!, log, prefix }),
     dependencies: createDependencies({
       log,
       forced: (name) => live.rules().forced(name, Date.now()),
@@ -104,6 +106,7 @@ async function start(
     ctx: ctxOf(deps, ann),
     async close() {
       await plane.close();
+      await deps.queues.close(100);
       await cache.close();
       cacheRedis.disconnect();
       await registry.close();

@@ -9,8 +9,8 @@ import { openPlane, operatorRouter } from "../control/index.ts";
 import type { Ctx } from "../ctx.ts";
 import { ctxOf, testWorld, type World } from "../testing.ts";
 import { sealFor } from "../vault.ts";
-import { expireOld, findTraces, holdings, readArchive, runNextRequest } from "./index.ts";
-import { retention } from "./retention.ts";
+import { findTraces, holdings, readArchive, runNextRequest } from "./index.ts";
+import { expireOld, retention } from "./retention.ts";
 
 let world: World;
 let job: Ctx;

@@ -1,6 +1,8 @@
 // How long each kind of data is kept. What goes by age is taken away here; what goes with its user, by the erasure.
 
+import { z } from "zod";
 import type { Ctx } from "../ctx.ts";
+import { defineWork } from "../work.ts";
 import { holdings } from "./holdings.ts";
 
 /** The whole list, for people: module, kind, how long. */
@@ -8,6 +10,17 @@ export const retention = () =>
   holdings.flatMap(({ name, kept }) =>
     Object.entries(kept).map(([kind, keptFor]) => ({ name, kind, keptFor })),
   );
+
+export const work = [
+  defineWork(
+    { name: "personal.retention.expire", schema: z.object({}), attempts: 3, concurrency: 1, keptDone: 10 },
+    async (ctx) => {
+      const gone = await expireOld(ctx);
+      if (Object.keys(gone).length > 0) ctx.log.info({ gone }, "what was kept long enough is gone");
+    },
+    { everyMs: 600_000, data: {} },
+  ),
+];
 
 /** What is older than it may be goes now; answers what went. */
 export async function expireOld(ctx: Pick<Ctx, "sql">): Promise<Record<string, number>> {
