@@ -131,7 +131,7 @@ export async function testWorld(
       while (await queues.drain(deps));
     },
     async close() {
-      await queues.close(500);
+      await queues.close();
       await limiter.close();
       await cache.close();
       redis.disconnect();
