@@ -15,7 +15,13 @@ import { openWriteQueue, type Write, type WriteQueue } from "./write-queue.ts";
 export async function openWrites(config: Config, deps: Deps): Promise<WriteQueue | undefined> {
   if (deps.elsewhere?.has("feed")) return undefined;
   const folder = join(config.SIGNALBOX_DATA_DIR, "writes", config.SIGNALBOX_NAME);
-  const queue = await openWriteQueue({ ...deps, folder, perform: (write) => perform(deps, write) });
+  let queue: WriteQueue | undefined;
+  try {
+    queue = await openWriteQueue({ ...deps, folder, perform: (write) => perform(deps, write) });
+  } catch (error) {
+    deps.log.warn({ error, folder }, "this folder can not be written to, so no writes are kept there");
+    return undefined;
+  }
   if (!queue)
     deps.log.warn(
       { folder },
