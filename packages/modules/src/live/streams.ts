@@ -116,7 +116,11 @@ export function createStreams({ redis, log, live, revocations, sources, pace }: 
       say();
       wake([...streams.keys()]);
     });
-    subscriber.subscribe(wakeChannel).catch(() => {});
+    // The first look may lie before it.
+    subscriber.subscribe(wakeChannel).then(
+      () => wake([...streams.keys()]),
+      () => {},
+    );
     saying = setInterval(say, sayEveryMs).unref();
     watching = setInterval(watch, watchEveryMs).unref();
   }
