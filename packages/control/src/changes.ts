@@ -41,10 +41,14 @@ export type LimitChange = Pick<LimitLayer, "rate"> &
 export async function change({ controlLog, live }: ChangeDeps, given: Act) {
   // One id on both ways: an answer of Postgres that comes too late must not make two acts of one.
   const act = { ...given, id: given.id ?? newId() };
+  // A statement that Postgres gets to see later all the same must not enter the log out of turn: what was taken without it waits in order.
+  let isGivenUp = false;
+  const decide: Act["decide"] = (...at) => (isGivenUp ? undefined : act.decide(...at));
   let done: Awaited<ReturnType<ControlLog["append"]>>;
   try {
-    done = await inTime(controlLog.append(act), patienceMs);
+    done = await inTime(controlLog.append({ ...act, decide }), patienceMs);
   } catch (error) {
+    isGivenUp = true;
     const isAway = error instanceof TookTooLong || isDatabaseAway(error);
     // What the platform writes down by itself can wait; a person at the switch can not.
     if (!isAway || act.actor.kind === "platform") throw error;
