@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { type CanarySetting, canarySetting, type FreezeSetting, freezeSetting } from "../settings.ts";
 import { type Act, decide } from "./decide.ts";
@@ -126,6 +127,29 @@ describe("a verdict", () => {
     assert.ok(short.slots.length < whole.slots.length);
     assert.deepEqual(judge(short), judge(whole));
   });
+});
+
+test("recorded on real processes: what was decided then is decided again", async () => {
+  const file = new URL("../../vectors/canary-decisions.json", import.meta.url);
+  const { decisions } = JSON.parse(await readFile(file, "utf8")) as {
+    decisions: { name: string; act: Act; verdict: string; why: string; evidence: Evidence }[];
+  };
+  assert.deepEqual(
+    decisions.map(({ name, act }) => `${name}: ${act}`),
+    ["good: advance", "good: advance", "good: promote", "slow: abort", "failing: abort"],
+  );
+  for (const { name, verdict, why, evidence } of decisions) {
+    const again = judge(evidence);
+    assert.deepEqual([name, again.verdict, again.why], [name, verdict, why]);
+    // The same without sight says nothing.
+    const blind = judge({
+      ...evidence,
+      slots: evidence.slots.slice(0, -1),
+      running: null,
+      blind: "Redis is away",
+    });
+    if (verdict === "healthy") assert.equal(blind.verdict, "not_enough");
+  }
 });
 
 test("10,000 random sequences: no step forward without a healthy verdict, and none on what can not be", () => {
