@@ -35,6 +35,7 @@ RUN mkdir /data && chown 10001:10001 /data
 COPY --from=server-modules /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY packages/core packages/core
+COPY packages/postgres packages/postgres
 COPY packages/db packages/db
 COPY packages/control packages/control
 COPY packages/gateway packages/gateway
