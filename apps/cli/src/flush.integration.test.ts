@@ -13,6 +13,7 @@ test("after a FLUSHALL under load no post is missing, no read fails, and the dat
     authors: 3,
     posts: 45,
     atOnce: 4,
+    pauseMs: 50,
   });
   t.diagnostic(
     `${reads} reads, ${statements} statements beyond ${calm}, first reads ${JSON.stringify(firstMs)}`,

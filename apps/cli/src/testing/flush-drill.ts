@@ -27,7 +27,8 @@ export async function flushWhileReading(
     authors: authorCount,
     posts,
     atOnce,
-  }: Record<"readers" | "authors" | "posts" | "atOnce", number>,
+    pauseMs,
+  }: Record<"readers" | "authors" | "posts" | "atOnce" | "pauseMs", number>,
 ): Promise<FlushReport> {
   const { api, postgres: databaseUrl, redis: redisUrl } = install.runFile();
   const people = createPeople(api);
@@ -72,7 +73,7 @@ export async function flushWhileReading(
           if (answer?.status !== 200) failed += 1;
           if (from >= flushedAt && !first.has(reader.handle))
             first.set(reader.handle, performance.now() - from);
-          await pause(50);
+          await pause(pauseMs);
         }
       }),
     );
