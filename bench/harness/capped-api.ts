@@ -33,7 +33,7 @@ export async function serveCapped(): Promise<void> {
   const deps = await openDeps(config, { log, shutdown: createShutdown(log), role: "all" });
   const app = Fastify(serverOptions());
   const guard = createGuard(app, deps);
-  prepareServer(app, { log, doors: { rest: ["/v1"], trpc: "/trpc" }, guard: guard.hook });
+  prepareServer(app, { log, doors: { rest: ["/v1"], trpc: "/trpc" }, guard: guard.gate });
   mountProcedures(app, {
     router,
     createCtx: createPublicCtx(deps, guard),

@@ -39,7 +39,7 @@ export function createGatewayApp(deps: Deps, health: Health, edge: Edge = {}): F
     publicUrl: deps.publicUrl,
     trust: trustProxies(edge.SIGNALBOX_TRUSTED_PROXIES ?? []),
     cors: originsOf(deps, edge),
-    guard: guard.hook,
+    guard: guard.gate,
   });
   mountProcedures(app, {
     router: appRouter,

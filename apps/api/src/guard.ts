@@ -3,7 +3,8 @@
 import { createEdge, type Edge, type Passage } from "@signalbox/gateway/edge";
 import type { Toll } from "@signalbox/gateway/pipeline";
 import type { Deps } from "@signalbox/modules/ctx";
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
+import type { FastifyInstance } from "fastify";
+import type { Asked, Gate, Reply } from "./adapter/exchange.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -18,32 +19,28 @@ const free = new Set(["/livez", "/readyz"]);
 export function createGuard(
   app: FastifyInstance,
   deps: Pick<Deps, "live" | "limiter">,
-): Edge & { hook: onRequestHookHandler } {
+): Edge & { gate: Gate } {
   const edge = createEdge(deps);
   app.decorateRequest("toll", null);
 
-  function settle(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    passage: Passage,
-    done: (error?: Error) => void,
-  ) {
-    if (passage === undefined) return done();
+  function settle(request: Asked, reply: Reply, passage: Passage): Error | undefined {
+    if (passage === undefined) return undefined;
     if ("toll" in passage) {
       request.toll = passage.toll;
-      return done();
+      return undefined;
     }
     reply.headers(passage.headers);
-    done(passage.refused);
+    return passage.refused;
   }
 
   return {
     ...edge,
-    hook(request, reply, done) {
-      if (free.has(request.url)) return done();
+    gate(request, reply) {
+      if (free.has(request.url)) return undefined;
       const passage = edge.pass(request.address);
-      if (passage instanceof Promise) passage.then((settled) => settle(request, reply, settled, done), done);
-      else settle(request, reply, passage, done);
+      return passage instanceof Promise
+        ? passage.then((settled) => settle(request, reply, settled))
+        : settle(request, reply, passage);
     },
   };
 }

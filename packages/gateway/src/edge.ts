@@ -29,8 +29,9 @@ export function createEdge({
   limiter: Limiter;
   now?: () => number;
 }): Edge {
-  function settle(toll: Omit<Toll, "left">, left: Taken): Passage {
-    if (left >= 0) return { toll: { ...toll, left } };
+  function settle(toll: Toll, left: Taken): Passage {
+    toll.left = left;
+    if (left >= 0) return { toll };
     const headers: Record<string, string> = {};
     writeRateHeaders(headers, [toll], [left]);
     return { refused: usedUp(toll.limit.key, -left), headers };
@@ -40,7 +41,7 @@ export function createEdge({
     pass(address) {
       const limit = live.rules().limitAt("address", now());
       if (limit === undefined) return undefined;
-      const toll = { limit, subject: networkOf(address), prepaid: 1 };
+      const toll = { limit, subject: networkOf(address), left: 0, prepaid: 1 };
       const taken = limiter.take(limit, toll.subject);
       return typeof taken === "number" ? settle(toll, taken) : taken.then((left) => settle(toll, left));
     },

@@ -8,7 +8,7 @@ import { createLogger } from "@signalbox/core/log";
 import { connectRedis, type Redis } from "@signalbox/core/redis";
 import { createSignals } from "@signalbox/core/signals/signals";
 import { createGateway } from "./index.ts";
-import { testCall } from "./testing.ts";
+import { awaited, testCall } from "./testing.ts";
 
 const log = createLogger({ name: "test", level: "silent" });
 const prefix = `test-${randomBytes(6).toString("hex")}`;
@@ -44,13 +44,13 @@ test("a switch refuses before a limit is charged, and both are counted as refuse
   live.set({ ...live.current(), switches: { feed: { state: "off", message: "paused" } } });
   for (let n = 0; n < 3; n++)
     await assert.rejects(
-      gateway(call(), async () => 1),
+      awaited(gateway)(call(), async () => 1),
       { code: "disabled" },
     );
   live.set({ ...live.current(), switches: {} });
   assert.equal(await gateway(call(), async () => 1), 1);
   await assert.rejects(
-    gateway(call(), async () => 1),
+    awaited(gateway)(call(), async () => 1),
     { code: "rate_limited" },
   );
   const [item] = (await signals.readGolden({ window: "30s", by: "endpoint" })).items;
@@ -63,7 +63,9 @@ test("with Redis away every call is still answered, within its limit", async () 
   const { gateway } = open(fixedLive({ limits: { user: { rate: 0.001, burst: 20 } } }), away);
   let taken = 0;
   for (let n = 0; n < 50; n++)
-    await gateway(testCall(), async () => ++taken).catch((error) => assert.equal(error.code, "rate_limited"));
+    await awaited(gateway)(testCall(), async () => ++taken).catch((error) =>
+      assert.equal(error.code, "rate_limited"),
+    );
   assert.equal(taken, 20);
   await gateway.close();
   away.disconnect();

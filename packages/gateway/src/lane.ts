@@ -19,20 +19,12 @@ export type LaneSettings = LimitBounds & {
 };
 
 export type Lane = {
-  run<T>(call: Call, next: () => Promise<T>): Promise<T>;
+  run<T>(call: Call, next: () => T | Promise<T>): T | Promise<T>;
   readonly overloaded: boolean;
   figures(): LaneFigures;
 };
 
 type Waiter = { call: Call; since: number; enter(): void; refuse(why: AppError): void };
-
-const begin = <T>(next: () => Promise<T>): Promise<T> => {
-  try {
-    return next();
-  } catch (error) {
-    return Promise.reject(error);
-  }
-};
 
 /** A line that is there for so long is not a burst. */
 const standingMs = 300;
@@ -152,37 +144,52 @@ export function createLane({
     sweeping = undefined;
   }
 
-  function leave(name: string, from: number, isSample: boolean): void {
+  function leave(name: string, from: number, counts: boolean): void {
     const at = now();
-    if (isSample) adaptive.sample(name, at - from, inFlight, at);
+    if (counts) adaptive.sample(name, at - from, inFlight, at);
     inFlight -= 1;
     if (waiting > 0) pump();
   }
 
+  /** How fast something is refused says nothing about how long it takes; that its time was over does. */
+  const isSample = (error: unknown) => (error as { code?: unknown } | undefined)?.code === "deadline";
+
+  function work<T>(call: Call, from: number, next: () => T | Promise<T>): T | Promise<T> {
+    let begun: T | Promise<T>;
+    try {
+      begun = next();
+    } catch (error) {
+      leave(call.name, from, isSample(error));
+      throw error;
+    }
+    if (begun instanceof Promise) return follow(call, from, begun);
+    leave(call.name, from, true);
+    return begun;
+  }
+
   /** Answers when the time is over, whatever the work does then; its place is free when it has really ended, or is given up. */
-  function work<T>({ name, deadline }: Call, from: number, next: () => Promise<T>): Promise<T> {
+  function follow<T>({ name, deadline }: Call, from: number, begun: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       let lost: NodeJS.Timeout | undefined;
       let isOver = false;
-      const end = (isSample: boolean) => {
+      const end = (counts: boolean) => {
         if (isOver) return;
         isOver = true;
         watch[Symbol.dispose]();
         clearTimeout(lost);
-        leave(name, from, isSample);
+        leave(name, from, counts);
       };
       const watch = onEnd(deadline, (why) => {
         lost = setTimeout(end, lostMs, false).unref();
         reject(why);
       });
-      begin(next).then(
+      begun.then(
         (value) => {
           end(true);
           resolve(value);
         },
         (error) => {
-          // How fast something is refused says nothing about how long it takes.
-          end(error?.code === "deadline");
+          end(isSample(error));
           reject(error);
         },
       );

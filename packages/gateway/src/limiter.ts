@@ -63,6 +63,8 @@ type Bucket = {
   lease: number;
   /** Let through, and Redis does not know of it yet. */
   debt: number;
+  /** Since when it is owed. */
+  debtFrom: number;
   /** What was left in Redis when it last answered. */
   left: number;
   leftAt: number;
@@ -173,6 +175,7 @@ export function createLimiter(deps: {
       subject,
       lease: 0,
       debt: 0,
+      debtFrom: 0,
       left: policy.quota,
       leftAt: performance.now(),
       emptyUntil: 0,
@@ -308,13 +311,19 @@ export function createLimiter(deps: {
     if (at < bucket.emptyUntil) return -waitFor(bucket, weight, at);
     if (isAway(at)) return takeOwn(bucket, weight, at);
     if (bucket.own !== undefined) endOwn(bucket, at);
+    // Of those who call seldom nobody keeps a list: what they owed is forgotten when they come again.
+    if (!bucket.isOpen && bucket.debt <= policy.forgettable && at - bucket.debtFrom > roundMs) {
+      bucket.debt = 0;
+      bucket.debtFrom = at;
+    }
     const left = leftNow(bucket, at);
     if (bucket.debt + weight <= policy.allowance && left > policy.quota / 2) {
       bucket.debt += weight;
       bucket.sinceSync += weight;
-      openUp(bucket);
-      if (bucket.debt > policy.forgettable && bucket.syncing === undefined)
-        void sync(bucket, wanted(bucket, at));
+      if (bucket.debt > policy.forgettable) {
+        openUp(bucket);
+        if (bucket.syncing === undefined) void sync(bucket, wanted(bucket, at));
+      }
       return Math.max(0, Math.floor(left - weight));
     }
     return undefined;

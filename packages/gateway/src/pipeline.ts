@@ -60,7 +60,8 @@ export type Call = {
   };
 };
 
-export type Stage = <T>(call: Call, next: () => Promise<T>) => Promise<T>;
+/** A stage refuses by throwing, and waits only where it or what is behind it must: then it answers with a promise. */
+export type Stage = <T>(call: Call, next: () => T | Promise<T>) => T | Promise<T>;
 
 export function pipeline([stage, ...inner]: Stage[]): Stage {
   if (!stage) return (_call, handler) => handler();

@@ -1,7 +1,7 @@
 // A call as the doors make it, for the tests of stages.
 
 import { Deadline } from "@signalbox/core/resilience/deadline";
-import type { Call } from "./pipeline.ts";
+import type { Call, Stage } from "./pipeline.ts";
 
 export function testCall(given: Partial<Call> = {}): Call {
   const name = given.name ?? "feed.post.create";
@@ -20,3 +20,9 @@ export function testCall(given: Partial<Call> = {}): Call {
     ...given,
   };
 }
+
+/** A stage whose answer is always waited for, so that a refusal at once and one after a while look the same. */
+export const awaited =
+  (stage: Stage) =>
+  async <T>(call: Call, next: () => T | Promise<T>): Promise<T> =>
+    stage(call, next);

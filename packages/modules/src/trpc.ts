@@ -142,21 +142,15 @@ const usualTimeoutMs = 10_000;
 export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
   const { actor, toll, application } = ctx;
   const id = actor.kind === "user" || actor.kind === "operator" ? actor.id : ctx.address;
-  return {
+  const call: Call = {
     name,
     service: serviceOf(name),
     priority: meta?.priority ?? "normal",
     caller: callerOf(ctx, id),
     weight: meta?.weight ?? 1,
-    ...(toll === undefined ? {} : { toll }),
-    ...(application?.limit === undefined
-      ? {}
-      : { application: { limit: application.limit, subject: application.id } }),
     requestId: ctx.requestId,
     traceparent: ctx.traceparent,
-    ...(ctx.parentSpanId === undefined ? {} : { parentSpanId: ctx.parentSpanId }),
     variant: ctx.variant,
-    ...(ctx.override === undefined ? {} : { override: ctx.override }),
     headers: ctx.answer.headers,
     startedAt: performance.now(),
     deadline: new Deadline(
@@ -164,6 +158,12 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
       ctx.peer,
     ),
   };
+  if (toll !== undefined) call.toll = toll;
+  if (ctx.override !== undefined) call.override = ctx.override;
+  if (application?.limit !== undefined)
+    call.application = { limit: application.limit, subject: application.id };
+  if (ctx.parentSpanId !== undefined) call.parentSpanId = ctx.parentSpanId;
+  return call;
 }
 
 function callerOf({ actor, address, region, appVersion, application }: Ctx, id: string): Call["caller"] {
@@ -183,6 +183,7 @@ export const serviceOf = (name: string): string => name.slice(0, name.indexOf(".
 /**
  * The door of a procedure. Operator calls skip the gateway: no one locks himself out. What fails behind the door
  * reaches the stages, and whoever called, as an AppError. `run` reads the input, and then crosses the threshold.
+ * Nobody waits where neither a stage nor `run` does; what is refused then is thrown.
  */
 export function enter<T>(
   ctx: Ctx,
@@ -190,25 +191,30 @@ export function enter<T>(
   meta: Meta | undefined,
   run: (ctx: Ctx, call: Call) => T | Promise<T>,
   more?: Pick<Call, "elsewhere">,
-): Promise<T> {
+): T | Promise<T> {
   const stranger = refuseStranger(ctx, meta);
   if (stranger) throw stranger;
   const call = toCall(ctx, name, meta);
   if (more) Object.assign(call, more);
-  const inside = async () => {
+  const inside = () => {
     try {
-      return await run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant }, call);
+      const result = run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant }, call);
+      return result instanceof Promise ? result.catch(fail) : result;
     } catch (error) {
-      throw nameError(error);
+      return fail(error);
     }
   };
   return meta?.auth === "operator" ? inside() : withDeadline(call.deadline, () => ctx.gateway(call, inside));
 }
 
+const fail = (error: unknown): never => {
+  throw nameError(error);
+};
+
 type Forwarded = { name: string; meta: Meta | undefined; type: string; raw: unknown };
 
 /** The same door for a verb that runs in another process: what is behind the door happens there. */
-export function forward(ctx: Ctx, { name, meta, type, raw }: Forwarded): Promise<Foreign> {
+export function forward(ctx: Ctx, { name, meta, type, raw }: Forwarded): Foreign | Promise<Foreign> {
   const idempotent =
     type === "query" || ctx.idempotencyKey !== undefined || /^(PUT|DELETE) /.test(meta?.rest ?? "");
   return enter(ctx, name, meta, (inner, call) => inner.elsewhere!.call(inner, call, { idempotent, raw }), {

@@ -5,7 +5,7 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 import { type AppError, toProblem } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import { toErrorShape } from "@signalbox/modules/trpc";
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Asked, Reply } from "./exchange.ts";
 
 const worthCompressing = 1_024;
 const compressors = {
@@ -20,7 +20,7 @@ const compressors = {
 };
 
 /** Sends a text, compressed where it is long and the caller can read it. */
-export function sendText(request: FastifyRequest, reply: FastifyReply, body: string): void {
+export function sendText(request: Asked, reply: Reply, body: string): void {
   if (body.length <= worthCompressing) {
     sendTogether(reply, body);
     return;
@@ -37,13 +37,13 @@ export function sendText(request: FastifyRequest, reply: FastifyReply, body: str
   );
 }
 
-let finished: { reply: FastifyReply; body: string }[] = [];
+let finished: { reply: Reply; body: string }[] = [];
 
 /**
  * What one turn of the event loop has finished is written at its end, one after the other: each write wakes whoever waits for it,
  * and that is dear, unless it is awake from the one before.
  */
-function sendTogether(reply: FastifyReply, body: string): void {
+function sendTogether(reply: Reply, body: string): void {
   if (finished.push({ reply, body }) > 1) return;
   setImmediate(() => {
     const all = finished;
@@ -52,7 +52,7 @@ function sendTogether(reply: FastifyReply, body: string): void {
       try {
         reply.send(body);
       } catch (error) {
-        reply.send(error);
+        reply.send(error as Error);
       }
     }
   });
@@ -78,21 +78,25 @@ export function chooseEncoding(header: string | string[] | undefined): "br" | "g
 }
 
 /** Vary is added to: each who writes it knows of one reason. */
-export function setHeader(reply: FastifyReply, name: string, value: string): void {
+export function setHeader(reply: Reply, name: string, value: string): void {
   const present = name.length === 4 && name.toLowerCase() === "vary" ? reply.getHeader("vary") : undefined;
   reply.header(name, present === undefined ? value : addToList(String(present), value));
 }
 
-const lists = new Map<string, string>();
+const lists = new Map<string, Map<string, string>>();
+const maxLists = 100;
 
 /** The same few lists are made for every answer. */
 function addToList(present: string, word: string): string {
-  const key = `${present}\n${word}`;
-  let list = lists.get(key);
-  if (list === undefined) {
-    list = makeList(present, word);
-    if (lists.size < 1_000) lists.set(key, list);
+  let longer = lists.get(present);
+  let list = longer?.get(word);
+  if (list !== undefined) return list;
+  list = makeList(present, word);
+  if (longer === undefined && lists.size < maxLists) {
+    longer = new Map();
+    lists.set(present, longer);
   }
+  if (longer !== undefined && longer.size < maxLists) longer.set(word, list);
   return list;
 }
 
@@ -123,9 +127,9 @@ export function refusalHeaders(error: AppError, tried = false): Record<string, s
 }
 
 /** A token that is good has become a ctx. */
-export const triedToken = ({ headers, ctx }: FastifyRequest) => headers.authorization !== undefined && !ctx;
+export const triedToken = ({ headers, ctx }: Asked) => headers.authorization !== undefined && !ctx;
 
-export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: AppError): void {
+export function sendProblem(request: Asked, reply: Reply, error: AppError): void {
   reply
     .code(error.status)
     .headers(refusalHeaders(error, triedToken(request)))
@@ -135,8 +139,8 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
 }
 
 export function sendErrorShape(
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: Asked,
+  reply: Reply,
   error: AppError,
   path: string | undefined,
 ): void {

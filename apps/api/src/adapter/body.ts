@@ -1,7 +1,7 @@
 // Whether a body may be read at all. Runs after authentication and before the first byte of the body.
 
 import { AppError } from "@signalbox/core/errors";
-import type { FastifyRequest } from "fastify";
+import type { Asked } from "./exchange.ts";
 
 export const maxBodyBytes = 1_048_576;
 
@@ -9,7 +9,7 @@ export const maxBodyBytes = 1_048_576;
 const json = /^application\/json[ \t]*(?:$|;(?!.*charset=(?!"?utf-?8"?(?:$|[ \t;]))))/i;
 
 /** In the order of refusal: 413 before 415. A body without a length is counted while it is read. */
-export function refuseBody({ headers }: FastifyRequest): AppError | undefined {
+export function refuseBody({ headers }: Pick<Asked, "headers">): AppError | undefined {
   const length = headers["content-length"];
   if (length === "0" || (length === undefined && headers["transfer-encoding"] === undefined))
     return undefined;

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
+import type { IncomingMessage } from "node:http";
 import { test } from "node:test";
-import type { FastifyRequest } from "fastify";
 import { addressOf, trustProxies } from "./caller-address.ts";
 
 const trust = trustProxies(["10.0.0.0/8", "192.168.1.1", "fd00::/8", "::1"]);
 const from = (remoteAddress: string, forwarded?: string) =>
   addressOf(
     {
-      raw: { socket: { remoteAddress } },
+      socket: { remoteAddress },
       headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded },
-    } as unknown as FastifyRequest,
+    } as unknown as IncomingMessage,
     trust,
   );
 

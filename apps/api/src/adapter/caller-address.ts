@@ -1,6 +1,7 @@
 // Whose address a request counts for: the socket's, or what trusted proxies say that they heard.
 // Of the headers only X-Forwarded-For is read: a proxy that writes it may pass on a Forwarded that the caller wrote.
 
+import type { IncomingMessage } from "node:http";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import type { FastifyRequest } from "fastify";
 
@@ -18,8 +19,11 @@ export function trustProxies(proxies: string[]): Trust {
   return (address) => isIP(address) !== 0 && list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
 }
 
-export function addressOf({ raw, headers }: Pick<FastifyRequest, "raw" | "headers">, trust: Trust): string {
-  let address = plain(raw.socket.remoteAddress ?? "");
+export function addressOf(
+  { socket, headers }: Pick<IncomingMessage, "socket" | "headers">,
+  trust: Trust,
+): string {
+  let address = plain(socket.remoteAddress ?? "");
   const forwarded = headers["x-forwarded-for"];
   if (forwarded === undefined || !trust(address)) return address;
   // From the right: each proxy adds whom it heard, and what stands left of the last trusted one is hearsay.

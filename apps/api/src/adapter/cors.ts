@@ -1,6 +1,6 @@
 // Which pages of other origins may call. Tokens travel in headers and never in cookies, so credentials are never allowed.
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Asked, Gate, Reply } from "./exchange.ts";
 
 /** Whether pages of this origin may read answers. `*`: those of any origin may. */
 export type AllowOrigin = "*" | ((origin: string) => boolean | Promise<boolean>);
@@ -37,23 +37,23 @@ const read = [
 ].join(", ");
 const preflightSeconds = 600;
 
-/** A hook of the first hour: what it says stands on refusals too. */
-export function allowOrigins(app: FastifyInstance, allow: AllowOrigin): void {
-  app.addHook("onRequest", (request, reply, done) => {
+/** One of the first gates: what it says stands on refusals too. */
+export function allowOrigins(allow: AllowOrigin): Gate {
+  const answer = (request: Asked, reply: Reply, allowed: boolean): undefined => {
+    if (allowed) admit(request, reply, allow === "*" ? "*" : request.headers.origin!);
+  };
+  return (request, reply) => {
     const { origin } = request.headers;
     if (allow !== "*") reply.header("vary", "origin");
-    if (origin === undefined) return done();
-    const answer = (allowed: boolean) => {
-      if (allowed) admit(request, reply, allow === "*" ? "*" : origin);
-      done();
-    };
+    if (origin === undefined) return undefined;
     const allowed = allow === "*" || allow(origin);
-    if (allowed instanceof Promise) allowed.then(answer, done);
-    else answer(allowed);
-  });
+    return allowed instanceof Promise
+      ? allowed.then((allowed) => answer(request, reply, allowed))
+      : answer(request, reply, allowed);
+  };
 }
 
-function admit({ method, headers }: FastifyRequest, reply: FastifyReply, origin: string): void {
+function admit({ method, headers }: Asked, reply: Reply, origin: string): void {
   reply.header("access-control-allow-origin", origin);
   if (method !== "OPTIONS" || headers["access-control-request-method"] === undefined) {
     reply.header("access-control-expose-headers", read);

@@ -1,9 +1,9 @@
 // Work for a caller who went away can stop.
 
-import type { FastifyReply } from "fastify";
+import type { Reply } from "./exchange.ts";
 
 /** Aborts when the caller leaves before the answer. */
-export const signalOf = (reply: Pick<FastifyReply, "raw">) => () => {
+export const signalOf = (reply: Pick<Reply, "raw">) => () => {
   const controller = new AbortController();
   reply.raw.once("close", () => {
     if (!reply.raw.writableFinished) controller.abort();

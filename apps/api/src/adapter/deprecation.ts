@@ -1,6 +1,6 @@
 // What is going away says so in every answer: since when, until when, and what takes its place (RFC 9745, 8594, 5829).
 
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Asked, Reply } from "./exchange.ts";
 
 export type Deprecation = {
   version: string;
@@ -12,7 +12,7 @@ export type Deprecation = {
   sunset?: Date | undefined;
 };
 
-type Announce = (request: FastifyRequest, reply: FastifyReply) => void;
+type Announce = (request: Asked, reply: Reply) => void;
 
 /** `prefix` is the version's own, `successor` that of the version after it. */
 export function compileDeprecation(
@@ -32,7 +32,7 @@ export function compileDeprecation(
 }
 
 /** A caller writes the address, so it may hold what would end the link. */
-const pathOf = ({ url }: FastifyRequest, prefix: string) =>
+const pathOf = ({ url }: Asked, prefix: string) =>
   url
     .split("?", 1)[0]!
     .slice(prefix.length)

@@ -5,11 +5,13 @@ import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
 import { refuseStranger } from "@signalbox/modules/trpc";
 import type { AnyTRPCRouter } from "@trpc/server";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { maxBodyBytes, refuseBody } from "./body.ts";
 import type { Deprecation } from "./deprecation.ts";
-import type { Authenticate, OnRequest } from "./door.ts";
+import type { Admit, Authenticate } from "./door.ts";
+import type { Asked } from "./exchange.ts";
 import { readUtf8 } from "./json.ts";
+import type { Answered } from "./official.ts";
 import { readProcedures } from "./procedure.ts";
 import { mountRest, type RestVersion } from "./rest-door.ts";
 import { mountTrpc } from "./trpc-door.ts";
@@ -24,7 +26,7 @@ declare module "fastify" {
 export type MountOptions = {
   router: AnyTRPCRouter;
   /** Says who calls, from headers alone; throws AppError("unauthorized") for a token that is not good. */
-  createCtx: (request: FastifyRequest) => Promise<Ctx> | Ctx;
+  createCtx: (request: Asked) => Promise<Ctx> | Ctx;
   log: Logger;
   /** `/trpc` on the gateway, `/operator/trpc` on the operators' port. */
   trpcPrefix: string;
@@ -49,32 +51,43 @@ export function mountProcedures(app: FastifyInstance, options: MountOptions): vo
   const procedures = readProcedures(router);
   if (!app.hasRequestDecorator("ctx")) app.decorateRequest("ctx", null);
 
-  /** Calls back with the ctx, or with what refused it. Without a promise where createCtx gives none. */
-  const authenticate: Authenticate = (request, then) => {
-    const accept = (ctx: Ctx) => {
-      ctx.requestId = request.id;
-      request.ctx = ctx;
-      then({ ctx });
-    };
+  const accept = (request: Asked, ctx: Ctx): Answered => {
+    ctx.requestId = request.id;
+    request.ctx = ctx;
+    return { ctx };
+  };
+
+  /** The ctx, or what refused it. Without a promise where createCtx gives none. */
+  const authenticate: Authenticate = (request) => {
     try {
       const made = createCtx(request);
-      if (made instanceof Promise) made.then(accept, (refusal) => then({ refusal }));
-      else accept(made);
+      if (!(made instanceof Promise)) return accept(request, made);
+      return made.then(
+        (ctx) => accept(request, ctx),
+        (refusal) => ({ refusal }),
+      );
     } catch (refusal) {
-      then({ refusal });
+      return { refusal };
     }
   };
 
   /** Who, then the size and kind of the body: all refusals that need no byte of it. */
-  const onRequest: OnRequest = (procedure) => (request, _reply, done) =>
-    authenticate(request, (answered) => {
-      if ("refusal" in answered) return done(answered.refusal as Error);
-      done(refuseStranger(answered.ctx, procedure.meta) ?? refuseBody(request));
-    });
+  const admit: Admit = ({ meta }) => {
+    const settle = (request: Asked, answered: Answered): Error | undefined =>
+      "refusal" in answered
+        ? (answered.refusal as Error)
+        : (refuseStranger(answered.ctx, meta) ?? refuseBody(request));
+    return (request) => {
+      const answered = authenticate(request);
+      return answered instanceof Promise
+        ? answered.then((answered) => settle(request, answered))
+        : settle(request, answered);
+    };
+  };
 
   app.register(async (scope) => {
     takeBodiesAsText(scope);
-    mountTrpc(scope, { procedures, router, prefix: trpcPrefix, log, authenticate, onRequest });
+    mountTrpc(scope, { procedures, router, prefix: trpcPrefix, log, authenticate, admit });
   });
   for (const { version } of deprecations)
     if (!versions.some(({ name }) => name === version))
@@ -83,7 +96,7 @@ export function mountProcedures(app: FastifyInstance, options: MountOptions): vo
     app.register(async (scope) => {
       takeBodiesAsText(scope);
       const successor = versions[at + 1]?.prefix;
-      mountRest(scope, { procedures, version, successor, deprecations, log, onRequest, about });
+      mountRest(scope, { procedures, version, successor, deprecations, log, admit, about });
     });
 }
 

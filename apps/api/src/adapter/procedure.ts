@@ -25,7 +25,8 @@ export type Procedure = {
   output: z.ZodType | undefined;
   /** False where the chain holds something the compiler does not know: then tRPC itself walks it. */
   compiled: boolean;
-  call(ctx: Ctx, raw: unknown, signal: () => AbortSignal): Promise<unknown>;
+  /** Waits for nothing where its verb and the stages before it do not. */
+  call(ctx: Ctx, raw: unknown, signal: () => AbortSignal): unknown;
   /** The answer as JSON; undefined where there is nothing to say. */
   encode: Encode;
 };

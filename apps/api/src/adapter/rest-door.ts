@@ -5,13 +5,14 @@ import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
 import { Foreign } from "@signalbox/modules/elsewhere";
 import type { Shapes } from "@signalbox/modules/versions";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { isFresh, logFault, sendProblem, sendText, setHeader } from "./answer.ts";
 import { signalOf } from "./departure.ts";
 import { compileDeprecation, type Deprecation } from "./deprecation.ts";
 import { describe, type OpenApi } from "./describe.ts";
 import { renderDocs } from "./docs-page.ts";
-import type { Done, OnRequest } from "./door.ts";
+import type { Admit } from "./door.ts";
+import { type Asked, type Gate, type Reply, settle, toHook } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
 import { compileOutput, type Encode } from "./output.ts";
 import type { Procedure } from "./procedure.ts";
@@ -32,12 +33,12 @@ type Options = {
   successor: string | undefined;
   deprecations: Deprecation[];
   log: Logger;
-  onRequest: OnRequest;
+  admit: Admit;
   about: { title?: string; description?: string; version?: string; publicUrl?: string };
 };
 
 export function mountRest(scope: FastifyInstance, options: Options): void {
-  const { version, successor, log, onRequest, about } = options;
+  const { version, successor, log, about } = options;
   const { prefix, shapes } = version;
   const deprecationOf = readDeprecations(options);
   const procedures = options.procedures.flatMap((procedure): Procedure[] =>
@@ -49,8 +50,14 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
     const readInput = compileRestInput(procedure.inputs);
     const deprecation = deprecationOf(procedure.name);
     const announce = deprecation && compileDeprecation(deprecation, { prefix, successor });
-    const admit = onRequest(procedure);
-    const refuse = (request: FastifyRequest, reply: FastifyReply, thrown: unknown) => {
+    const known = options.admit(procedure);
+    const admit: Gate = announce
+      ? (request, reply) => {
+          announce(request, reply);
+          return known(request, reply);
+        }
+      : known;
+    const refuse = (request: Asked, reply: Reply, thrown: unknown) => {
       const error = nameFault(thrown);
       if (error.code === "queued" && request.ctx) {
         const { answer } = request.ctx;
@@ -63,29 +70,35 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
         setHeader(reply, name, value);
       sendProblem(request, reply, error);
     };
+    const answer = (request: Asked, reply: Reply, params: Texts, query: Texts, body?: string) => {
+      const ctx = request.ctx!;
+      settle(
+        () => procedure.call(ctx, readInput(params, query, body), signalOf(reply)),
+        (data) => sendData(request, reply, { ctx, prefix, status, json: procedure.encode(data) }),
+        (thrown) => refuse(request, reply, thrown),
+      );
+    };
+    const url = prefix + path.replace(/\{(\w+)\}/g, ":$1");
     scope.route({
       method,
-      url: prefix + path.replace(/\{(\w+)\}/g, ":$1"),
-      onRequest: announce
-        ? (request: FastifyRequest, reply: FastifyReply, done: Done) => {
-            announce(request, reply);
-            admit(request, reply, done);
-          }
-        : admit,
+      url,
+      onRequest: toHook(admit),
       errorHandler: (error, request, reply) => refuse(request, reply, error),
-      handler(request, reply) {
-        const ctx = request.ctx!;
-        const raw = readInput(
+      handler: (request, reply) =>
+        answer(
+          request,
+          reply,
           request.params as Texts,
           request.query as Texts,
           request.body as string | undefined,
-        );
-        procedure
-          .call(ctx, raw, signalOf(reply))
-          .then((data) => sendData(request, reply, { ctx, prefix, status, json: procedure.encode(data) }))
-          .catch((thrown: unknown) => refuse(request, reply, thrown));
-      },
+        ),
     });
+    if (method === "GET")
+      scope.shortWay.offer(url, {
+        admit,
+        answer: (request, reply, params) => answer(request, reply, params, noQuery),
+        refuse,
+      });
   }
   mountDescription(scope, prefix, () =>
     describe(procedures, {
@@ -95,6 +108,8 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
     }),
   );
 }
+
+const noQuery: Texts = Object.freeze({});
 
 /** The procedure as this version shows it. */
 function showAs(procedure: Procedure, shapes: Shapes | undefined): Procedure {
@@ -117,8 +132,8 @@ function readDeprecations({ deprecations, version, procedures }: Options) {
 }
 
 function sendData(
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: Asked,
+  reply: Reply,
   {
     ctx: { answer },
     prefix,
@@ -130,7 +145,7 @@ function sendData(
   let etag: string | undefined;
   for (const name in answer.headers) {
     const value = answer.headers[name]!;
-    if (name.toLowerCase() === "etag") etag = value;
+    if (name.length === 4 && name.toLowerCase() === "etag") etag = value;
     // A verb names a place below the version, which it does not know.
     const isPlace = value.startsWith("/") && /^(content-)?location$/i.test(name);
     setHeader(reply, name, isPlace ? prefix + value : value);

@@ -4,20 +4,16 @@ import type { Server as HttpServer } from "node:http";
 import { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import { acceptRequestId, childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
-import type {
-  FastifyHttpOptions,
-  FastifyInstance,
-  FastifyReply,
-  FastifyRequest,
-  onRequestHookHandler,
-} from "fastify";
+import type { FastifyHttpOptions, FastifyInstance } from "fastify";
 import { logFault, sendProblem } from "./answer.ts";
 import { maxBodyBytes } from "./body.ts";
 import { addressOf, type Trust } from "./caller-address.ts";
 import { answerClientFault, refuseExpectation } from "./client-faults.ts";
 import { type AllowOrigin, allowOrigins } from "./cors.ts";
+import { type Asked, type Gate, type Reply, toHook } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
 import { createNotFound, type Doors } from "./not-found.ts";
+import { openShortWay } from "./short-way.ts";
 
 /** How long a caller may take. Whoever is slower than this only holds a socket. */
 const patience = {
@@ -55,7 +51,8 @@ export function serverOptions(given: Partial<typeof patience> = {}): FastifyHttp
       connectionsCheckingInterval: checkEveryMs,
     },
     clientErrorHandler: answerClientFault,
-    frameworkErrors(error, request, reply) {
+    frameworkErrors(error, request, untyped) {
+      const reply = untyped as unknown as Reply;
       reply.headers(standingHeaders);
       nameTrace(request, reply);
       sendProblem(request, reply, nameFault(error));
@@ -91,10 +88,10 @@ type ServerSetting = {
   /** Absent: no page of another origin may call. */
   cors?: AllowOrigin;
   /** Stands before everything that costs something. */
-  guard?: onRequestHookHandler;
+  guard?: Gate;
 };
 
-/** Call it before anything is mounted: its hooks then stand first. */
+/** Call it before anything is mounted: its gates then stand first. */
 export function prepareServer(
   app: FastifyInstance,
   { log, doors, publicUrl = "", trust = () => false, cors, guard }: ServerSetting,
@@ -109,23 +106,20 @@ export function prepareServer(
   app.decorateRequest("trace");
   app.decorateRequest("address", {
     getter() {
-      return addressOf(this, trust);
+      return addressOf(this.raw, trust);
     },
   });
-  app.addHook("onRequest", (request, reply, done) => {
+  const introduce: Gate = (request, reply) => {
     reply.headers(standing);
     nameTrace(request, reply);
-    done();
-  });
-  if (guard) app.addHook("onRequest", guard);
-  if (cors) allowOrigins(app, cors);
+    return undefined;
+  };
+  const gates = [introduce, guard, cors && allowOrigins(cors), refuseHost].filter(
+    (gate) => gate !== undefined,
+  );
+  for (const gate of gates) app.addHook("onRequest", toHook(gate));
+  openShortWay(app, { gates, trust });
   app.addHook("onRequest", (request, reply, done) => {
-    const { rawHeaders, httpVersion } = request.raw;
-    const hosts = countHosts(rawHeaders);
-    if (hosts > 1 || (hosts === 0 && httpVersion === "1.1"))
-      return done(new AppError("malformed", "an HTTP/1.1 request needs one Host header"));
-    if (httpVersion === "0.9")
-      return done(new AppError("malformed", "the request line names no HTTP version"));
     // Before Fastify would read, and perhaps refuse, the body of what does not exist.
     if (request.is404) return notFound(request, reply);
     done();
@@ -139,11 +133,19 @@ export function prepareServer(
 }
 
 /** The two names under which everything that this request causes can be found. */
-function nameTrace(request: FastifyRequest, reply: FastifyReply): void {
+function nameTrace(request: Asked, reply: Reply): void {
   const parent = readTraceparent(request.headers.traceparent as string | undefined);
   const traceparent = formatTraceparent(childOf(parent));
   request.trace = parent ? { traceparent, parentSpanId: parent.spanId } : { traceparent };
   reply.header("x-request-id", request.id).header("traceparent", traceparent);
+}
+
+function refuseHost({ raw: { rawHeaders, httpVersion } }: Asked): AppError | undefined {
+  const hosts = countHosts(rawHeaders);
+  if (hosts > 1 || (hosts === 0 && httpVersion === "1.1"))
+    return new AppError("malformed", "an HTTP/1.1 request needs one Host header");
+  if (httpVersion === "0.9") return new AppError("malformed", "the request line names no HTTP version");
+  return undefined;
 }
 
 /** Node keeps the first of several; who stands before us may have gone by another. */

@@ -7,8 +7,9 @@ import type { Stage } from "@signalbox/gateway/pipeline";
 import type { Actor, Ctx } from "@signalbox/modules/ctx";
 import { createRouter, guestProcedure, operatorProcedure, userProcedure } from "@signalbox/modules/trpc";
 import { tracked } from "@trpc/server";
-import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import fastify, { type FastifyInstance } from "fastify";
 import { z } from "zod";
+import type { Asked } from "./exchange.ts";
 import { mountProcedures } from "./mount.ts";
 import { prepareServer, serverOptions } from "./server.ts";
 
@@ -157,7 +158,7 @@ export const throughGateway: Stage = (_call, next) => next();
 
 /** Says who calls by two fixed tokens; has none of the engines that a real ctx has. */
 export function createSampleCtx(gateway: Stage = throughGateway) {
-  return ({ headers, id, ip }: FastifyRequest): Ctx => {
+  return ({ headers, id, address }: Asked): Ctx => {
     const { authorization } = headers;
     const actor = authorization === undefined ? { kind: "guest" as const } : actors[authorization];
     if (!actor) throw new AppError("unauthorized", "this token is not valid");
@@ -167,7 +168,7 @@ export function createSampleCtx(gateway: Stage = throughGateway) {
       requestId: id,
       traceparent: "",
       variant: "stable",
-      address: ip,
+      address,
       userAgent: "",
       ifMatch: headers["if-match"],
       answer: { headers: {} },
@@ -176,12 +177,23 @@ export function createSampleCtx(gateway: Stage = throughGateway) {
 }
 
 export async function createSampleApp(
-  options: { gateway?: Stage; lines?: string[]; patience?: Parameters<typeof serverOptions>[0] } = {},
+  options: {
+    gateway?: Stage;
+    lines?: string[];
+    patience?: Parameters<typeof serverOptions>[0];
+    /** Told of each request that Fastify is given. */
+    onLong?: (url: string) => void;
+  } = {},
 ): Promise<FastifyInstance> {
-  const { gateway, lines = [], patience } = options;
+  const { gateway, lines = [], patience, onLong } = options;
   const log = createLogger({ name: "sample", destination: { write: (line) => void lines.push(line) } });
   const app = fastify(serverOptions(patience));
   prepareServer(app, { log, doors: { rest: ["/v1"], trpc: "/trpc" } });
+  if (onLong)
+    app.addHook("onRequest", (request, _reply, done) => {
+      onLong(request.url);
+      done();
+    });
   mountProcedures(app, {
     router: sampleRouter,
     createCtx: createSampleCtx(gateway),

@@ -9,10 +9,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { logFault, sendErrorShape, sendText, setHeader } from "./answer.ts";
 import { refuseBody } from "./body.ts";
 import { signalOf } from "./departure.ts";
-import type { Authenticate, Done, OnRequest } from "./door.ts";
+import type { Admit, Authenticate } from "./door.ts";
+import { settle, toHook } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
 import { parseJson } from "./json.ts";
-import { copyAnswerHeaders, createOfficial } from "./official.ts";
+import { type Answered, copyAnswerHeaders, createOfficial } from "./official.ts";
 import type { Procedure } from "./procedure.ts";
 import type { Texts } from "./rest-input.ts";
 
@@ -24,22 +25,27 @@ export function mountTrpc(
     prefix,
     log,
     authenticate,
-    onRequest,
+    admit,
   }: {
     procedures: Procedure[];
     router: AnyTRPCRouter;
     prefix: string;
     log: Logger;
     authenticate: Authenticate;
-    onRequest: OnRequest;
+    admit: Admit;
   },
 ): void {
   const official = createOfficial(router, log);
   const named = new Map(procedures.map((procedure) => [procedure.name, procedure]));
 
   /** Who, before the body; a call or batch that is refused whatever the body says leaves it unread. */
-  const openOfficial = (path: string, request: FastifyRequest, reply: FastifyReply, done: Done) =>
-    authenticate(request, (answered) => {
+  const openOfficial = (
+    path: string,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    done: (error?: Error) => void,
+  ) => {
+    const open = (answered: Answered) => {
       const isStranger = ({ ctx }: { ctx: Ctx }) =>
         path.split(",").every((name) => {
           const procedure = named.get(name);
@@ -51,7 +57,9 @@ export function mountTrpc(
       request.body = "";
       if (request.method !== "GET") request.raw.headers["content-type"] = "application/json";
       official(request, reply, path, answered).catch(done);
-    });
+    };
+    settle(() => authenticate(request), open, done as (thrown: unknown) => void);
+  };
 
   const refuse = (request: FastifyRequest, reply: FastifyReply, thrown: unknown, name: string) => {
     const error = nameFault(thrown);
@@ -63,27 +71,30 @@ export function mountTrpc(
   for (const procedure of procedures) {
     if (procedure.kind === "subscription") continue;
     const { name } = procedure;
-    const openSingle = onRequest(procedure);
+    const openSingle = toHook(admit(procedure));
     scope.route({
       // POST for a query too: clients choose it for long inputs.
       method: procedure.kind === "query" ? ["GET", "POST"] : "POST",
       url: `${prefix}/${name}`,
-      onRequest: (request, reply, done) =>
-        isForOfficial(request) ? openOfficial(name, request, reply, done) : openSingle(request, reply, done),
+      onRequest(request, reply, done) {
+        if (isForOfficial(request)) openOfficial(name, request, reply, done);
+        else openSingle.call(scope, request, reply, done);
+      },
       errorHandler: (error, request, reply) => refuse(request, reply, error, name),
       handler(request, reply) {
         const ctx = request.ctx!;
         const raw = readTrpcInput(request);
         if (isForOfficial(request)) return official(request, reply, name, { ctx });
-        procedure
-          .call(ctx, raw, signalOf(reply))
-          .then((data) => {
+        settle(
+          () => procedure.call(ctx, raw, signalOf(reply)),
+          (data) => {
             const json = procedure.encode(data);
             copyAnswerHeaders(ctx, (header, value) => setHeader(reply, header, value));
             reply.header("content-type", "application/json");
             sendText(request, reply, json === undefined ? '{"result":{}}' : `{"result":{"data":${json}}}`);
-          })
-          .catch((thrown: unknown) => refuse(request, reply, thrown, name));
+          },
+          (thrown) => refuse(request, reply, thrown, name),
+        );
       },
     });
   }

@@ -4,12 +4,13 @@ import { AppError } from "@signalbox/core/errors";
 import type { Ctx } from "@signalbox/modules/ctx";
 import { readArchive } from "@signalbox/modules/personal";
 import { cross, enter } from "@signalbox/modules/trpc";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance } from "fastify";
+import type { Asked } from "../adapter/exchange.ts";
 
 type Options = {
   path: string;
   auth: "user" | "operator";
-  createCtx: (request: FastifyRequest) => Promise<Ctx> | Ctx;
+  createCtx: (request: Asked) => Promise<Ctx> | Ctx;
 };
 
 const name = "personal.archive.read";

@@ -6,6 +6,7 @@ import { type Metrics, metricsContentType } from "@signalbox/core/metrics";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { isForwarded } from "../adapter/caller-address.ts";
+import type { Asked } from "../adapter/exchange.ts";
 import { checkDeeply } from "./deep-check.ts";
 
 const send = (reply: FastifyReply, report: { status: string }) =>
@@ -25,7 +26,7 @@ type OperatorHealth = {
   deps: Deps;
   health: Health;
   metrics: Metrics;
-  createCtx: (request: FastifyRequest) => Promise<Ctx>;
+  createCtx: (request: Asked) => Promise<Ctx>;
 };
 
 /** What tells more than a stranger should know: without a token from this machine itself, with one from elsewhere. */

@@ -6,11 +6,12 @@ import { GoldenQuery } from "@signalbox/modules/control/schema";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 import { invalid } from "@signalbox/modules/trpc";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Asked } from "../adapter/exchange.ts";
 
 export function signalRoutes(
   app: FastifyInstance,
   deps: Deps,
-  createCtx: (request: FastifyRequest) => Promise<Ctx>,
+  createCtx: (request: Asked) => Promise<Ctx>,
 ): void {
   async function admit(request: FastifyRequest) {
     const { actor } = await createCtx(request);

@@ -47,8 +47,8 @@ export type Found<Value> = {
 
 export type Entity<Value> = {
   read(id: string): Promise<Value | undefined>;
-  /** The same, and whether it is stale. */
-  find(id: string): Promise<Found<Value>>;
+  /** The same, and whether it is stale. Waits for nothing where this process has it in memory. */
+  find(id: string): Found<Value> | Promise<Found<Value>>;
   /** What this process has in memory, without waiting; undefined: ask find(). */
   peek(id: string): Found<Value> | undefined;
   readMany(ids: string[]): Promise<Map<string, Value>>;
@@ -141,7 +141,16 @@ export function createEntity<Source, Value>(
   const flights = new Map<string, Set<Flight>>();
   let batch: Map<string, Waiter[]> | undefined;
 
-  const tag = () => tagOf(shape, link.epochOf(name));
+  let tagEpoch = Number.NaN;
+  let tagText = "";
+  function tag(): string {
+    const epoch = link.epochOf(name);
+    if (epoch !== tagEpoch) {
+      tagEpoch = epoch;
+      tagText = tagOf(shape, epoch);
+    }
+    return tagText;
+  }
   const keysOf = (id: string) => valueKeys(name, id);
   const found = (stored: Stored<Value>, stale = false): Found<Value> => ({
     value: stored.value,
@@ -198,6 +207,7 @@ export function createEntity<Source, Value>(
   function drop(id: string): void {
     shared.drops += 1;
     memory.delete(id);
+    opened.delete(id);
     // Whoever comes from now on begins anew; those who came before get what they asked for.
     const under = reading.get(id);
     if (under) {
@@ -210,6 +220,7 @@ export function createEntity<Source, Value>(
   function dropAll(): void {
     shared.drops += 1;
     memory.clear();
+    opened.clear();
     for (const under of reading.values()) under.live = false;
     reading.clear();
     for (const all of flights.values()) for (const flight of all) flight.live = false;
@@ -359,9 +370,9 @@ export function createEntity<Source, Value>(
     return found(held.stored, held.stale);
   }
 
-  function find(id: string): Promise<Found<Value>> {
+  function find(id: string): Found<Value> | Promise<Found<Value>> {
     const held = peek(id);
-    return held ? Promise.resolve(held) : ask(id);
+    return held ?? ask(id);
   }
 
   /** What memory does not hold: together with whoever asks the same. */
@@ -376,21 +387,35 @@ export function createEntity<Source, Value>(
     return begun.found;
   }
 
-  async function fetch(id: string, flight: Reading<Value>): Promise<Found<Value>> {
+  function fetch(id: string, flight: Reading<Value>): Promise<Found<Value>> {
     const before = memory.get(id)?.stored;
-    let known = before;
-    try {
-      const stored = openOnce(id, await link.get(valueKey(name, id)));
-      if (stored && stored.freshUntil > Date.now()) return hit(id, stored, flight);
-      known = stored ?? before;
-      counters.misses += 1;
-      return await loadOnce(id, flight, known);
-    } catch (error) {
-      if (!(error instanceof RedisAway)) throw error;
-      return await loadAlone(id, known);
-    } finally {
+    const over = () => {
       if (reading.get(id) === flight) reading.delete(id);
-    }
+    };
+    return link.get(valueKey(name, id)).then(
+      (text) => {
+        const stored = openOnce(id, text);
+        if (stored && stored.freshUntil > Date.now()) {
+          over();
+          return hit(id, stored, flight);
+        }
+        counters.misses += 1;
+        return fetchFromSource(id, flight, stored ?? before).finally(over);
+      },
+      (error) => orAlone(id, before, error).finally(over),
+    );
+  }
+
+  const fetchFromSource = (id: string, flight: Flight, known: Stored<Value> | undefined) =>
+    loadOnce(id, flight, known).catch((error) => orAlone(id, known, error));
+
+  async function orAlone(
+    id: string,
+    known: Stored<Value> | undefined,
+    error: unknown,
+  ): Promise<Found<Value>> {
+    if (!(error instanceof RedisAway)) throw error;
+    return loadAlone(id, known);
   }
 
   /** For a call that may not ask the source: what there is, however old. */
@@ -544,7 +569,7 @@ export function createEntity<Source, Value>(
   return {
     find,
     peek,
-    read: async (id) => (peek(id) ?? (await find(id))).value,
+    read: async (id) => (await find(id)).value,
     readMany,
     write,
     forget,

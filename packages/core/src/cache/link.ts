@@ -108,7 +108,8 @@ export function createLink({
       )
       .then(() => {
         isReading = false;
-        readGathered();
+        // At the end of the turn, so that whatever else has come with the answer goes along.
+        if (gathering.length > 0) setImmediate(readGathered);
       });
   }
 

@@ -4,14 +4,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fixedLive } from "@signalbox/control/live";
 import { Deadline } from "@signalbox/core/resilience/deadline";
 import type { Call } from "../pipeline.ts";
-import { testCall } from "../testing.ts";
+import { awaited, testCall } from "../testing.ts";
 import { createLoadShed, type Pressure } from "./load-shed.ts";
 
 const priorities: Call["priority"][] = ["background", "normal", "critical"];
 
 const open = (shed: object, { eventLoopDelayMs = 0, poolWaiting = 0 } = {}) => {
   const pressure: Pressure = { eventLoopDelayMs: () => eventLoopDelayMs, poolWaiting: () => poolWaiting };
-  return createLoadShed(fixedLive({ shed: { "*": shed } }), pressure, Date.now);
+  const made = createLoadShed(fixedLive({ shed: { "*": shed } }), pressure, Date.now);
+  return { ...made, stage: awaited(made.stage) };
 };
 
 test("as calls pile up, background ones are refused first and critical ones last", async () => {

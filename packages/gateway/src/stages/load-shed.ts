@@ -32,20 +32,19 @@ export function createLoadShed(live: Live, pressure: Pressure, now: () => number
   }
 
   function isBehind({ priority, service }: Call): boolean {
-    if (priority === "critical") return false;
+    const delayMs = pressure.eventLoopDelayMs();
+    if (delayMs === 0 || priority === "critical") return false;
     const patience = live.rules().shedOf(service, now()).eventLoopDelayMs;
-    return pressure.eventLoopDelayMs() > (priority === "normal" ? 4 * patience : patience);
+    return delayMs > (priority === "normal" ? 4 * patience : patience);
   }
 
   const stage: Stage = (call, next) => {
     // Spread, so that those who were refused together do not come back together.
     if (isBehind(call))
-      return Promise.reject(
-        refusal(
-          "overloaded",
-          "this instance is behind with its work; try again shortly",
-          500 + Math.floor(Math.random() * 1_500),
-        ),
+      throw refusal(
+        "overloaded",
+        "this instance is behind with its work; try again shortly",
+        500 + Math.floor(Math.random() * 1_500),
       );
     // A service that runs elsewhere knows by itself what it can take.
     return call.elsewhere ? next() : laneOf(call.service).run(call, next);

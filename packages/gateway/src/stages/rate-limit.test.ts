@@ -4,7 +4,7 @@ import type { Limit } from "@signalbox/control/evaluate";
 import { fixedLive } from "@signalbox/control/live";
 import type { SettingsInput } from "@signalbox/control/settings";
 import type { Limiter } from "../limiter.ts";
-import { testCall } from "../testing.ts";
+import { awaited, testCall } from "../testing.ts";
 import { rateLimit } from "./rate-limit.ts";
 
 /** Answers what it is told to, and notes what was asked. */
@@ -24,7 +24,7 @@ function fakeLimiter(answers: Record<string, number> = {}) {
 
 async function pass(settings: SettingsInput, answers: Record<string, number>, call = testCall()) {
   const { limiter, asked } = fakeLimiter(answers);
-  const stage = rateLimit(fixedLive(settings), limiter, () => 0);
+  const stage = awaited(rateLimit(fixedLive(settings), limiter, () => 0));
   const error = await stage(call, async () => undefined).catch((caught) => caught);
   return { error, asked, headers: call.headers };
 }

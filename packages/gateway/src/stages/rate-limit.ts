@@ -16,10 +16,11 @@ export function rateLimit(
   now: () => number,
   { isBehind = false }: { isBehind?: boolean } = {},
 ): Stage {
-  function settle<T>(call: Call, asks: Ask[], taken: Taken[], next: () => Promise<T>): Promise<T> {
+  function settle<T>(call: Call, asks: Ask[], taken: Taken[], next: () => T | Promise<T>): T | Promise<T> {
     const nearest = writeRateHeaders(call.headers, asks, taken);
     const left = taken[nearest]!;
-    return left >= 0 ? next() : Promise.reject(usedUp(asks[nearest]!.limit.key, -left));
+    if (left < 0) throw usedUp(asks[nearest]!.limit.key, -left);
+    return next();
   }
 
   return (call, next) => {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fixedLive } from "@signalbox/control/live";
-import { testCall } from "../testing.ts";
+import { awaited, testCall } from "../testing.ts";
 import { switches } from "./switches.ts";
 
 const at = Date.parse("2030-01-01T00:00:00Z");
 const answer = async () => "answered";
 
 test("what is on goes through", async () => {
-  const stage = switches(fixedLive(), () => at);
+  const stage = awaited(switches(fixedLive(), () => at));
   assert.equal(await stage(testCall(), answer), "answered");
 });
 
@@ -17,7 +17,7 @@ test("what is off is refused with the operator's message and never the reason", 
     switches: { feed: { state: "off", message: "Posting is paused.", reason: "the disk of db-3 is full" } },
   });
   await assert.rejects(
-    switches(live, () => at)(testCall(), answer),
+    awaited(switches(live, () => at))(testCall(), answer),
     (error: Error & Record<string, unknown>) => {
       assert.equal(error.code, "disabled");
       assert.equal(error.status, 503);
@@ -33,7 +33,7 @@ test("a known end is when to come back, and after it calls go through", async ()
     switches: { feed: { state: "off", expiresAt: new Date(at + 12_000).toISOString() } },
   });
   let nowMs = at;
-  const stage = switches(live, () => nowMs);
+  const stage = awaited(switches(live, () => nowMs));
   await assert.rejects(stage(testCall(), answer), { code: "disabled", retryAfterMs: 12_000 });
   nowMs = at + 12_000;
   assert.equal(await stage(testCall(), answer), "answered");
@@ -41,7 +41,7 @@ test("a known end is when to come back, and after it calls go through", async ()
 
 test("a share of callers is refused, each of them always", async () => {
   const live = fixedLive({ switches: { feed: { state: "off", share: 40 } } });
-  const stage = switches(live, () => at);
+  const stage = awaited(switches(live, () => at));
   const refused = async (id: string) => {
     const call = testCall({ caller: { kind: "user", id, address: "192.0.2.1" } });
     return stage(call, async () => false).catch(() => true);
@@ -75,7 +75,7 @@ test("instead of a refusal a call goes on with less, or with what is kept", asyn
 
 test("only those whom it is aimed at are refused", async () => {
   const targets = [{ attribute: "appVersion", is: "below" as const, values: ["2.0"] }];
-  const stage = switches(fixedLive({ switches: { feed: { state: "off", targets } } }), () => at);
+  const stage = awaited(switches(fixedLive({ switches: { feed: { state: "off", targets } } }), () => at));
   const caller = { kind: "user" as const, id: "user-1", address: "192.0.2.1" };
   assert.equal(await stage(testCall({ caller }), answer), "answered");
   assert.equal(await stage(testCall({ caller: { ...caller, appVersion: "2.0.1" } }), answer), "answered");

@@ -14,7 +14,7 @@ export function switches(live: Live, now: () => number, { isBehind = false } = {
     const endsInMs = off.expiresAt === null ? null : Date.parse(off.expiresAt) - nowMs;
     const { detail, retryAfterMs } = switchedOff(off.message, endsInMs);
     const refused = refusal("disabled", detail, retryAfterMs);
-    if (off.instead === "refuse") return Promise.reject(refused);
+    if (off.instead === "refuse") throw refused;
     call.deadline.isLessened = true;
     if (off.instead === "stale") {
       call.deadline.barred = refused;

@@ -4,7 +4,7 @@ import { AppError } from "@signalbox/core/errors";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
 import { createSignals } from "@signalbox/core/signals/signals";
-import { testCall } from "../testing.ts";
+import { awaited, testCall } from "../testing.ts";
 import { trace } from "./trace.ts";
 
 function prepare(level = "info") {
@@ -16,7 +16,7 @@ function prepare(level = "info") {
   });
   const redis = connectRedis("redis://127.0.0.1:1", { lazyConnect: true });
   const signals = createSignals({ redis, log, instance: { id: "i", name: "api", version: "1" } });
-  const stage = trace({ log, signals, instance: { track: "stable" } });
+  const stage = awaited(trace({ log, signals, instance: { track: "stable" } }));
   const read = async () => (await signals.readGolden({ window: "30s", by: "endpoint" })).items[0];
   return { stage, signals, lines, read };
 }

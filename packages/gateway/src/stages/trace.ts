@@ -71,20 +71,33 @@ export function trace({
       log.debug({ ...describe(call, durationMs), code: named?.code }, "a call was refused");
   }
 
-  return async (call, next) => {
+  function answered<T>(call: Call, result: T): T {
+    const durationMs = finish(call, "ok");
+    countArm(call, durationMs, "ok");
+    if (log.isLevelEnabled("debug")) log.debug(describe(call, durationMs), "a call was answered");
+    signals?.leave();
+    return result;
+  }
+
+  function failed(call: Call, error: unknown): never {
+    fail(call, error);
+    signals?.leave();
+    throw error;
+  }
+
+  return <T>(call: Call, next: () => T | Promise<T>): T | Promise<T> => {
     signals?.enter();
+    let result: T | Promise<T>;
     try {
-      const result = await (isTracing() ? rootSpan(toRoot(call), next) : next());
-      const durationMs = finish(call, "ok");
-      countArm(call, durationMs, "ok");
-      if (log.isLevelEnabled("debug")) log.debug(describe(call, durationMs), "a call was answered");
-      return result;
+      result = isTracing() ? rootSpan(toRoot(call), async () => next()) : next();
     } catch (error) {
-      fail(call, error);
-      throw error;
-    } finally {
-      signals?.leave();
+      return failed(call, error);
     }
+    if (!(result instanceof Promise)) return answered(call, result);
+    return result.then(
+      (value) => answered(call, value),
+      (error) => failed(call, error),
+    );
   };
 }
 

@@ -16,7 +16,7 @@ import { createRegistry } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import { createSignals } from "@signalbox/core/signals/signals";
 import { createGateway } from "@signalbox/gateway";
-import { testCall } from "@signalbox/gateway/testing";
+import { awaited, testCall } from "@signalbox/gateway/testing";
 import type { Actor, Ctx, Deps } from "../ctx.ts";
 import { entities } from "../entities.ts";
 import { ctxOf } from "../testing.ts";
@@ -184,7 +184,7 @@ describe("switches", () => {
     assert.ok(off.confirmations.slowestMs !== null && off.confirmations.slowestMs < 500);
     for (const { ctx } of [api, workers])
       await assert.rejects(
-        ctx.gateway(call(), async () => 1),
+        awaited(ctx.gateway)(call(), async () => 1),
         { code: "disabled", message: "Posting is paused." },
       );
 
@@ -206,7 +206,7 @@ describe("switches", () => {
 
     const on = await as().switches.set({ key: "feed.post.create", state: "on", reason: "over" });
     assert.equal(on.version, off.version + 1);
-    assert.equal(await api.ctx.gateway(call(), async () => 1), 1);
+    assert.equal(await awaited(api.ctx.gateway)(call(), async () => 1), 1);
     const history = await as().switches.history({ key: "feed.post.create", limit: 1 });
     assert.deepEqual(
       history.items.map(({ reason }) => reason),
@@ -516,9 +516,10 @@ describe("limits", () => {
     assert.equal(changed.confirmations.confirmed, 2);
     const caller = { kind: "guest", id: "192.0.2.77", address: "192.0.2.77" } as const;
     const register = () =>
-      workers.ctx
-        .gateway(testCall({ name: "auth.account.register", caller }), async () => true)
-        .catch(() => false);
+      awaited(workers.ctx.gateway)(
+        testCall({ name: "auth.account.register", caller }),
+        async () => true,
+      ).catch(() => false);
     const taken = await Promise.all(Array.from({ length: 10 }, register));
     assert.equal(taken.filter(Boolean).length, 3);
     await as().limits.set({ key: "feed.post.create", rate: 5, burst: 5, reason: "a limit of its own" });
@@ -562,7 +563,9 @@ describe("signals", () => {
     await as().switches.set({ key: "feed.post.delete", state: "off", reason: "a test" });
     for (let n = 0; n < 20; n++) await api.ctx.gateway(testCall({ name: "feed.home.read" }), async () => 1);
     for (let n = 0; n < 5; n++)
-      await workers.ctx.gateway(testCall({ name: "feed.post.delete" }), async () => 1).catch(() => {});
+      await awaited(workers.ctx.gateway)(testCall({ name: "feed.post.delete" }), async () => 1).catch(
+        () => {},
+      );
     await workers.ctx.signals.flush();
     const { items, partial, saturation } = await as().signals.golden({ window: "30s", by: "endpoint" });
     const of = (key: string) => items.find((item) => item.key === key);

@@ -30,13 +30,16 @@ const present = (profile: StoredProfile): Profile => ({
   createdAt: profile.createdAt,
 });
 
-// The cache hands out one frozen value many times; so does this, and whoever writes it as JSON can keep the text with it.
-const presented = new WeakMap<StoredProfile, Profile>();
+/** As it is shown, and its ETag. */
+type Shown = { profile: Profile; tag: string };
 
-function presentShared(profile: StoredProfile): Profile {
+// The cache hands out one frozen value many times; so does this, and whoever writes it as JSON can keep the text with it.
+const presented = new WeakMap<StoredProfile, Shown>();
+
+function presentShared(profile: StoredProfile): Shown {
   let shown = presented.get(profile);
   if (shown === undefined) {
-    shown = freeze(present(profile));
+    shown = { profile: freeze(present(profile)), tag: profileTag(profile) };
     presented.set(profile, shown);
   }
   return shown;
@@ -79,43 +82,56 @@ export async function findAccount(
   return found;
 }
 
-/** Waits for nothing where this process has all of it in memory. */
+/** Waits for nothing where this process has all of it in memory, and otherwise for what it has not. */
 export function readProfile(ctx: Ctx, { handle }: z.infer<typeof ByHandle>): Profile | Promise<Profile> {
-  const { value: id } = ctx.cache.entity(handleOwners).peek(handle) ?? {};
-  const found = id === undefined ? undefined : ctx.cache.entity(profiles).peek(id);
-  if (found === undefined || id === undefined) return readProfileSlowly(ctx, handle);
+  const owner = ctx.cache.entity(handleOwners).find(handle);
+  return owner instanceof Promise
+    ? owner.then(({ value }) => readProfileOf(ctx, value, handle))
+    : readProfileOf(ctx, owner.value, handle);
+}
+
+function readProfileOf(ctx: Ctx, id: string | undefined, handle: string): Profile | Promise<Profile> {
+  if (id === undefined) throw unknown(handle);
+  const found = ctx.cache.entity(profiles).find(id);
+  return found instanceof Promise
+    ? found.then((found) => showProfile(ctx, found, handle))
+    : showProfile(ctx, found, handle);
+}
+
+function showProfile(ctx: Ctx, found: Found<StoredProfile>, handle: string): Profile | Promise<Profile> {
   const { value } = found;
-  const hidden = ctx.actor.kind === "user" ? peekBlocked(ctx, ctx.actor.id, id) : false;
-  if (value === undefined || hidden !== false) return readProfileSlowly(ctx, handle);
-  return presentShared(describeProfile(ctx, { ...found, value }, handle));
+  if (value === undefined) throw unknown(handle);
+  const refused = refuseBlocked(ctx, value, handle);
+  if (refused !== undefined) return refused.then(() => describeProfile(ctx, found, value, handle));
+  return describeProfile(ctx, found, value, handle);
 }
 
-async function readProfileSlowly(ctx: Ctx, handle: string): Promise<Profile> {
-  const found = await findProfile(ctx, handle);
-  await refuseBlocked(ctx, found.value, handle);
-  return present(describeProfile(ctx, found, handle));
-}
-
-function describeProfile(ctx: Ctx, found: Present, handle: string): StoredProfile {
-  describeAnswer(ctx, found);
-  if (found.value.handle !== handle) ctx.answer.headers["Content-Location"] = `/users/${found.value.handle}`;
-  return found.value;
+function describeProfile(ctx: Ctx, found: Found<unknown>, value: StoredProfile, handle: string): Profile {
+  const { profile, tag } = presentShared(value);
+  describeAnswer(ctx, found, tag);
+  if (value.handle !== handle) ctx.answer.headers["Content-Location"] = `/users/${value.handle}`;
+  return profile;
 }
 
 export async function readOwnProfile(ctx: AsUser): Promise<OwnProfile> {
   const found = await ctx.cache.entity(profiles).find(ctx.actor.id);
   if (!found.value) throw new AppError("unauthorized", "this account no longer exists");
-  describeAnswer(ctx, { ...found, value: found.value }, { own: true });
+  describeAnswer(ctx, found, profileTag(found.value), { own: true });
   return presentOwn(found.value);
 }
 
 type Present = Found<StoredProfile> & { value: StoredProfile };
 
 /** Validators and how long others may keep the answer. Only what a guest was given is for everyone. */
-function describeAnswer(ctx: Ctx, { value, stale, filledAt }: Present, { own = false } = {}): void {
+function describeAnswer(
+  ctx: Ctx,
+  { stale, filledAt }: Found<unknown>,
+  tag: string,
+  { own = false } = {},
+): void {
   const { headers } = ctx.answer;
   const { cdnSeconds, staleMs, l2Ms } = ctx.cache.entity(profiles).ttl();
-  headers.ETag = profileTag(value);
+  headers.ETag = tag;
   headers.Vary = "Authorization";
   headers["Cache-Control"] =
     own || ctx.actor.kind !== "guest"
@@ -132,18 +148,20 @@ function describeAnswer(ctx: Ctx, { value, stale, filledAt }: Present, { own = f
 const unknown = (handle: string) => new AppError("not_found", `there is no user @${handle}`);
 
 async function findProfile({ cache }: Ctx, handle: string): Promise<Present> {
-  const owners = cache.entity(handleOwners);
-  const { value: id } = owners.peek(handle) ?? (await owners.find(handle));
-  const people = cache.entity(profiles);
-  const found = id === undefined ? undefined : (people.peek(id) ?? (await people.find(id)));
+  const { value: id } = await cache.entity(handleOwners).find(handle);
+  const found = id === undefined ? undefined : await cache.entity(profiles).find(id);
   if (found?.value === undefined) throw unknown(handle);
   return { ...found, value: found.value };
 }
 
-/** Whom a user blocked, to him that user is not there. */
-async function refuseBlocked(ctx: Ctx, { id }: StoredProfile, handle: string): Promise<void> {
-  if (ctx.actor.kind !== "user") return;
-  if (peekBlocked(ctx, ctx.actor.id, id) ?? (await isBlockedBy(ctx, ctx.actor.id, id))) throw unknown(handle);
+/** Whom a user blocked, to him that user is not there. Waits where this process does not know. */
+function refuseBlocked(ctx: Ctx, { id }: StoredProfile, handle: string): Promise<void> | undefined {
+  if (ctx.actor.kind !== "user") return undefined;
+  const refuse = (hidden: boolean): undefined => {
+    if (hidden) throw unknown(handle);
+  };
+  const hidden = peekBlocked(ctx, ctx.actor.id, id);
+  return hidden === undefined ? isBlockedBy(ctx, ctx.actor.id, id).then(refuse) : refuse(hidden);
 }
 
 /** The user behind a handle in a path, or the refusal that a caller can read. */
@@ -160,8 +178,7 @@ export async function anyUser(ctx: Ctx, handle: string): Promise<StoredProfile> 
 
 /** For modules that show people beside their own things. */
 export async function readPerson({ cache }: Pick<Ctx, "cache">, id: string): Promise<Person | undefined> {
-  const people = cache.entity(profiles);
-  const { value } = people.peek(id) ?? (await people.find(id));
+  const { value } = await cache.entity(profiles).find(id);
   return value && presentPerson(value);
 }
 
