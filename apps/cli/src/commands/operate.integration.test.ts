@@ -1,7 +1,7 @@
 // What an operator types at a running install: dead letters and the audit, against real workers.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -100,6 +100,51 @@ test("a damaged read model is found and healed while it is in use", async () => 
   assert.equal(await likes(), 1);
   assert.match(await install.signalbox("rebuild", "timelines"), /✓ timelines/);
   assert.match((await failing("rebuild", "nothing")).stderr, /there is no read model nothing; there are:/);
+});
+
+test("who is erased is in no table, no key of Redis, no log and no other file of the data folder", async () => {
+  const people = createPeople(install.runFile().api);
+  const [gone, stays] = [await people.register("er"), await people.register("er")];
+  const password = "a long enough phrase";
+  const login = { login: gone.handle, password };
+  const ok = async (status: number, answer: ReturnType<typeof people.call>) => {
+    const { status: is, body } = await answer;
+    assert.equal(is, status, JSON.stringify(body));
+    return body;
+  };
+  const { id } = await ok(200, people.call("GET", "/v1/me", gone.token));
+  const post = async (token: string, text: string) =>
+    (await ok(201, people.call("POST", "/v1/posts", token, { text }))).id as string;
+  const own = await post(gone.token, `to @${stays.handle}`);
+  const other = await post(stays.token, `asks @${gone.handle}`);
+  for (const [token, handle, target] of [
+    [gone.token, stays.handle, other],
+    [stays.token, gone.handle, own],
+  ] as const) {
+    await ok(204, people.call("PUT", `/v1/users/${handle}/follow`, token));
+    await ok(204, people.call("PUT", `/v1/posts/${target}/like`, token));
+    await ok(201, people.call("POST", "/v1/posts", token, { text: "an answer", replyTo: target }));
+    await ok(200, people.call("GET", "/v1/feed", token));
+  }
+  // What is refused is written down as well: a wrong password, a session whose token came back, a body that is wrong.
+  await ok(401, people.call("POST", "/v1/auth/login", undefined, { ...login, password: "not the phrase" }));
+  const { refreshToken } = await ok(200, people.call("POST", "/v1/auth/login", undefined, login));
+  const second = await ok(200, people.call("POST", "/v1/auth/refresh", undefined, { refreshToken }));
+  await ok(200, people.call("POST", "/v1/auth/refresh", undefined, { refreshToken: second.refreshToken }));
+  await ok(401, people.call("POST", "/v1/auth/refresh", undefined, { refreshToken }));
+  await ok(422, people.call("PATCH", "/v1/me", stays.token, { handle: `${gone.handle}!` }));
+
+  assert.match(await install.signalbox("erase", gone.handle, "--yes"), /nothing: \d+ columns and keys/);
+  // The engines' own files hold what their tables and keys held until they write them anew; those were searched above.
+  const files = readdirSync(install.dataDir, { recursive: true, encoding: "utf8" }).filter(
+    (name) => !/^(postgres|redis|cache)\//.test(name) && statSync(join(install.dataDir, name)).isFile(),
+  );
+  assert.ok(files.includes(join("logs", "api.log")) && files.includes(join("logs", "postgres.log")));
+  const found = files.filter((name) => {
+    const text = readFileSync(join(install.dataDir, name), "latin1").toLowerCase();
+    return [id, id.replaceAll("-", ""), gone.handle].some((trace) => text.includes(trace));
+  });
+  assert.deepEqual(found, []);
 });
 
 test("a new master key takes over: users' keys are wrapped with it, and their sealed fields still open", async () => {
