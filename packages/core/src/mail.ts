@@ -3,8 +3,14 @@
 import { createTransport } from "nodemailer";
 import type { Dependencies } from "./resilience/dependencies.ts";
 
-/** `userId`: whom it is for, and under whose key it is kept where it is. */
-export type Mail = { userId: string; to: string; subject: string; text: string };
+/** `userId`: whom it is for, and under whose key it is kept where it is; `seal`: with that key, where it was read already. */
+export type Mail = {
+  userId: string;
+  seal?: (field: string, plain: string) => Buffer;
+  to: string;
+  subject: string;
+  text: string;
+};
 
 export type Mailer = {
   /** The host that takes mails; null where they are kept. */

@@ -1,7 +1,15 @@
 // Encryption at rest: a small interface to whatever keeps the master key, sealing under a data key, and a keyed index to look up
 // what is sealed.
 
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 import { mac } from "./mac.ts";
 
 export type Wrapped = { masterVersion: string; wrapped: Buffer };
@@ -19,7 +27,8 @@ export function localKms(secrets: [Buffer, ...Buffer[]]): Kms {
   const masters = new Map(
     secrets.map((secret) => {
       const key = Buffer.from(hkdfSync("sha256", secret, "", "vault-master", 32));
-      return [createHash("sha256").update("master version").update(key).digest("hex").slice(0, 16), key];
+      const version = createHash("sha256").update("master version").update(key).digest("hex").slice(0, 16);
+      return [version, createSecretKey(key)];
     }),
   );
   const [current = ""] = masters.keys();
@@ -46,14 +55,14 @@ const tagBytes = 16;
 const headBytes = 1 + ivBytes + tagBytes;
 
 /** What is sealed opens only under the same context, so a value moved to another row or column is refused. */
-export function seal(key: Buffer, context: string, plain: Buffer | string): Buffer {
+export function seal(key: Buffer | KeyObject, context: string, plain: Buffer | string): Buffer {
   const iv = randomBytes(ivBytes);
   const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(Buffer.from(context));
   const text = Buffer.concat([cipher.update(plain), cipher.final()]);
   return Buffer.concat([Buffer.of(formatVersion), iv, cipher.getAuthTag(), text]);
 }
 
-export function open(key: Buffer, context: string, sealed: Buffer): Buffer {
+export function open(key: Buffer | KeyObject, context: string, sealed: Buffer): Buffer {
   if (sealed[0] !== formatVersion || sealed.length < headBytes)
     throw new Error("this was not sealed by a vault of this version");
   const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(1, 1 + ivBytes), {

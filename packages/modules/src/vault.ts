@@ -7,6 +7,8 @@ import { and, asc, eq, inArray, ne } from "@signalbox/db/query";
 import type { Ctx, Deps, InTransaction } from "./ctx.ts";
 
 const { userKeys } = tables;
+/** With a user's key that was read before. */
+export type Seal = (field: string, plain: string | Buffer) => Buffer;
 type Vault = Pick<Ctx | InTransaction, "db" | "secret" | "kms">;
 
 const byDefault = new WeakMap<Buffer, Kms>();
@@ -29,15 +31,17 @@ export async function sealFor(
   return seal(await keyOf(ctx, userId), `${userId}:${field}`, plain);
 }
 
-/** The same, where the key's row was read together with something else. */
-export async function sealWith(
+/** Seals and opens for one user, where the key's row was read together with something else. */
+export async function lockOf(
   ctx: Pick<Deps, "secret" | "kms">,
   userId: string,
   wrapped: Wrapped,
-  field: string,
-  plain: string,
-): Promise<Buffer> {
-  return seal(await kmsOf(ctx).unwrap(wrapped, userId), `${userId}:${field}`, plain);
+): Promise<{ seal: Seal; open: (field: string, sealed: Buffer) => Buffer }> {
+  const key = await kmsOf(ctx).unwrap(wrapped, userId);
+  return {
+    seal: (field, plain) => seal(key, `${userId}:${field}`, plain),
+    open: (field, sealed) => open(key, `${userId}:${field}`, sealed),
+  };
 }
 
 /** For a user who is being made: nobody else can have made his key, so its row is written unasked, with his other rows. */
@@ -45,7 +49,7 @@ export async function makeKey(ctx: Pick<Deps, "secret" | "kms">, userId: string)
   const made = randomBytes(32);
   const row = { userId, ...(await kmsOf(ctx).wrap(made, userId)) };
   return {
-    seal: (field: string, plain: string) => seal(made, `${userId}:${field}`, plain),
+    seal: ((field, plain) => seal(made, `${userId}:${field}`, plain)) satisfies Seal,
     write: async ({ db }: Pick<InTransaction, "db">) => void (await db.insert(userKeys).values(row)),
   };
 }

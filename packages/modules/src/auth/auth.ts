@@ -2,7 +2,7 @@
 
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
-import { tables } from "@signalbox/db";
+import type { tables } from "@signalbox/db";
 import type { z } from "zod";
 import { type Ctx, emit, together, transaction } from "../ctx.ts";
 import { createProfile, findAccount, readPerson, requireServed } from "../users/index.ts";
@@ -16,11 +16,9 @@ import { hashPassword, isOutdated, verifyPassword } from "./passwords.ts";
 import { type Moved, moveOn } from "./rotation.ts";
 import type { Login, Refresh, Register, SignedIn } from "./schema.ts";
 import { takeCode } from "./second-factor.ts";
-import { endSessions, openFirstSession, openSession } from "./sessions.ts";
+import { endSessions, openAccount, openSession } from "./sessions.ts";
 import { beginAttempt } from "./throttle.ts";
 import { openRefresh, type RefreshClaim, type Role, sealRefresh, signAccess } from "./tokens.ts";
-
-const { credentials } = tables;
 
 /** A client that lost the answer may show the last token again for this long. */
 const graceMs = 10_000;
@@ -33,14 +31,13 @@ export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promi
   const passwordHash = await hashPassword(ctx.passwordCost, input.password);
   const userId = newId();
   const key = await makeKey(ctx, userId);
-  const email = await sealEmail(ctx, userId, input.email, key.seal);
-  const device = await sealDeviceBy(ctx, key.seal);
+  const email = sealEmail(ctx, input.email, key.seal);
+  const device = sealDeviceBy(ctx, key.seal);
   const [user, sessionId] = await transaction(ctx, (ctx) =>
     together(
       createProfile(ctx, { id: userId, handle, region }),
-      openFirstSession(ctx, userId, device),
+      openAccount(ctx, { userId, ...email, passwordHash, device }),
       key.write(ctx),
-      ctx.db.insert(credentials).values({ userId, ...email, passwordHash }),
       emit(ctx, userCreated, { userId, handle }),
     ),
   );
@@ -122,8 +119,9 @@ async function advance(ctx: Ctx, claim: RefreshClaim): Promise<Moved> {
   if (session.counter === counter + 1 && session.fresh)
     return { counter: session.counter, role: session.role };
   await endSessions(ctx, userId, { only: sessionId }, "session.reused");
+  // Without the user: what is logged outlives an erasure.
   ctx.log.warn(
-    { userId, sessionId, requestId: ctx.requestId },
+    { sessionId, requestId: ctx.requestId },
     "an old refresh token was used again: its session is revoked",
   );
   throw new AppError(
@@ -136,7 +134,7 @@ async function advance(ctx: Ctx, claim: RefreshClaim): Promise<Moved> {
 const nobody = "00000000-0000-7000-8000-000000000000";
 
 type Credentials = Pick<
-  typeof credentials.$inferSelect,
+  typeof tables.credentials.$inferSelect,
   "passwordHash" | "role" | "suspendedAt" | "suspendedFor"
 > & {
   hasSecondFactor: boolean;

@@ -4,7 +4,7 @@
 import { AppError } from "@signalbox/core/errors";
 import type { Wrapped } from "@signalbox/core/vault";
 import type { Ctx, InTransaction } from "../ctx.ts";
-import { openAllFor, sealFor, sealWith } from "../vault.ts";
+import { lockOf, openAllFor, type Seal, sealFor } from "../vault.ts";
 
 export type Device = { device: string; address: string | null };
 
@@ -22,14 +22,15 @@ export const sealDevice = async (ctx: Ctx | InTransaction, userId: string): Prom
   isOwn(ctx, userId) ? sealFor(ctx, userId, field, deviceOf(ctx)) : nothing;
 
 /** The same with a key that was read already, or is not written yet. */
-export const sealDeviceBy = (
-  ctx: Ctx | InTransaction,
-  seal: (field: string, plain: string) => Buffer | Promise<Buffer>,
-) => seal(field, deviceOf(ctx));
+export const sealDeviceBy = (ctx: Ctx | InTransaction, seal: Seal): Buffer => seal(field, deviceOf(ctx));
 
-export function sealDeviceWith(ctx: Ctx, userId: string, wrapped: Wrapped | undefined): Promise<Buffer> {
+export async function sealDeviceWith(
+  ctx: Ctx,
+  userId: string,
+  wrapped: Wrapped | undefined,
+): Promise<Buffer> {
   if (!wrapped) throw new AppError("unauthorized", "this account is being erased");
-  return sealWith(ctx, userId, wrapped, field, deviceOf(ctx));
+  return sealDeviceBy(ctx, (await lockOf(ctx, userId, wrapped)).seal);
 }
 
 export async function openDevices(ctx: Ctx, userId: string, sealed: Buffer[]): Promise<Device[]> {

@@ -4,9 +4,9 @@ import { blindIndex } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
 import { asc, eq, sql } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
-import { openFor, sealFor } from "../vault.ts";
+import { lockOf, type Seal, sealFor } from "../vault.ts";
 
-const { credentials } = tables;
+const { credentials, userKeys } = tables;
 const field = "credentials.email";
 
 /** Of several accounts that claim an address, the one that has proven it; else, where there is but one, that one. */
@@ -21,27 +21,28 @@ export async function findByEmail(ctx: Ctx, email: string): Promise<string | und
   return first && (first.verifiedAt || !second) ? first.userId : undefined;
 }
 
+/** `seal`: for what is kept of the same user next. */
 export async function readEmail(ctx: Ctx | InTransaction, userId: string) {
   const [row] = await ctx.db
-    .select({ sealed: credentials.emailSealed, verifiedAt: credentials.emailVerifiedAt })
+    .select({
+      sealed: credentials.emailSealed,
+      verifiedAt: credentials.emailVerifiedAt,
+      masterVersion: userKeys.masterVersion,
+      wrapped: userKeys.wrapped,
+    })
     .from(credentials)
+    .innerJoin(userKeys, eq(userKeys.userId, credentials.userId))
     .where(eq(credentials.userId, userId));
-  const email = row && (await openFor(ctx, userId, field, row.sealed));
-  return email && { email: email.toString(), verifiedAt: row.verifiedAt };
+  if (!row || row.sealed.length === 0) return undefined;
+  const { seal, open } = await lockOf(ctx, userId, row);
+  return { email: open(field, row.sealed).toString(), verifiedAt: row.verifiedAt, seal };
 }
 
-/**
- * The columns that hold an address: unreadable without its user's key, and found by a keyed index. `seal` is of a key that is not
- * written yet.
- */
-export async function sealEmail(
-  ctx: Ctx | InTransaction,
-  userId: string,
-  email: string,
-  seal = (field: string, plain: string): Buffer | Promise<Buffer> => sealFor(ctx, userId, field, plain),
-) {
-  return { emailSealed: await seal(field, email), emailIndex: indexOf(ctx, email) };
-}
+/** The columns that hold an address: unreadable without its user's key, and found by a keyed index. */
+export const sealEmail = (ctx: Ctx | InTransaction, email: string, seal: Seal) => ({
+  emailSealed: seal(field, email),
+  emailIndex: indexOf(ctx, email),
+});
 
 const indexOf = ({ secret }: Pick<Ctx, "secret">, email: string) =>
   blindIndex(secret, "email", email.toLowerCase());
@@ -50,6 +51,10 @@ const indexOf = ({ secret }: Pick<Ctx, "secret">, email: string) =>
 export async function writeVerifiedEmail(ctx: InTransaction, userId: string, email: string): Promise<void> {
   await ctx.db
     .update(credentials)
-    .set({ ...(await sealEmail(ctx, userId, email)), emailVerifiedAt: ctx.now() })
+    .set({
+      emailSealed: await sealFor(ctx, userId, field, email),
+      emailIndex: indexOf(ctx, email),
+      emailVerifiedAt: ctx.now(),
+    })
     .where(eq(credentials.userId, userId));
 }

@@ -6,7 +6,7 @@ import { mac } from "@signalbox/core/mac";
 import { tables } from "@signalbox/db";
 import { and, eq, gt, isNull } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
-import { openFor, sealFor } from "../vault.ts";
+import { openFor, type Seal, sealFor } from "../vault.ts";
 import { toUuid } from "./tokens.ts";
 
 const { mailedLinks } = tables;
@@ -38,9 +38,15 @@ function openLink(secret: Buffer, purpose: Purpose, token: string): Key | undefi
 const linkMac = (secret: Buffer, purpose: Purpose, body: Buffer) =>
   mac(secret, `mailed-link ${purpose}`, body);
 
-/** The same id gives the same link: a job that runs twice sends the same one twice. */
-export async function makeLink(ctx: Ctx, purpose: Purpose, key: Key, email: string): Promise<string> {
-  const sealed = await sealFor(ctx, key.userId, field, email);
+/** The same id gives the same link: a job that runs twice sends the same one twice. `seal`: where the user's key was read already. */
+export async function makeLink(
+  ctx: Ctx,
+  purpose: Purpose,
+  key: Key,
+  email: string,
+  seal?: Seal,
+): Promise<string> {
+  const sealed = seal ? seal(field, email) : await sealFor(ctx, key.userId, field, email);
   const nowMs = ctx.now().getTime();
   await ctx.sql`
     with old as (

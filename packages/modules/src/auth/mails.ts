@@ -1,6 +1,7 @@
 // Mails about accounts: made and sent on a queue, so that a mail server that is slow or away holds up nothing else. The queue
 // knows whom and what for; addresses and tokens are looked up when the mail is made.
 
+import type { Mail } from "@signalbox/core/mail";
 import { z } from "zod";
 import type { Ctx } from "../ctx.ts";
 import { defineWork } from "../work.ts";
@@ -16,7 +17,7 @@ const Letter = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("notice"), userId: z.string(), what: z.string() }),
 ]);
 type Letter = z.infer<typeof Letter>;
-type Text = { to: string; subject: string; text: string };
+type Text = Omit<Mail, "userId">;
 
 export const sendMail = defineWork(
   {
@@ -54,25 +55,28 @@ async function write(ctx: Ctx, letter: Letter): Promise<Text | undefined> {
   }
   const found = await readEmail(ctx, userId);
   if (!found) return undefined;
-  const to = found.email;
+  const { email: to, seal } = found;
   if (kind === "notice")
     return {
       to,
+      seal,
       subject: "Your sign-in was changed",
       text: `This was changed on your account: ${letter.what}.\n\nIf it was not you, reset your password now.`,
     };
   if (kind === "reset") {
-    const token = await makeLink(ctx, "reset", letter, to);
+    const token = await makeLink(ctx, "reset", letter, to, seal);
     return {
       to,
+      seal,
       subject: "Choose a new password",
       text: `Someone, perhaps you, asked to reset your password.\n\nChoose another with this token, at ${ctx.publicUrl}/v1/auth/password/reset:\n\n${token}\n\nIt works once, for half an hour. If it was not you, do nothing.`,
     };
   }
   if (found.verifiedAt) return undefined;
-  const token = await makeLink(ctx, "verify", letter, to);
+  const token = await makeLink(ctx, "verify", letter, to, seal);
   return {
     to,
+    seal,
     subject: "Confirm your e-mail address",
     text: `Confirm that this address is yours with this token, at ${ctx.publicUrl}/v1/auth/email/verify:\n\n${token}\n\nIt works once, for a day. If you did not ask for this, do nothing.`,
   };

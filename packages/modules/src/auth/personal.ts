@@ -26,7 +26,8 @@ export const holding: Holding = {
   async *export(ctx, userId) {
     const { db } = ctx;
     const email = await readEmail(ctx, userId);
-    if (email) yield { kind: "account", record: { userId, ...email } };
+    if (email)
+      yield { kind: "account", record: { userId, email: email.email, verifiedAt: email.verifiedAt } };
     const own = {
       deviceSealed: sessions.deviceSealed,
       createdAt: sessions.createdAt,

@@ -14,11 +14,25 @@ import { openRefresh, refreshMs } from "./tokens.ts";
 
 const { sessions } = tables;
 
-/** With the account's first breath, in the transaction of a registration. */
-export async function openFirstSession(ctx: InTransaction, userId: string, device: Buffer): Promise<string> {
+type NewAccount = {
+  userId: string;
+  emailSealed: Buffer;
+  emailIndex: Buffer;
+  passwordHash: string;
+  device: Buffer;
+};
+
+/** An account and its first session, in the transaction of a registration. */
+export async function openAccount(
+  ctx: InTransaction,
+  { userId, emailSealed, emailIndex, passwordHash, device }: NewAccount,
+): Promise<string> {
   const id = newId();
   await ctx.db.execute(sql`
-    with opened as (
+    with account as (
+      insert into credentials (user_id, email_sealed, email_index, password_hash)
+      values (${userId}, ${emailSealed}::bytea, ${emailIndex}::bytea, ${passwordHash})),
+    opened as (
       insert into sessions (user_id, id, expires_at, device_sealed)
       values (${userId}, ${id}, ${expiryOf(ctx)}::timestamptz, ${device}::bytea) returning user_id)
     insert into audit_events (user_id, id, kind, by, device_sealed, detail)
