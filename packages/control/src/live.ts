@@ -78,6 +78,7 @@ const patienceMs = 1_500;
 // How long an act without the log waits for Redis, and how often it gives way to another.
 const takeMs = 1_000;
 const takeTries = 20;
+const snapshotMs = 500;
 
 export function createLive(deps: LiveDeps): Live {
   const { log, redis, dataDir, instance, prefix, tagsOf } = deps;
@@ -194,7 +195,16 @@ export function createLive(deps: LiveDeps): Live {
 
   let writing = Promise.resolve();
   let snapshotFailed = false;
+  let due: NodeJS.Timeout | undefined;
+  /** Soon, and not at every flip: many processes that flush to one disk at once would hold up the log's own commits. */
   function keepSnapshot(): void {
+    due ??= setTimeout(keepSnapshotNow, snapshotMs * (0.2 + Math.random() * 0.8));
+    due.unref();
+  }
+
+  function keepSnapshotNow(): void {
+    clearTimeout(due);
+    due = undefined;
     const wanted = sealed();
     const mark = rules;
     writing = writing.then(async () => {
@@ -297,6 +307,7 @@ export function createLive(deps: LiveDeps): Live {
       if (!pending.some(({ id }) => id === act.id))
         throw new Error("these settings do not parse; nothing was changed");
       // On disk before the answer: with Redis away too there is no other copy.
+      keepSnapshotNow();
       await writing;
       return act;
     }
@@ -385,6 +396,7 @@ export function createLive(deps: LiveDeps): Live {
       closed = true;
       for (const timer of timers) clearTimeout(timer);
       subscription?.close();
+      if (due) keepSnapshotNow();
       await writing;
       if (redis.status === "ready") await redis.hdel(keys.confirmed, instance.id).catch(() => {});
     },
