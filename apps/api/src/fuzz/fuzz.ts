@@ -1,6 +1,7 @@
 // Sends a real api what its own documents allow, what is just beyond that, and what nobody should send, and judges each answer.
 
 import { Agent, request as httpRequest } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import type { OpenApi } from "../adapter/describe.ts";
 import { createJudge, type FuzzAnswer } from "./judge.ts";
@@ -59,7 +60,7 @@ export async function fuzz(
     const worker = async () => {
       while (left-- > 0) {
         const request = next();
-        const answer = await send(agent, base, request);
+        const answer = await sendUntilTaken(agent, base, request);
         sent += 1;
         statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
         if (answer.status < 400 && request.operation) {
@@ -180,6 +181,15 @@ function learn(pool: Pool, place: string, body: string): void {
   }
   keep("cursor", answer.nextCursor);
   keep("refreshToken", answer.refreshToken);
+}
+
+/** On a machine that is busy with something else the platform asks callers to come back, and these do. */
+async function sendUntilTaken(agent: Agent, base: string, request: FuzzRequest): Promise<FuzzAnswer> {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await send(agent, base, request);
+    if (tries === 10 || answer.status !== 503 || JSON.parse(answer.body).code !== "overloaded") return answer;
+    await pause(Math.min(Number(answer.headers["retry-after"]) || 1, 3) * 1_000);
+  }
 }
 
 function send(
