@@ -6,7 +6,8 @@ import { setTimeout } from "node:timers/promises";
 import { AppError } from "@signalbox/core/errors";
 import { createHealth } from "@signalbox/core/health";
 import { newId } from "@signalbox/core/ids";
-import { tables } from "@signalbox/db";
+import { connectDatabase, tables } from "@signalbox/db";
+import { openLine } from "@signalbox/db/testing-line";
 import type { AsUser } from "@signalbox/modules/ctx";
 import { transaction } from "@signalbox/modules/ctx";
 import { pruneIdempotencyKeys } from "@signalbox/modules/idempotency";
@@ -211,6 +212,54 @@ test("a run that died before its effect is taken over after its lease, and can n
   gates.delete("dead");
   assert.equal((await asAnn("/v1/slow", { word: "dead" }, "dead")).statusCode, 201);
   assert.equal(await countOf("dead"), 1);
+});
+
+test("a key whose call met a database that stood still is free as soon as that goes on", async (context) => {
+  const url = new URL(process.env.TEST_DATABASE_URL!);
+  url.pathname = `/${world.deps.sql.options.database}`;
+  const line = await openLine(context, url.href);
+  const { db, sql, shared, close } = connectDatabase(line.url, { name: "held", poolSize: 2 });
+  const held = createGatewayApp(
+    { ...world.deps, db, sql, shared },
+    createHealth({ version: "test", serviceId: "test" }),
+  );
+  context.after(async () => {
+    await held.close();
+    await close();
+  });
+  const send = (timeout: string, text = "stood still") =>
+    held.inject({
+      method: "POST",
+      url: "/v1/posts",
+      payload: { text },
+      headers: {
+        authorization: `Bearer ${ann}`,
+        "idempotency-key": text.replace(" ", "-"),
+        "x-request-timeout": timeout,
+      },
+    });
+  // It is let go, and not found to have ended.
+  await world.deps.sql.unsafe(`
+    create function long_lease() returns trigger language plpgsql as
+      $$ begin new.lease_until := now() + interval '1 hour'; return new; end $$;
+    create trigger long_lease before insert on idempotency_keys for each row execute function long_lease()`);
+  context.after(() => world.deps.sql.unsafe("drop function long_lease cascade"));
+  // Connections are open, and what a post asks of the cache is there.
+  assert.equal((await send("5s", "warm")).statusCode, 201);
+  line.hold();
+  const first = await send("300ms");
+  assert.deepEqual([first.statusCode, first.json().code], [504, "deadline"]);
+  assert.equal(await countOf("stood still"), 0);
+  line.release();
+  let again = await send("5s");
+  for (const end = performance.now() + 10_000; again.statusCode === 409 && performance.now() < end; ) {
+    assert.match(again.json().detail, /still running/);
+    await setTimeout(100);
+    again = await send("5s");
+  }
+  assert.equal(again.statusCode, 201);
+  assert.equal((await send("5s")).body, again.body);
+  assert.equal(await countOf("stood still"), 1);
 });
 
 test("a guest who registers twice with one key has one account, and no token is in the table", async () => {

@@ -18,6 +18,8 @@ export type Database = {
   /** The same pools for what is read once for whoever asks, such as the cache's values: it does not end with the first caller. */
   shared: { db: Db; sql: Sql };
   pool(): PoolUse;
+  /** Several statements wait, and nothing was answered since they began. */
+  hangs(): boolean;
   close(): Promise<void>;
 };
 
@@ -58,6 +60,7 @@ export function connectDatabase(
         waiting: first!.waiting + second!.waiting,
       };
     },
+    hangs: () => guards.some((guard) => guard.hangs()),
     close: async () =>
       void (await Promise.all([forDrizzle, plain, watch].map((client) => client.end({ timeout: 5 })))),
   };

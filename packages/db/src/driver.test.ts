@@ -2,7 +2,6 @@
 // refused, a transaction is whole or absent, and the pool is soon as large as before.
 
 import assert from "node:assert/strict";
-import { connect, createServer, type Socket } from "node:net";
 import { after, before, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Deadline, withDeadline } from "@signalbox/core/resilience/deadline";
@@ -12,6 +11,7 @@ import { connectDatabase, type Database } from "./client.ts";
 import { isDatabaseAway } from "./faults.ts";
 import { connectReplication, readLog } from "./replication.ts";
 import { createTestDatabase, type TestDatabase } from "./testing.ts";
+import { openLine } from "./testing-line.ts";
 
 let scratch: TestDatabase;
 let direct: Database;
@@ -24,75 +24,6 @@ after(async () => {
   await direct.close();
   await scratch.drop();
 });
-
-type Line = {
-  url: string;
-  /** Every connection ends now; new ones are taken. */
-  cut(): void;
-  /** Each new connection ends after so many bytes, counted over both ways. Undefined: none does. */
-  budget: (() => number) | undefined;
-  /** Whether a connection ends as a broken one does, or politely. */
-  rude: () => boolean;
-  away(): Promise<void>;
-  back(): Promise<void>;
-};
-
-/** A line to Postgres that can be cut. */
-async function openLine(context: TestContext): Promise<Line> {
-  const { hostname, port } = new URL(scratch.url);
-  const cuts = new Set<() => void>();
-  const take = (near: Socket) => {
-    const far = connect(Number(port), hostname);
-    let left = line.budget?.() ?? Number.POSITIVE_INFINITY;
-    const rude = line.rude();
-    const cut = () => {
-      cuts.delete(cut);
-      far.destroy();
-      if (rude) near.resetAndDestroy();
-      else near.destroy();
-    };
-    cuts.add(cut);
-    const pass = (from: Socket, to: Socket) =>
-      from
-        .on("error", cut)
-        .on("close", cut)
-        .on("data", (bytes) => {
-          if (bytes.length < left) {
-            left -= bytes.length;
-            to.write(bytes);
-            return;
-          }
-          to.write(bytes.subarray(0, left), cut);
-          left = 0;
-        });
-    pass(near, far);
-    pass(far, near);
-  };
-  const server = createServer(take);
-  const listen = (at: number) => new Promise<void>((resolve) => server.listen(at, "127.0.0.1", resolve));
-  await listen(0);
-  const url = new URL(scratch.url);
-  url.port = String((server.address() as { port: number }).port);
-  const line: Line = {
-    url: url.href,
-    budget: undefined,
-    rude: () => false,
-    cut: () => {
-      for (const cut of cuts) cut();
-    },
-    async away() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      line.cut();
-      await closed;
-    },
-    back: () => listen(Number(url.port)),
-  };
-  context.after(() => {
-    server.close();
-    line.cut();
-  });
-  return line;
-}
 
 function open(context: TestContext, url: string, poolSize: number): Database {
   const database = connectDatabase(url, { name: "cut", poolSize });
@@ -146,7 +77,7 @@ async function end(pid: number): Promise<void> {
 const rowsOf = async (id: number) => (await direct.sql`select 1 from pairs where id = ${id}`).length;
 
 test("wherever a line is cut, a transaction is whole or absent, everything settles, and the pool comes back", async (context) => {
-  const line = await openLine(context);
+  const line = await openLine(context, scratch.url);
   const { sql, db, close } = connectDatabase(line.url, { name: "cut", poolSize: 4 });
   context.after(close);
   let stopped = false;
@@ -304,7 +235,7 @@ test("after its end a transaction takes nothing more", async (context) => {
 });
 
 test("a connection that dies at any byte of its beginning is tried again, and no statement waits for ever", async (context) => {
-  const line = await openLine(context);
+  const line = await openLine(context, scratch.url);
   const positions = [1, 8, 60, 120, 140, 200, 300, 340, 380, 500, 620, 800, 1_200, 2_000, 4_000];
   for (const rude of [false, true]) {
     line.rude = () => rude;
@@ -329,7 +260,7 @@ test("a connection that dies at any byte of its beginning is tried again, and no
 });
 
 test("what waits while the database is away is refused soon, and served soon after it is back", async (context) => {
-  const line = await openLine(context);
+  const line = await openLine(context, scratch.url);
   const database = open(context, line.url, 3);
   await untilFull(database, 3);
   await line.away();
@@ -341,7 +272,7 @@ test("what waits while the database is away is refused soon, and served soon aft
 });
 
 test("a statement whose call ends while its connection opens leaves the connection to others", async (context) => {
-  const line = await openLine(context);
+  const line = await openLine(context, scratch.url);
   const database = open(context, line.url, 3);
   await line.away();
   // Later ones wait for the back-off, and their calls end before the connections begin.
@@ -465,7 +396,7 @@ test("more at once than a connection takes does not disturb a transaction that c
 });
 
 test("closing ends what waits, also while nobody answers", async (context) => {
-  const line = await openLine(context);
+  const line = await openLine(context, scratch.url);
   const database = connectDatabase(line.url, { name: "cut", poolSize: 1 });
   await database.sql`select 1`;
   const asked = Promise.allSettled([

@@ -135,3 +135,19 @@ test("errors of a statement do not open the breaker", async () => {
     );
   assert.equal(breaker.state, "closed");
 });
+
+test("a database that answers nothing hangs; one that answers something is only slow", async () => {
+  const ask = (work: () => Promise<unknown>) => withDeadline(new Deadline(5_000), work);
+  await ask(async () => await database.sql`select 1`);
+  const both = Promise.all([1, 2].map(() => ask(() => clients["plain postgres.js"]!(1.5))));
+  assert.equal(database.hangs(), false);
+  await pause(600);
+  assert.equal(database.hangs(), true);
+  await both;
+  assert.equal(database.hangs(), false);
+  const slow = ask(() => clients["plain postgres.js"]!(1.5));
+  await pause(600);
+  await ask(async () => await database.sql`select 1`);
+  assert.equal(database.hangs(), false);
+  await slow;
+});

@@ -25,6 +25,8 @@ type Sql = postgres.Sql;
 
 /** Without an answer for so long, the server counts as silent. */
 const silentMs = 2_000;
+/** From when on a call that finds no room hears that the database is the reason. */
+const suspectMs = 300;
 /** The server itself ends a statement after ten seconds: one that takes longer will not be answered. */
 const goneMs = 15_000;
 /** What many callers wait for together ends with none of them. */
@@ -38,6 +40,8 @@ export type Guard = {
   /** For what is read once for whoever asks: it outlives the call that asked first. */
   forAll(client: Sql): Sql;
   use(): PoolUse;
+  /** Several statements wait, and nothing was answered since they began. */
+  hangs(): boolean;
 };
 
 class Running {
@@ -66,7 +70,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
       return;
     }
     const nowMs = performance.now();
-    if (hangs(nowMs)) breaker?.trip(`no answer to anything within ${silentMs} ms`);
+    if (hangs(nowMs, silentMs)) breaker?.trip(`no answer to anything within ${silentMs} ms`);
     for (const one of running) {
       if (!one.isSilent && nowMs - one.from >= silentMs) {
         one.isSilent = true;
@@ -78,11 +82,12 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
   }
 
   /** One slow statement says nothing; but several wait, and none that began with them or later was answered. */
-  function hangs(nowMs: number): boolean {
+  function hangs(nowMs: number, forMs: number): boolean {
     let silent = 0;
     for (const one of running)
-      if (one.ticket >= 0 && one.from >= answeredAt && nowMs - one.from >= silentMs) silent += 1;
-    return silent >= 2;
+      if (one.ticket >= 0 && one.from >= answeredAt && nowMs - one.from >= forMs && ++silent === 2)
+        return true;
+    return false;
   }
 
   function enter(ticket: number, isShared: boolean, end: (why: unknown) => void): Running {
@@ -182,6 +187,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
   return {
     forCalls: (client) => guard(client, false),
     forAll: (client) => guard(client, true),
+    hangs: () => hangs(performance.now(), suspectMs),
     use: () => ({
       size,
       inUse: Math.min(size, running.size),

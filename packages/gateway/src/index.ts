@@ -25,6 +25,8 @@ export type GatewayDeps = {
   instances?: () => number;
   /** How many statements wait for a connection to the database. */
   poolWaiting?: () => number;
+  /** The database has been asked several things and answers nothing. */
+  databaseHangs?: () => boolean;
   /** Keeps installs that share a Redis apart. */
   prefix?: string;
   now?: () => number;
@@ -60,6 +62,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const pressure = {
     eventLoopDelayMs: () => signals?.eventLoopDelayMs ?? 0,
     poolWaiting: deps.poolWaiting ?? (() => 0),
+    databaseHangs: deps.databaseHangs,
   };
   const shed = createLoadShed(live, pressure, now);
   const counted = trace({ log, signals, instance, nameError });

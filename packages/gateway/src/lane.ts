@@ -40,11 +40,13 @@ export function createLane({
   service,
   settings,
   underPressure,
+  databaseHangs = () => false,
   now = performance.now.bind(performance),
 }: {
   service: string;
   settings: () => LaneSettings;
   underPressure: () => boolean;
+  databaseHangs?: () => boolean;
   now?: () => number;
 }): Lane {
   const adaptive = createAdaptiveLimit({ bounds: settings, underPressure, now });
@@ -76,11 +78,15 @@ export function createLane({
     refused += 1;
     if (isOverloaded(at)) overloadedUntil = at + calmMs;
     // Spread, so that those who were refused together do not come back together.
-    return refusal(
-      "overloaded",
-      "too many calls are under way; try again shortly",
-      500 + Math.floor(Math.random() * 1_500),
-    );
+    const retryAfterMs = 500 + Math.floor(Math.random() * 1_500);
+    // It is full of calls that wait for an answer, and not of those that were too many.
+    return databaseHangs()
+      ? refusal(
+          "unavailable",
+          "the database does not answer; nothing was changed, try again shortly",
+          retryAfterMs,
+        )
+      : refusal("overloaded", "too many calls are under way; try again shortly", retryAfterMs);
   }
 
   function wait(call: Call): Promise<void> {

@@ -22,7 +22,8 @@ import type { Application } from "./auth/applications.ts";
 import type { PasswordCost } from "./auth/passwords.ts";
 import type { Revocations } from "./auth/revocations.ts";
 import type { Elsewhere } from "./elsewhere.ts";
-import { type Claim, markEffect } from "./idempotency.ts";
+import { markEffect } from "./idempotency.ts";
+import type { Claim } from "./idempotency-claim.ts";
 import type { Streams } from "./live/streams.ts";
 import type { WriteQueue } from "./writes/write-queue.ts";
 

@@ -65,7 +65,7 @@ export async function openDeps(
     log,
     forced: (name) => settings?.rules().forced(name, Date.now()),
   });
-  const { db, sql, watch, shared, pool, close } = connectDatabase(config.DATABASE_URL, {
+  const { db, sql, watch, shared, pool, hangs, close } = connectDatabase(config.DATABASE_URL, {
     name: `signalbox ${config.SIGNALBOX_NAME}`,
     poolSize: config.SIGNALBOX_POOL_SIZE,
     breaker: dependencies.open({ name: "postgres", title: "the database", minCalls: 5 }).breaker,
@@ -144,6 +144,7 @@ export async function openDeps(
     instances: () => registry.count(),
     isBehind: role === "service",
     poolWaiting: () => pool().waiting,
+    databaseHangs: hangs,
   });
   signals.watchParts(() => ({ lanes: gateway.lanes(), dependencies: dependencies.list() }));
   shutdown.add("gateway", () => gateway.close());

@@ -5,19 +5,24 @@
 //   running                           409, after a short wait for its end
 //   took effect, then the process died  409 that says so: nothing runs twice, and only the answer is lost
 //   died before it took effect        free again when the lease ends
+//   ended while the database was away free again as soon as that is back
 
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { AppError, type ErrorCode, type FieldError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
+import { currentDeadline } from "@signalbox/core/resilience/deadline";
 import type { Sql } from "@signalbox/db";
 import type { Transaction } from "@signalbox/db/outbox";
 import { sql } from "@signalbox/db/query";
 import type { Ctx } from "./ctx.ts";
+import { type Claim, letGo, settle } from "./idempotency-claim.ts";
 
 const keptHours = 24;
-/** Longer than a call may take: statements end after 10 s. */
-const leaseSeconds = 30;
+/** Longer than a call may take that has no end of its own: statements end after 10 s. */
+const longestLeaseMs = 30_000;
+/** After its deadline a run can take no effect; where it is late all the same, it finds that its claim has gone. */
+const leaseMarginMs = 2_000;
 /** Two sent in the same breath get one answer; who comes while something slow runs is told so. */
 const patienceMs = 1_000;
 
@@ -36,9 +41,6 @@ type Stored = (
   | { data?: unknown }
   | { refusal: { code: ErrorCode; detail: string; errors?: FieldError[] } }
 ) & { headers: Record<string, string>; status?: number };
-
-/** What transaction() marks. */
-export type Claim = { id: Buffer; claim: string };
 
 type Call = {
   name: string;
@@ -68,7 +70,11 @@ export async function once<T>(ctx: Ctx, call: Call, run: (ctx: Ctx) => Promise<T
       let stored: Stored | undefined;
       try {
         const claim = { id: names.id, claim: newId() };
-        const found = await claimOrRead(ctx, names, claim);
+        const found = await claimOrRead(ctx, names, claim).catch((error) => {
+          // It may have been written, or be so when the database goes on.
+          if (error.code !== "invalid" && error.code !== "conflict") letGo(ctx.shared, claim);
+          throw error;
+        });
         if (found === "claimed") {
           const outcome = await perform(ctx, call, names, claim, run);
           stored = outcome.stored;
@@ -125,6 +131,9 @@ function sorted(value: unknown): string {
   );
 }
 
+const leaseMs = () =>
+  Math.min(longestLeaseMs, (currentDeadline()?.remainingMs ?? longestLeaseMs) + leaseMarginMs);
+
 async function claimOrRead(
   { sql }: Ctx,
   { id, fingerprint, sealingKey, userId }: Names,
@@ -133,7 +142,7 @@ async function claimOrRead(
   const [mine] = await sql`
     insert into idempotency_keys as kept (id, user_id, fingerprint, claim, lease_until, expires_at)
     values (${id}, ${userId}, ${fingerprint}, ${claim},
-      now() + ${leaseSeconds} * interval '1 second', now() + ${keptHours} * interval '1 hour')
+      now() + ${leaseMs()} * interval '1 millisecond', now() + ${keptHours} * interval '1 hour')
     on conflict (id) do update set fingerprint = excluded.fingerprint, claim = excluded.claim,
       lease_until = excluded.lease_until, effect_at = null, answer = null, created_at = now(), expires_at = excluded.expires_at
     where kept.expires_at <= now()
@@ -185,22 +194,15 @@ async function perform<T>(
       : undefined;
     outcome = { error, stored };
   }
-  await settle(ctx, claim, outcome.stored && seal(outcome.stored, sealingKey)).catch((error) =>
-    ctx.log.warn({ error, requestId: ctx.requestId }, "the answer to an Idempotency-Key could not be kept"),
-  );
+  const sealed = outcome.stored && seal(outcome.stored, sealingKey);
+  await settle(ctx, claim, sealed).catch((error) => {
+    letGo(ctx.shared, claim, sealed);
+    ctx.log.warn(
+      { error, requestId: ctx.requestId },
+      "the end of a call with an Idempotency-Key is kept later",
+    );
+  });
   return outcome;
-}
-
-/** Keeps the answer; without one, lets go of a claim that took no effect. */
-async function settle({ sql }: Ctx, { id, claim }: Claim, answer: Buffer | undefined): Promise<void> {
-  if (answer) {
-    await sql`update idempotency_keys set answer = ${answer} where id = ${id} and claim = ${claim}`;
-    return;
-  }
-  await sql`
-    with gone as (delete from idempotency_keys where id = ${id} and claim = ${claim} and effect_at is null returning 1)
-    update idempotency_keys set lease_until = now()
-    where id = ${id} and claim = ${claim} and effect_at is not null and not exists (select from gone)`;
 }
 
 /** In the transaction of the effect: it is committed under this claim, or not at all. */

@@ -134,3 +134,18 @@ test("one service that is full leaves the others their room", async () => {
   held.resolve();
   await Promise.all(running);
 });
+
+test("a service that is full because the database hangs says so", async () => {
+  let hangs = false;
+  const pressure: Pressure = { eventLoopDelayMs: () => 0, poolWaiting: () => 9, databaseHangs: () => hangs };
+  const settings = { shed: { "*": { minInFlight: 1, maxInFlight: 1, maxQueue: 0 } } };
+  const { stage } = createLoadShed(fixedLive(settings), pressure, Date.now);
+  const gate = Promise.withResolvers<void>();
+  const running = stage(testCall({ priority: "critical" }), () => gate.promise);
+  const ask = () => stage(testCall(), async () => {});
+  await assert.rejects(ask(), { code: "overloaded" });
+  hangs = true;
+  await assert.rejects(ask(), { code: "unavailable" });
+  gate.resolve();
+  await running;
+});

@@ -12,6 +12,8 @@ export type Pressure = {
   eventLoopDelayMs(): number;
   /** Statements that wait for a connection to the database. */
   poolWaiting(): number;
+  /** The database has been asked several things and answers nothing. */
+  databaseHangs?(): boolean;
 };
 
 /** Mean delay over a second from which on a slow answer is taken for our own doing. */
@@ -21,11 +23,15 @@ export function createLoadShed(live: Live, pressure: Pressure, now: () => number
   const lanes = new Map<string, Lane>();
   const underPressure = () => pressure.poolWaiting() > 0 || pressure.eventLoopDelayMs() > lateLoopMs;
 
+  // Where this process itself is late, so are the answers that it takes.
+  const databaseHangs = () =>
+    pressure.databaseHangs?.() === true && pressure.eventLoopDelayMs() <= lateLoopMs;
+
   function laneOf(service: string): Lane {
     let lane = lanes.get(service);
     if (lane === undefined) {
       const settings = () => live.rules().shedOf(service, now());
-      lane = createLane({ service, settings, underPressure });
+      lane = createLane({ service, settings, underPressure, databaseHangs });
       lanes.set(service, lane);
     }
     return lane;
