@@ -142,7 +142,7 @@ test("a service that is full because the database hangs says so", async () => {
   const { stage } = createLoadShed(fixedLive(settings), pressure, Date.now);
   const gate = Promise.withResolvers<void>();
   const running = stage(testCall({ priority: "critical" }), () => gate.promise);
-  const ask = () => stage(testCall(), async () => {});
+  const ask = async () => await stage(testCall(), async () => {});
   await assert.rejects(ask(), { code: "overloaded" });
   hangs = true;
   await assert.rejects(ask(), { code: "unavailable" });
