@@ -1,5 +1,5 @@
 // The short way of a read: the gates and the handler that Fastify would call, called one after the other, without the machinery that
-// any request of any kind needs between them. Whatever is not plainly such a read goes on to Fastify (docs/decisions/0013).
+// any request of any kind needs between them. Whatever is not plainly such a read goes on to Fastify (docs/decisions/0016).
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { acceptRequestId } from "@signalbox/core/trace-context";
