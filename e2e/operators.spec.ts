@@ -190,3 +190,33 @@ test("services and dependencies are well, and every instance forgets a cache whe
   await dialog.getByRole("button", { name: "Forget", exact: true }).click();
   await expect(dialog.getByText(/2 of 2/)).toBeVisible();
 });
+
+test("a canary is started with its estimate in sight, and aborted", async ({ page }) => {
+  await open(page, "/canaries");
+  await page.getByRole("button", { name: "Start a canary" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Call, job or prefix").fill("feed.post.create");
+  await dialog.getByText("Quick", { exact: true }).click();
+  await expect(dialog.getByRole("rowheader", { name: "5%", exact: true })).toBeVisible();
+  await dialog.getByRole("button", { name: "Start the canary" }).click();
+  await expect(dialog.getByText("Say why")).toBeVisible();
+  await dialog.getByLabel("Reason").fill("posts by a shorter way");
+  await dialog.getByRole("button", { name: "Start the canary" }).click();
+  await expect(dialog.getByText(/2 of 2/)).toBeVisible();
+  await dialog.getByRole("button", { name: "Done" }).click();
+
+  // Another run of this test may have left one that is over.
+  const row = page.getByRole("listitem").filter({ hasText: "feed.post.create" }).first();
+  await expect(row).toContainText("Climbing");
+  await row.getByRole("link").click();
+  await expect(page.getByRole("heading", { name: "Canary of feed.post.create" })).toBeVisible();
+  await expect(page.getByRole("listitem").and(page.locator("[aria-current=step]"))).toContainText("5%");
+  await page.getByRole("button", { name: "Abort" }).click();
+  await dialog.getByLabel("Reason").fill("only a test");
+  await dialog.getByRole("button", { name: "Abort the canary" }).click();
+  await expect(dialog.getByText(/2 of 2/)).toBeVisible();
+  await dialog.getByRole("button", { name: "Done" }).click();
+  await expect(page.getByText("Taken away from everybody")).toBeVisible();
+  await expect(page.getByText("Only a test")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Abort" })).toHaveCount(0);
+});

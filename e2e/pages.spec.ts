@@ -10,6 +10,7 @@ const pages = [
   ["overview", "/", "Overview"],
   ["services", "/services", "Services"],
   ["switches", "/switches", "Switches"],
+  ["canaries", "/canaries", "Canaries"],
   ["limits", "/limits", "Limits"],
   ["caches", "/caches", "Caches"],
   ["applications", "/applications", "Applications"],

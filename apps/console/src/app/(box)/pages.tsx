@@ -25,6 +25,12 @@ export const pageGroups: { name: string; pages: PageEntry[] }[] = [
         icon: <path d="M3 13h10M8 13V8.5m0 0 3.2-5.2M9.9 2.6l2.6 1.5" />,
       },
       {
+        path: "/canaries",
+        name: "Canaries",
+        key: "n",
+        icon: <path d="M2 13h3.5v-3H9V6.5h3.5V3H14" />,
+      },
+      {
         path: "/limits",
         name: "Limits",
         key: "l",

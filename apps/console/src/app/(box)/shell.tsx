@@ -16,6 +16,7 @@ import { Mark } from "@/mark.tsx";
 import type { Theme } from "@/theme.ts";
 import { useTRPC } from "@/trpc.ts";
 import { AwayNotice } from "./away-notice.tsx";
+import { isRunning } from "./canaries/canary-words.ts";
 import { useKeys } from "./keys.ts";
 import { isAt, pageGroups, pages } from "./pages.tsx";
 import { Palette } from "./palette.tsx";
@@ -37,6 +38,7 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
           {turnedOff.length} off
         </Badge>
       ) : null,
+    "/canaries": <RunningCanaries />,
     "/reports": <OpenReports />,
   };
 
@@ -173,6 +175,20 @@ function OpenReports() {
   return open > 0 ? (
     <Badge tone="accent" title={`${open} wait for a decision`}>
       {open}
+    </Badge>
+  ) : null;
+}
+
+function RunningCanaries() {
+  const trpc = useTRPC();
+  const { data } = useQuery(trpc.canaries.list.queryOptions({}, { refetchInterval: 15_000 }));
+  const running = data?.items.filter(isRunning) ?? [];
+  return running.length > 0 ? (
+    <Badge
+      tone={running.some(({ state }) => state === "frozen") ? "danger" : "accent"}
+      title={`${running.length} under way`}
+    >
+      {running.length}
     </Badge>
   ) : null;
 }

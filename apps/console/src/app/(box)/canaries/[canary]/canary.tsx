@@ -1,0 +1,314 @@
+// One canary: how far up its ladder it is, how both sides fare, why the judge says what it says, and what was done about it.
+
+"use client";
+
+import { Badge } from "@signalbox/ui/badge";
+import { Button } from "@signalbox/ui/button";
+import { classNames } from "@signalbox/ui/class-names";
+import { EmptyState } from "@signalbox/ui/empty-state";
+import { Panel } from "@signalbox/ui/panel";
+import { SignalLamp } from "@signalbox/ui/signal-lamp";
+import { Cell, Table } from "@signalbox/ui/table";
+import { useQuery } from "@tanstack/react-query";
+import Link from "next/link";
+import { useState } from "react";
+import { faultOf } from "@/errors.ts";
+import { compact, count, duration, milliseconds, percent, sentenceCase } from "@/format.ts";
+import { Moment } from "@/moment.tsx";
+import { useTRPC } from "@/trpc.ts";
+import { CopyButton } from "../../copy-button.tsx";
+import { PageHeader } from "../../page-header.tsx";
+import { QueryView, useSteadyError } from "../../query-view.tsx";
+import { NextStep } from "../canaries.tsx";
+import {
+  isRunning,
+  signalName,
+  stateWords,
+  targetKinds,
+  verdictWords,
+  weightWords,
+} from "../canary-words.ts";
+import { type Act, ActDialog } from "./act-dialog.tsx";
+import styles from "./canary.module.css";
+import { type Story, tellStory } from "./story.ts";
+
+type Standing = NonNullable<Story["standing"]>;
+
+export function CanaryView({ id }: { id: string }) {
+  const trpc = useTRPC();
+  const query = useQuery(trpc.canaries.read.queryOptions({ id }, { refetchInterval: 3_000 }));
+  const [act, setAct] = useState<Act | null>(null);
+  const item = query.data;
+
+  if (faultOf(useSteadyError(query)).code === "not_found")
+    return (
+      <>
+        <PageHeader title="No such canary" />
+        <Panel label="No such canary" flush>
+          <EmptyState
+            title="There is no canary under this id"
+            action={<Link href="/canaries">Canaries</Link>}
+          />
+        </Panel>
+      </>
+    );
+
+  const state = item && stateWords[item.state];
+  return (
+    <>
+      <PageHeader
+        title={item ? `Canary of ${item.name}` : "Canary"}
+        status={state ? <SignalLamp aspect={state.aspect}>{state.word}</SignalLamp> : null}
+        about={
+          item ? (
+            <>
+              {targetKinds[item.target.kind]} · {item.purpose} · <Link href="/canaries">all canaries</Link>
+            </>
+          ) : null
+        }
+      >
+        {item
+          ? actsOf(item).map(([name, label, tone]) => (
+              <Button key={name} tone={tone} onClick={() => setAct(name)}>
+                {label}
+              </Button>
+            ))
+          : null}
+      </PageHeader>
+      <QueryView query={query} what="This canary">
+        {(story) => (
+          <>
+            <Ladder story={story} />
+            <Judged story={story} />
+            <Timeline story={story} />
+            <Panel title="Testers">
+              <p className={styles.why}>
+                <span>
+                  Whoever sends <code>{story.testers.header}</code> with this id meets the canary whatever its
+                  weight; their calls are no evidence.
+                </span>
+                <span>
+                  <code>{story.testers.canary}</code> <CopyButton text={story.testers.canary} />
+                </span>
+              </p>
+            </Panel>
+          </>
+        )}
+      </QueryView>
+      {act && item ? <ActDialog key={act} act={act} item={item} onClose={() => setAct(null)} /> : null}
+    </>
+  );
+}
+
+type Offered = [Act, string, "plain" | "primary" | "danger"];
+
+function actsOf({ state, restorableUntil }: Story): Offered[] {
+  if (state === "promoted") return restorableUntil ? [["restore", "Restore", "danger"]] : [];
+  if (state === "aborted") return [];
+  return [
+    ...(state === "ramping" ? [["pause", "Pause", "plain"] satisfies Offered] : []),
+    ...(state === "paused" ? [["resume", "Resume", "primary"] satisfies Offered] : []),
+    ["promote", "Promote", "plain"],
+    ["abort", "Abort", "danger"],
+  ];
+}
+
+function Ladder({ story }: { story: Story }) {
+  const running = isRunning(story);
+  const { known, processes } = story.enforcement;
+  const enforcing = processes.filter(({ enforces }) => enforces).length;
+  const late = processes.filter(({ enforces }) => !enforces);
+  return (
+    <Panel
+      title="Ladder"
+      aside={
+        story.inForce || running ? (
+          <SignalLamp
+            aspect={!known ? "dark" : late.length > 0 ? "caution" : "clear"}
+            title={late.length > 0 ? `Not yet: ${late.map(({ name }) => name).join(", ")}` : ""}
+          >
+            {known
+              ? `confirmed by ${enforcing} of ${processes.length} processes`
+              : "who enforces it is not known"}
+          </SignalLamp>
+        ) : null
+      }
+    >
+      <ol className={styles.ladder} aria-label="Steps">
+        {story.ladder.map((step, at) => {
+          const now = running && at === story.step;
+          const took =
+            step.beganAt && step.endedAt ? Date.parse(step.endedAt) - Date.parse(step.beganAt) : null;
+          return (
+            <li
+              key={step.weight}
+              className={classNames(styles.step, now ? styles.now : step.beganAt ? styles.past : undefined)}
+              aria-current={now ? "step" : undefined}
+            >
+              <strong>{weightWords(step.weight)}</strong>
+              <span>
+                {now ? (
+                  <>
+                    now, since <Moment at={story.since ?? step.beganAt ?? story.startedAt ?? ""} bare />
+                  </>
+                ) : took !== null ? (
+                  `held ${duration(took)}`
+                ) : step.bakeSeconds > 0 ? (
+                  `bakes ${duration(step.bakeSeconds * 1_000)}`
+                ) : (
+                  "the end"
+                )}
+              </span>
+              {now ? (
+                <span className={styles.under}>
+                  next <NextStep item={story} />
+                </span>
+              ) : null}
+            </li>
+          );
+        })}
+      </ol>
+    </Panel>
+  );
+}
+
+function Judged({ story: { standing } }: { story: Story }) {
+  if (!standing)
+    return (
+      <Panel title="The judge" flush>
+        <EmptyState title="Nobody has judged it yet">
+          A worker judges once a second, as soon as both sides were called.
+        </EmptyState>
+      </Panel>
+    );
+  const { aspect, word } = verdictWords[standing.verdict];
+  return (
+    <>
+      <Panel title="The judge" aside={<SignalLamp aspect={aspect}>{word}</SignalLamp>}>
+        <div className={styles.why}>
+          <p>{sentenceCase(standing.why)}.</p>
+          <p className={styles.faint}>
+            Judged <Moment at={standing.at} /> by {standing.judge}
+            {standing.missingSince ? (
+              <>
+                ; sees nothing since <Moment at={standing.missingSince} />
+              </>
+            ) : null}
+          </p>
+        </div>
+      </Panel>
+      {standing.signals.length > 0 ? <Sides signals={standing.signals} /> : null}
+    </>
+  );
+}
+
+const heads = ["Stable", "Canary", "Samples of this step", "Evidence of worse"];
+
+function Sides({ signals }: { signals: Standing["signals"] }) {
+  return (
+    <Panel title="Both sides" flush>
+      <Table label="Both sides">
+        <thead>
+          <tr>
+            <th scope="col">Signal</th>
+            <th scope="col">Verdict</th>
+            {heads.map((head) => (
+              <th key={head} scope="col" className={styles.numeric}>
+                {head}
+              </th>
+            ))}
+            <th scope="col">Why</th>
+          </tr>
+        </thead>
+        <tbody>
+          {signals.map((signal) => (
+            <tr key={signal.name}>
+              <th scope="row">
+                {signalName(signal.name)}
+                {signal.thresholdMs === null ? null : (
+                  <span className={styles.under}>above {milliseconds(signal.thresholdMs)}</span>
+                )}
+              </th>
+              <Cell>
+                <SignalLamp aspect={verdictWords[signal.verdict].aspect}>
+                  {verdictWords[signal.verdict].word}
+                </SignalLamp>
+              </Cell>
+              <Cell numeric>
+                <Side {...signal.stable} />
+              </Cell>
+              <Cell numeric tone={signal.verdict === "regressed" ? "danger" : undefined}>
+                <Side {...signal.canary} />
+              </Cell>
+              <Cell numeric>
+                {count(signal.step.canary)} canary, {count(signal.step.stable)} stable
+                <span className={styles.under}>of {count(signal.step.needed)} each</span>
+              </Cell>
+              <Cell numeric>
+                {compact(signal.evidence.now)}
+                <span className={styles.under}>bar {compact(signal.evidence.bar)}</span>
+              </Cell>
+              <Cell className={styles.said ?? ""}>{sentenceCase(signal.why)}</Cell>
+            </tr>
+          ))}
+        </tbody>
+      </Table>
+    </Panel>
+  );
+}
+
+function Side({ n, x, share, low, high }: Standing["signals"][number]["stable"]) {
+  if (share === null) return <>–</>;
+  return (
+    <>
+      {percent(share)}{" "}
+      <span className={styles.under}>
+        {count(x)} of {count(n)}, likely {percent(low)} to {percent(high)}
+      </span>
+    </>
+  );
+}
+
+function Timeline({ story }: { story: Story }) {
+  return (
+    <Panel title="What happened">
+      <ol className={styles.timeline} aria-label="What happened">
+        {tellStory(story).map(({ id, at, aspect, words, who, why, decision }) => (
+          <li key={id}>
+            <span>
+              <SignalLamp aspect={aspect}>{words}</SignalLamp>{" "}
+              <span className={styles.faint}>
+                {who}, <Moment at={at} />
+              </span>
+            </span>
+            <span>{sentenceCase(why)}</span>
+            {decision ? (
+              <>
+                <span className={styles.faint}>
+                  {decision.confirmations
+                    ? `Confirmed by ${decision.confirmations.confirmed} of ${decision.confirmations.expected ?? "an unknown number of"} processes${
+                        decision.confirmations.slowestMs === null
+                          ? ""
+                          : ` in ${milliseconds(decision.confirmations.slowestMs)}`
+                      }. `
+                    : null}
+                  {decision.replays
+                    ? "Judging this evidence again gives the same verdict."
+                    : "Judging this evidence again gives another verdict."}
+                </span>
+                <details>
+                  <summary>Evidence</summary>
+                  {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+                  <pre tabIndex={0}>{JSON.stringify(decision.evidence, null, 1)}</pre>
+                </details>
+              </>
+            ) : null}
+          </li>
+        ))}
+      </ol>
+      {story.partial ? (
+        <Badge tone="caution">The database is away; only what is in force is shown</Badge>
+      ) : null}
+    </Panel>
+  );
+}
