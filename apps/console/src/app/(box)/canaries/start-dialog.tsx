@@ -184,7 +184,7 @@ function Preview({ told }: { told: Estimate }) {
               <th scope="row">{weightWords(step.weight)}</th>
               <td>{count(step.users)}</td>
               <td>{compact(step.requestsPerSecond)}/s</td>
-              <td>{step.minutesNeeded === null ? "no end" : duration(step.minutesNeeded * 60_000)}</td>
+              <td>{takes(step.minutesNeeded)}</td>
               <td>{step.weight < 100 ? `from ${percent(step.seesErrors)}` : "–"}</td>
             </tr>
           ))}
@@ -196,3 +196,6 @@ function Preview({ told }: { told: Estimate }) {
     </>
   );
 }
+
+const takes = (minutes: number | null) =>
+  minutes === null ? "no end" : minutes === 0 ? "–" : duration(minutes * 60_000);

@@ -7,7 +7,7 @@ import { Button } from "@signalbox/ui/button";
 import { classNames } from "@signalbox/ui/class-names";
 import { EmptyState } from "@signalbox/ui/empty-state";
 import { Panel } from "@signalbox/ui/panel";
-import { SignalLamp } from "@signalbox/ui/signal-lamp";
+import { Lamp, SignalLamp } from "@signalbox/ui/signal-lamp";
 import { Cell, Table } from "@signalbox/ui/table";
 import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
@@ -88,7 +88,10 @@ export function CanaryView({ id }: { id: string }) {
                   weight; their calls are no evidence.
                 </span>
                 <span>
-                  <code>{story.testers.canary}</code> <CopyButton text={story.testers.canary} />
+                  <code>{story.testers.canary}</code>{" "}
+                  <CopyButton size="s" tone="quiet" text={story.testers.canary}>
+                    Copy
+                  </CopyButton>
                 </span>
               </p>
             </Panel>
@@ -146,24 +149,26 @@ function Ladder({ story }: { story: Story }) {
               aria-current={now ? "step" : undefined}
             >
               <strong>{weightWords(step.weight)}</strong>
-              <span>
-                {now ? (
-                  <>
-                    now, since <Moment at={story.since ?? step.beganAt ?? story.startedAt ?? ""} bare />
-                  </>
-                ) : took !== null ? (
-                  `held ${duration(took)}`
-                ) : step.bakeSeconds > 0 ? (
-                  `bakes ${duration(step.bakeSeconds * 1_000)}`
-                ) : (
-                  "the end"
-                )}
-              </span>
-              {now ? (
-                <span className={styles.under}>
-                  next <NextStep item={story} />
+              <div>
+                <span>
+                  {now ? (
+                    <>
+                      now, for <Moment at={story.since ?? step.beganAt ?? story.startedAt ?? ""} bare />
+                    </>
+                  ) : took !== null ? (
+                    `held ${duration(took)}`
+                  ) : step.bakeSeconds > 0 ? (
+                    `bakes ${duration(step.bakeSeconds * 1_000)}`
+                  ) : (
+                    "the end"
+                  )}
                 </span>
-              ) : null}
+                {now ? (
+                  <span className={styles.under}>
+                    next <NextStep item={story} />
+                  </span>
+                ) : null}
+              </div>
             </li>
           );
         })}
@@ -187,6 +192,13 @@ function Judged({ story: { standing } }: { story: Story }) {
       <Panel title="The judge" aside={<SignalLamp aspect={aspect}>{word}</SignalLamp>}>
         <div className={styles.why}>
           <p>{sentenceCase(standing.why)}.</p>
+          <ul className={styles.reasons} aria-label="Why">
+            {standing.signals.map(({ name, verdict, why }) => (
+              <li key={name}>
+                <Lamp aspect={verdictWords[verdict].aspect} /> {signalName(name)}: {why}
+              </li>
+            ))}
+          </ul>
           <p className={styles.faint}>
             Judged <Moment at={standing.at} /> by {standing.judge}
             {standing.missingSince ? (
@@ -207,7 +219,7 @@ const heads = ["Stable", "Canary", "Samples of this step", "Evidence of worse"];
 function Sides({ signals }: { signals: Standing["signals"] }) {
   return (
     <Panel title="Both sides" flush>
-      <Table label="Both sides">
+      <Table label="Figures of both sides">
         <thead>
           <tr>
             <th scope="col">Signal</th>
@@ -217,7 +229,6 @@ function Sides({ signals }: { signals: Standing["signals"] }) {
                 {head}
               </th>
             ))}
-            <th scope="col">Why</th>
           </tr>
         </thead>
         <tbody>
@@ -248,7 +259,6 @@ function Sides({ signals }: { signals: Standing["signals"] }) {
                 {compact(signal.evidence.now)}
                 <span className={styles.under}>bar {compact(signal.evidence.bar)}</span>
               </Cell>
-              <Cell className={styles.said ?? ""}>{sentenceCase(signal.why)}</Cell>
             </tr>
           ))}
         </tbody>
