@@ -65,7 +65,7 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
   return (
     <ChangeDialog
       title="Start a canary"
-      subtitle="It climbs by itself while its callers fare as well as all others, and turns back where they do not"
+      subtitle="It climbs while its callers fare as well as all others, and turns back where not"
       done={
         <>
           The canary of <code>{start.data?.name}</code> is under way
@@ -155,7 +155,7 @@ function Preview({ told }: { told: Estimate }) {
     <>
       {told.broken.length > 0 ? (
         <ErrorNotice title="It can not start now">
-          {told.broken.map(({ message }) => sentenceCase(message)).join(". ")}.
+          {told.broken.map(({ message }) => message).join("; ")}.
         </ErrorNotice>
       ) : null}
       <p>
