@@ -170,6 +170,7 @@ export const CanaryStory = CanaryItem.extend({
   ),
   events: z.array(AuditEvent),
 });
+export type CanaryStory = z.output<typeof CanaryStory>;
 
 export const TemplateList = z.object({
   items: z.array(z.object({ name: templateName, steps: z.array(canaryStep) })),

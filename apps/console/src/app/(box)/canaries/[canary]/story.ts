@@ -2,15 +2,16 @@
 
 import type { CanaryStory } from "@signalbox/modules/canaries/schema";
 import type { Aspect } from "@signalbox/ui/signal-lamp";
-import type { z } from "zod";
 import { sentenceCase } from "@/format.ts";
 import type { ShownEvent } from "../../event-words.ts";
 import { verdictWords, weightWords } from "../canary-words.ts";
 
-type Answer = z.output<typeof CanaryStory>;
 /** What is undefined does not travel. */
-type Decision = Omit<Answer["decisions"][number], "evidence"> & { evidence?: unknown };
-export type Story = Omit<Answer, "decisions" | "events"> & { decisions: Decision[]; events: ShownEvent[] };
+type Decision = Omit<CanaryStory["decisions"][number], "evidence"> & { evidence?: unknown };
+export type Story = Omit<CanaryStory, "decisions" | "events"> & {
+  decisions: Decision[];
+  events: ShownEvent[];
+};
 type Told = {
   id: string;
   at: string;
