@@ -48,8 +48,7 @@ async function killAt(step: "effect_at" | "answer", text: string): Promise<void>
     () => "no answer",
   );
   const stopped = () => sql<{ pid: number }[]>`
-    select pid from pg_stat_activity where query like '%update idempotency_keys set ${sql.unsafe(step)}%'
-      and wait_event = 'PgSleep'`;
+    select pid from pg_stat_activity where query like '%update idempotency_keys%' and wait_event = 'PgSleep'`;
   await eventually(async () => (await stopped()).length === 1, `the call stops at ${step}`, 10_000);
   const pid = install.pid("api");
   process.kill(pid, "SIGKILL");

@@ -22,6 +22,9 @@ after(async () => {
   await install?.stop();
 });
 
+/** A lock that nothing else asks for. */
+const gate = 4711;
+
 async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
@@ -56,9 +59,13 @@ test("one id, given by a caller, finds the whole story: answer, log, transaction
   const requestId = `story-of-one-post-${process.pid}`;
   const traceId = "0af7651916cd43dd8448eb211c80319c";
   let answer: Promise<Response> | undefined;
+  await sql.unsafe(`
+    create function wait_here() returns trigger language plpgsql
+      as $$ begin perform pg_advisory_xact_lock(${gate}); return new; end $$;
+    create trigger wait_here before insert on posts for each row execute function wait_here()`);
   const name = await sql.begin(async (tx) => {
     // While this is held, the insert of the post waits, and Postgres can be asked who waits there.
-    await tx`lock table posts in share row exclusive mode`;
+    await tx`select pg_advisory_xact_lock(${gate})`;
     answer = call(
       "/posts",
       { text: "hello" },
