@@ -28,9 +28,10 @@ import {
   verdictWords,
   weightWords,
 } from "../canary-words.ts";
+import { type Story, tellStory } from "../story.ts";
 import { type Act, ActDialog } from "./act-dialog.tsx";
 import styles from "./canary.module.css";
-import { type Story, tellStory } from "./story.ts";
+import { Evidence } from "./evidence.tsx";
 
 type Standing = NonNullable<Story["standing"]>;
 
@@ -81,20 +82,22 @@ export function CanaryView({ id }: { id: string }) {
             <Ladder story={story} />
             <Judged story={story} />
             <Timeline story={story} />
-            <Panel title="Testers">
-              <p className={styles.why}>
-                <span>
-                  Whoever sends <code>{story.testers.header}</code> with this id meets the canary whatever its
-                  weight; their calls are no evidence.
-                </span>
-                <span>
-                  <code>{story.testers.canary}</code>{" "}
-                  <CopyButton size="s" tone="quiet" text={story.testers.canary}>
-                    Copy
-                  </CopyButton>
-                </span>
-              </p>
-            </Panel>
+            {isRunning(story) ? (
+              <Panel title="Testers">
+                <p className={styles.why}>
+                  <span>
+                    Whoever sends <code>{story.testers.header}</code> with this id meets the canary whatever
+                    its weight; their calls are no evidence.
+                  </span>
+                  <span>
+                    <code>{story.testers.canary}</code>{" "}
+                    <CopyButton size="s" tone="quiet" text={story.testers.canary}>
+                      Copy
+                    </CopyButton>
+                  </span>
+                </p>
+              </Panel>
+            ) : null}
           </>
         )}
       </QueryView>
@@ -140,12 +143,18 @@ function Ladder({ story }: { story: Story }) {
       <ol className={styles.ladder} aria-label="Steps">
         {story.ladder.map((step, at) => {
           const now = running && at === story.step;
+          const last = !running && step.beganAt && !story.ladder[at + 1]?.beganAt;
           const took =
             step.beganAt && step.endedAt ? Date.parse(step.endedAt) - Date.parse(step.beganAt) : null;
           return (
             <li
               key={step.weight}
-              className={classNames(styles.step, now ? styles.now : step.beganAt ? styles.past : undefined)}
+              className={classNames(
+                styles.step,
+                step.beganAt && styles.past,
+                now && styles.now,
+                last && story.state === "aborted" && styles.ended,
+              )}
               aria-current={now ? "step" : undefined}
             >
               <strong>{weightWords(step.weight)}</strong>
@@ -177,7 +186,9 @@ function Ladder({ story }: { story: Story }) {
   );
 }
 
-function Judged({ story: { standing } }: { story: Story }) {
+function Judged({ story }: { story: Story }) {
+  const { standing } = story;
+  if (!standing && !isRunning(story)) return null;
   if (!standing)
     return (
       <Panel title="The judge" flush>
@@ -308,8 +319,7 @@ function Timeline({ story }: { story: Story }) {
                 </span>
                 <details>
                   <summary>Evidence</summary>
-                  {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-                  <pre tabIndex={0}>{JSON.stringify(decision.evidence, null, 1)}</pre>
+                  <Evidence evidence={decision.evidence} />
                 </details>
               </>
             ) : null}

@@ -2,9 +2,9 @@
 
 import type { CanaryStory } from "@signalbox/modules/canaries/schema";
 import type { Aspect } from "@signalbox/ui/signal-lamp";
-import { sentenceCase } from "@/format.ts";
-import type { ShownEvent } from "../../event-words.ts";
-import { verdictWords, weightWords } from "../canary-words.ts";
+import { sentenceCase } from "../../../format.ts";
+import type { ShownEvent } from "../event-words.ts";
+import { verdictWords, weightWords } from "./canary-words.ts";
 
 /** What is undefined does not travel. */
 type Decision = Omit<CanaryStory["decisions"][number], "evidence"> & { evidence?: unknown };
