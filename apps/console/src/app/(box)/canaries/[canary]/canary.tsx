@@ -198,15 +198,19 @@ function Judged({ story }: { story: Story }) {
       </Panel>
     );
   const { aspect, word } = verdictWords[standing.verdict];
+  // Where it is nothing but what the signals say, they say it.
+  const repeats =
+    standing.signals.length > 0 && standing.signals.every(({ why }) => standing.why.includes(why));
   return (
     <>
       <Panel title="The judge" aside={<SignalLamp aspect={aspect}>{word}</SignalLamp>}>
         <div className={styles.why}>
-          <p>{sentenceCase(standing.why)}.</p>
+          {repeats ? null : <p>{sentenceCase(standing.why)}.</p>}
           <ul className={styles.reasons} aria-label="Why">
             {standing.signals.map(({ name, verdict, why }) => (
               <li key={name}>
-                <Lamp aspect={verdictWords[verdict].aspect} /> {signalName(name)}: {why}
+                <Lamp aspect={verdictWords[verdict].aspect} /> {signalName(name)}:{" "}
+                {why.startsWith(`${name}: `) ? why.slice(name.length + 2) : why}
               </li>
             ))}
           </ul>
