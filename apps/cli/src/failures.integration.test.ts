@@ -154,7 +154,7 @@ describe("Postgres hangs under load", () => {
       const quick = open.filter(({ tookMs }) => tookMs < 500);
       assert.ok(quick.length > 0.5 * open.length, `${quick.length} of ${open.length} within 500 ms`);
       const shown = reads.take();
-      assert.ok(shown.filter(({ status }) => status === 200).length > 0.5 * shown.length, counted(shown));
+      assert.ok(shown.filter(({ status }) => status === 200).length > 0.8 * shown.length, counted(shown));
     } finally {
       for (const pid of stopped.toReversed()) process.kill(pid, "SIGCONT");
     }

@@ -31,3 +31,15 @@ test("a question that fails fails for those who asked it, and for nobody after t
   );
   assert.equal(await ask(1), 1);
 });
+
+test("while in doubt nobody waits behind a question that hangs", async () => {
+  let isDoubtful = false;
+  const ask = createGather(
+    async (asked: string[]) => (asked.includes("hangs") ? new Promise<string[]>(() => {}) : asked),
+    { isDoubtful: () => isDoubtful },
+  );
+  void ask("hangs");
+  await new Promise((resolve) => setImmediate(resolve));
+  isDoubtful = true;
+  assert.equal(await ask("goes by"), "goes by");
+});

@@ -3,7 +3,16 @@
 export function createGather<Ask, Answer>(
   /** In the order of what was asked. Where it fails, it failed for each of them. */
   answer: (asked: Ask[]) => Promise<Answer[]>,
-  { mostAtOnce = 100, mostUnderWay = 1 } = {},
+  {
+    mostAtOnce = 100,
+    mostUnderWay = 1,
+    isDoubtful = () => false,
+  }: {
+    mostAtOnce?: number;
+    mostUnderWay?: number;
+    /** While who answers may be away, each asks alone and is refused alone: behind a question that hangs nobody should wait. */
+    isDoubtful?: () => boolean;
+  } = {},
 ): (ask: Ask) => Promise<Answer> {
   type Waiting = { ask: Ask; resolve(answer: Answer): void; reject(error: unknown): void };
   let gathered: Waiting[] = [];
@@ -33,6 +42,10 @@ export function createGather<Ask, Answer>(
 
   return (ask) =>
     new Promise((resolve, reject) => {
+      if (isDoubtful()) {
+        answer([ask]).then(([one]) => resolve(one!), reject);
+        return;
+      }
       gathered.push({ ask, resolve, reject });
       if (isDue || underWay >= mostUnderWay) return;
       isDue = true;

@@ -27,7 +27,7 @@ type Write = (asked: Asked) => Promise<Date | Error>;
 export async function writePost(ctx: Ctx, post: NewPost): Promise<Date> {
   let write = writers.get(ctx.shared);
   if (!write) {
-    write = createWriter(ctx.shared, ctx.instance.name);
+    write = createWriter(ctx);
     writers.set(ctx.shared, write);
   }
   const deadline = currentDeadline();
@@ -39,7 +39,7 @@ export async function writePost(ctx: Ctx, post: NewPost): Promise<Date> {
 
 const writers = new WeakMap<Source, Write>();
 
-function createWriter({ sql }: Source, instance: string): Write {
+function createWriter({ shared: { sql }, instance, dependencies }: Ctx): Write {
   async function outcomesOf(asked: Asked[]): Promise<(Date | Error)[]> {
     try {
       const wanted = asked.filter(({ deadline }) => !deadline?.ended());
@@ -61,7 +61,7 @@ function createWriter({ sql }: Source, instance: string): Write {
     const more = asked.length > 1 ? ` +${asked.length - 1}` : "";
     const written = await sql<{ id: string; createdAt: Date }[]>`
       with name as materialized (
-        select set_config('application_name', ${`signalbox ${instance} ${asked[0]!.post.told.requestId}${more}`}, true)
+        select set_config('application_name', ${`signalbox ${instance.name} ${asked[0]!.post.told.requestId}${more}`}, true)
       ), asked as materialized (
         select asked.* from name, jsonb_to_recordset(${sql.json(rows)}) as asked (
           n int, id uuid, user_id uuid, text text, visibility text, hashtags text[], links text[], mentions jsonb,
@@ -90,7 +90,8 @@ function createWriter({ sql }: Source, instance: string): Write {
     return new Map(written.map(({ id, createdAt }) => [id, createdAt]));
   }
 
-  return createGather(outcomesOf, { mostUnderWay: 2 });
+  const { breaker } = dependencies.open({ name: "postgres" });
+  return createGather(outcomesOf, { mostUnderWay: 2, isDoubtful: () => breaker.state !== "closed" });
 }
 
 function rowOf({ id, userId, text, visibility, named, told }: NewPost, claim: Ctx["claim"], n: number) {
