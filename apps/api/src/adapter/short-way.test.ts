@@ -7,8 +7,10 @@ import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { createHealth } from "@signalbox/core/health";
 import { testWorld, type World } from "@signalbox/modules/testing";
-import type { FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance } from "fastify";
 import { createGatewayApp } from "../app.ts";
+import type { Gate } from "./exchange.ts";
+import { openShortWay } from "./short-way.ts";
 import { createSampleApp } from "./testing.ts";
 
 type Answer = { status: number; headers: IncomingHttpHeaders; body: string };
@@ -134,4 +136,22 @@ test("reads of the product, through every stage, are the same on both ways", asy
     (await compare(app, "/v1/users/ann", { ...known, "if-none-match": headers.etag })).status,
     304,
   );
+});
+
+test("what a read throws by itself, at once or after a wait, is a refusal and not the end of the process", async (t) => {
+  for (const gate of [() => undefined, async () => undefined] as Gate[]) {
+    const app = fastify();
+    t.after(() => app.close());
+    openShortWay(app, { gates: [gate], trust: () => false });
+    app.shortWay.offer("/broken", {
+      admit: () => undefined,
+      answer() {
+        throw new Error("broken");
+      },
+      refuse: (_request, reply, thrown) => void reply.code(500).send(String(thrown)),
+    });
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const { status, body } = await overTheWire(app, "/broken", {});
+    assert.deepEqual([status, body], [500, "Error: broken"]);
+  }
 });

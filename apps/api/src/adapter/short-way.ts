@@ -82,7 +82,17 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
     return true;
   }
 
+  /** As Fastify does: what a read throws is its refusal, and never the end of the process. */
   function walk(request: ShortRequest, reply: ShortReply, read: Read, params: Texts, from: number): void {
+    try {
+      goOn(request, reply, read, params, from);
+    } catch (thrown) {
+      if (reply.raw.headersSent) reply.raw.destroy();
+      else read.refuse(request, reply, thrown);
+    }
+  }
+
+  function goOn(request: ShortRequest, reply: ShortReply, read: Read, params: Texts, from: number): void {
     for (let at = from; at <= gates.length; at++) {
       const passed = (gates[at] ?? read.admit)(request, reply);
       if (passed === undefined) continue;
