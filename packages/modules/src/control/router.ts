@@ -66,6 +66,7 @@ import {
   SetZone,
   ShedList,
   SwitchList,
+  SwitchQuery,
   WarmCaches,
   Warmed,
   WeightList,
@@ -106,7 +107,7 @@ export const router = {
   switches: {
     list: operatorProcedure
       .meta({ rest: "GET /switches", summary: "Everything that can be switched off, and what is" })
-      .input(OperatorPage)
+      .input(SwitchQuery)
       .output(SwitchList)
       .query(({ ctx, input }) => listSwitches(ctx, input)),
     set: operatorProcedure

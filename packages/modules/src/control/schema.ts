@@ -83,6 +83,9 @@ export const SwitchItem = z.object({
     ),
 });
 export const SwitchList = listOf(SwitchItem);
+export const SwitchQuery = OperatorPage.extend({
+  at: instant.optional().describe("as they stood at that instant, by the log"),
+});
 
 const position = {
   state: SwitchState,

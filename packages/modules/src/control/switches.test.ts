@@ -183,3 +183,18 @@ test("the ledger says what each process enforces; a lever that nobody pulled for
   );
   assert.deepEqual(stale?.flags, ["stale"]);
 });
+
+test("the list tells how every switch stood at an instant", async () => {
+  const key = "notifications.item.list";
+  await as().switches.set({ key, state: "off", share: 25, message: "Soon.", reason: "the first" });
+  const then = (await item(key))?.changedAt ?? "";
+  while (new Date().toISOString() <= then) await new Promise(setImmediate);
+  await as().switches.set({ key, state: "on", reason: "the second" });
+  const { items } = await as().switches.list({ at: then });
+  const past = items.find((one) => one.key === key);
+  assert.deepEqual([past?.state, past?.share, past?.reason], ["off", 25, "the first"]);
+  assert.deepEqual(past?.effective, { state: "off", share: 25, by: key });
+  const before = await as().switches.list({ at: "2020-01-01T00:00:00Z" });
+  assert.ok(before.items.length > 0 && before.items.every(({ effective }) => effective.state === "on"));
+  assert.equal((await item(key))?.state, "on");
+});

@@ -1,6 +1,8 @@
 // Switching things off and on, and proving that it took.
 
 import { protect } from "@signalbox/control/approvals";
+import { compile, type Rules } from "@signalbox/control/evaluate";
+import { settingsAt } from "@signalbox/control/fold";
 import { unknownKey } from "@signalbox/control/log";
 import { isProtected } from "@signalbox/control/protection";
 import { revertAct } from "@signalbox/control/revert";
@@ -17,10 +19,10 @@ import type {
   CreateSwitch,
   History,
   OneSwitch,
-  OperatorPage,
   RevertAct,
   SetSwitch,
   SwitchItem,
+  SwitchQuery,
 } from "./schema.ts";
 import { whyOf } from "./why.ts";
 
@@ -28,27 +30,34 @@ const dayMs = 86_400_000;
 const staleMs = 30 * dayMs;
 const undrilledMs = 90 * dayMs;
 
-export async function listSwitches(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
-  const { live } = ctx;
-  const { switches, own, archived } = live.current();
+export async function listSwitches(ctx: AsOperator, { at, ...page }: z.infer<typeof SwitchQuery>) {
+  const nowMs = at === undefined ? ctx.now().getTime() : Date.parse(at);
+  const rules = at === undefined ? ctx.live.rules() : await rulesAt(ctx, nowMs);
+  const { switches, own, archived } = rules.settings;
   const kinds = catalogue();
   const ownTags = Object.values(own).flatMap(({ tags }) => tags.map((tag) => tagPrefix + tag));
   // A key whose procedure is gone stays visible as long as something is set on it.
   const keys = new Set([...kinds.keys(), ...Object.keys(own), ...ownTags, ...Object.keys(switches)]);
-  const words = (await planeOf(ctx).confirmations.ledger())?.values() ?? [];
-  const overridden = new Set([
-    ...live.status().overridden,
-    ...[...words].flatMap(({ overridden }) => overridden),
-  ]);
-  const nowMs = ctx.now().getTime();
+  const overridden = at === undefined ? await overriddenNow(ctx) : new Set();
   return pageByKey(
     [...keys]
       .filter((key) => !Object.hasOwn(archived, key))
       .sort((a, b) => (a === "*" ? -1 : b === "*" ? 1 : a < b ? -1 : 1))
-      .map((key) => ({ ...present(live, key, kinds.get(key), nowMs), isOverridden: overridden.has(key) })),
+      .map((key) => ({ ...present(rules, key, kinds.get(key), nowMs), isOverridden: overridden.has(key) })),
     page,
     ({ key }) => key,
   );
+}
+
+async function rulesAt(ctx: AsOperator, atMs: number): Promise<Rules> {
+  const { document } = await planeOf(ctx).controlLog.foldAt(new Date(atMs));
+  return compile(settingsAt(document, atMs), tagsOf);
+}
+
+/** What a local file decides, here or on an instance that says so; the log does not know of it. */
+async function overriddenNow(ctx: AsOperator): Promise<ReadonlySet<unknown>> {
+  const words = (await planeOf(ctx).confirmations.ledger())?.values() ?? [];
+  return new Set([...ctx.live.status().overridden, ...[...words].flatMap(({ overridden }) => overridden)]);
 }
 
 function kindOf(key: string, known: Kind | undefined, isOwn: boolean): Kind {
@@ -58,16 +67,16 @@ function kindOf(key: string, known: Kind | undefined, isOwn: boolean): Kind {
 }
 
 function present(
-  live: ControlPlane["live"],
+  rules: Rules,
   key: string,
   known: Kind | undefined,
   nowMs: number,
 ): Omit<SwitchItem, "isOverridden"> {
-  const settings = live.current();
+  const { settings } = rules;
   const own = Object.hasOwn(settings.own, key) ? settings.own[key] : undefined;
   const setting = settings.switches[key];
   const layer = setting && holding<SwitchLayer>(setting, nowMs);
-  const decided = live.rules().decides(key, nowMs);
+  const decided = rules.decides(key, nowMs);
   const { lastOff } = settings;
   const lastOffAt = decided
     ? new Date(nowMs).toISOString()
