@@ -19,8 +19,8 @@ export function canonicalJson(value: unknown): string {
 }
 
 export function hashEvent(event: Omit<ControlEvent, "hash">): string {
-  const { revision, id, at, actor, kind, key, before, after, reason, expiresAt, requestId, previousHash } =
-    event;
+  const { revision, id, at, actor, kind, key, before, after, reason, incident } = event;
+  const { expiresAt, requestId, previousHash } = event;
   return createHash("sha256")
     .update(
       canonicalJson({
@@ -33,6 +33,8 @@ export function hashEvent(event: Omit<ControlEvent, "hash">): string {
         before: before ?? null,
         after: after ?? null,
         reason,
+        // Absent where there is none: what was written before there were incidents hashes as it did.
+        incident: incident ?? undefined,
         expiresAt: expiresAt?.toISOString() ?? null,
         requestId,
         previousHash,

@@ -31,7 +31,13 @@ const patienceMs = 2_000;
 
 export type ChangeDeps = { controlLog: ControlLog; live: Live };
 
-export type Why = { actor: ControlActor; reason: string; requestId: string; expiresAt?: Date | null };
+export type Why = {
+  actor: ControlActor;
+  reason: string;
+  incident?: string | null;
+  requestId: string;
+  expiresAt?: Date | null;
+};
 
 /** What is left out stays as it is. */
 export type LimitChange = Pick<LimitLayer, "rate"> &
@@ -67,9 +73,9 @@ async function changeWithoutLog(live: Live, act: Act & { id: string }) {
     const at = new Date();
     const decided = act.decide(document, at.getTime());
     if (decided === undefined) return undefined;
-    const { id, actor, kind, key, reason, requestId, expiresAt = null } = act;
+    const { id, actor, kind, key, reason, incident = null, requestId, expiresAt = null } = act;
     const event = {
-      ...{ id, at, actor, kind, key, reason, requestId, expiresAt },
+      ...{ id, at, actor, kind, key, reason, incident, requestId, expiresAt },
       revision: after.revision + 1,
       before: plain(decided.before),
       after: plain(decided.after),

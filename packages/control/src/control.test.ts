@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { hashEvent } from "./chain.ts";
+import { firstHash, hashEvent } from "./chain.ts";
 import { createConfirmations } from "./confirmations.ts";
 import { overridePath, snapshotPath } from "./disk.ts";
 import { createExpirySweep } from "./expiry.ts";
@@ -78,6 +78,41 @@ describe("the log", () => {
       history.map(({ reason }) => reason),
       ["second", "first"],
     );
+  });
+
+  test("an act says what it was done for, and the chain holds that too", async () => {
+    const { sql } = engines.database;
+    const controlLog = createControlLog(sql);
+    const live = await startLive("incident");
+    const { event } = await setSwitch(
+      { controlLog, live },
+      "log.incident",
+      { state: "off" },
+      { ...why("fire"), incident: "INC-42" },
+    );
+    assert.equal(live.current().switches["log.incident"]?.incident, "INC-42");
+    const found = await controlLog.read({ incident: "INC-42" });
+    assert.deepEqual(
+      found.map(({ revision, incident }) => [revision, incident]),
+      [[event.revision, "INC-42"]],
+    );
+    for (const incident of ["INC-43", null]) {
+      await sql`update control_events set incident = ${incident} where revision = ${event.revision}`;
+      assert.equal((await controlLog.verify()).fault?.revision, event.revision);
+    }
+    await sql`update control_events set incident = 'INC-42' where revision = ${event.revision}`;
+    assert.equal((await controlLog.verify()).fault, null);
+  });
+
+  test("what was written before there were incidents hashes as it did", () => {
+    const written = {
+      ...{ revision: 1, id: "01900000-0000-7000-8000-000000000001", at: new Date("2026-05-01T03:00:00Z") },
+      ...{ actor, kind: "switch.set", key: "feed", before: null, after: { state: "off" } },
+      ...{ reason: "spam wave", expiresAt: null, requestId: "request-1", previousHash: firstHash },
+    };
+    const then = "6ad92009a00634b0e73494b3a6b9c97fe69636b2ab7dcaa902cf41cb1c2b3770";
+    assert.equal(hashEvent({ ...written, incident: null }), then);
+    assert.notEqual(hashEvent({ ...written, incident: "INC-1" }), then);
   });
 
   test("acts at the same time get numbers without a gap", async () => {

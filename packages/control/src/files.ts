@@ -162,10 +162,11 @@ export async function bringIn(deps: ChangeDeps, { files, dryRun, expect }: Impor
   let last: Awaited<ReturnType<typeof change>>;
   if (!dryRun)
     for (const { section, key, act, value, after } of values) {
-      const { expiresAt, reason } = (value ?? {}) as { expiresAt?: string; reason?: string };
+      const { expiresAt, reason, incident } = (value ?? {}) as Partial<Record<string, string>>;
       last = await change(deps, {
         ...why,
         reason: reason ?? why.reason,
+        incident: incident ?? why.incident,
         expiresAt: expiresAt ? new Date(expiresAt) : null,
         kind: `${section}.${act === "set" ? "imported" : "removed"}`,
         key,
@@ -185,7 +186,7 @@ type Planned = ReturnType<typeof planOf>[number];
 function savedValue({ section, key, value }: Planned, nowMs: number): Record<string, unknown> | null {
   if (value === null) return null;
   const path = pathOf(section, key);
-  const { expiresAt: _, reason: _r, ...rest } = value;
+  const { expiresAt: _, reason: _r, incident: _i, ...rest } = value;
   const nextAt = section === "schedule" ? nextDue(value as never, nowMs) : undefined;
   if (section === "schedule" && nextAt === undefined) throw fault(path, "is never due again; remove it");
   const due = nextAt === undefined ? {} : { nextAt: new Date(nextAt).toISOString(), base: 0 };

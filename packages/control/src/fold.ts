@@ -51,6 +51,8 @@ export type ControlEvent = {
   /** The whole new value of the key; null: back to what it is by default. */
   after: unknown;
   reason: string;
+  /** What it was done for. */
+  incident: string | null;
   expiresAt: Date | null;
   requestId: string;
   previousHash: string;
@@ -112,6 +114,7 @@ export function applyEvent(document: Document, event: ControlEvent): Document {
   const value = event.after as Record<string, unknown> | null;
   const provenance = {
     reason: event.reason,
+    ...(event.incident ? { incident: event.incident } : {}),
     expiresAt: event.expiresAt?.toISOString() ?? null,
     revision: event.revision,
     changedAt: event.at.toISOString(),

@@ -23,6 +23,7 @@ export type Act = {
   kind: string;
   key: string;
   reason: string;
+  incident?: string | null;
   requestId: string;
   expiresAt?: Date | null;
   /** The new value, from what the log says at this very moment; undefined: nothing to do after all. It may name the act anew. */
@@ -47,6 +48,7 @@ export type ControlLog = {
     key?: string;
     /** By id or name. */
     actor?: string;
+    incident?: string;
     /** Exactly, or what stands before the first dot: `switch` finds `switch.set`. */
     kind?: string;
     until?: Date;
@@ -64,6 +66,7 @@ type Row = {
   before: unknown;
   after: unknown;
   reason: string;
+  incident: string | null;
   expires_at: Date | null;
   request_id: string;
   previous_hash: string;
@@ -80,6 +83,7 @@ const toEvent = (row: Row): ControlEvent => ({
   before: row.before,
   after: row.after,
   reason: row.reason,
+  incident: row.incident,
   expiresAt: row.expires_at,
   requestId: row.request_id,
   previousHash: row.previous_hash,
@@ -149,6 +153,7 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
         before: plain(decided.before),
         after: plain(decided.after),
         reason: decided.reason ?? act.reason,
+        incident: act.incident ?? null,
         expiresAt: act.expiresAt ?? null,
         requestId: act.requestId,
         previousHash: folded.head.hash,
@@ -156,9 +161,10 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
       const event: ControlEvent = { ...unhashed, hash: hashEvent(unhashed) };
       const json = (value: unknown) => (value === null ? null : db.json(value as Parameters<Sql["json"]>[0]));
       await db`
-          insert into control_events (revision, id, at, actor, kind, key, before, after, reason, expires_at, request_id, previous_hash, hash)
+          insert into control_events (revision, id, at, actor, kind, key, before, after, reason, incident, expires_at,
+            request_id, previous_hash, hash)
           values (${event.revision}, ${event.id}, ${event.at}, ${json(event.actor)}, ${event.kind}, ${event.key}, ${json(event.before)},
-            ${json(event.after)}, ${event.reason}, ${event.expiresAt}, ${event.requestId}, ${event.previousHash}, ${event.hash})`;
+            ${json(event.after)}, ${event.reason}, ${event.incident}, ${event.expiresAt}, ${event.requestId}, ${event.previousHash}, ${event.hash})`;
       return { event, folded: withEvent(folded, event) };
     });
     // Only what is committed may be built upon.
@@ -169,9 +175,9 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
   async function replay(acts: PendingAct[]): Promise<void> {
     const own = new Set<number>();
     for (const act of acts) {
-      const { id, at, actor, kind, key, reason, requestId, expiresAt } = act;
+      const { id, at, actor, kind, key, reason, incident, requestId, expiresAt } = act;
       const done = await append({
-        ...{ id, at, actor, kind, key, reason, requestId, expiresAt },
+        ...{ id, at, actor, kind, key, reason, incident, requestId, expiresAt },
         decide: (document) => settle(document, act, own),
       });
       if (done) own.add(done.event.revision);
@@ -204,12 +210,13 @@ export function createControlLog(sql: Sql, now: () => number = Date.now): Contro
       return folded;
     },
 
-    async read({ before, limit, key, actor, kind, until }) {
+    async read({ before, limit, key, actor, incident, kind, until }) {
       const rows = await sql<Row[]>`
         select * from control_events
         where ${before === undefined ? sql`true` : sql`revision < ${before}`}
           and ${key === undefined ? sql`true` : sql`key = ${key}`}
           and ${actor === undefined ? sql`true` : sql`(actor->>'name' = ${actor} or actor->>'id' = ${actor})`}
+          and ${incident === undefined ? sql`true` : sql`incident = ${incident}`}
           and ${kind === undefined ? sql`true` : sql`(kind = ${kind} or split_part(kind, '.', 1) = ${kind})`}
           and ${until === undefined ? sql`true` : sql`at <= ${until}`}
         order by revision desc ${limit === undefined ? sql`` : sql`limit ${limit}`}`;

@@ -66,7 +66,8 @@ test("with Postgres away an act is in force everywhere at once, and in the log w
   await until("b has it", () => b.live.revision === revision);
   for (const { line } of [a, b]) line.cut();
 
-  const first = await setSwitch(a, "one.y", { state: "off", message: "gone" }, why("while away"));
+  const said = { ...why("while away"), incident: "INC-7" };
+  const first = await setSwitch(a, "one.y", { state: "off", message: "gone" }, said);
   assert.deepEqual([first.logged, first.revision], [false, revision + 1]);
   assert.ok(off(a, "one.y"));
   await until("b enforces it", () => off(b, "one.y"), 500);
@@ -85,6 +86,7 @@ test("with Postgres away an act is in force everywhere at once, and in the log w
     events.map(({ id, revision, hash }) => [id, revision, hash]),
     [third, second, first].map(({ event: { id, revision, hash } }) => [id, revision, hash]),
   );
+  assert.equal(events.at(-1)?.incident, "INC-7");
   assert.equal((await a.controlLog.verify([a.live.status().logged, b.live.status().logged])).fault, null);
   assert.ok(!off(b, "one.y"));
 });

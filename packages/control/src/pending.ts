@@ -17,6 +17,7 @@ export const pendingAct = z.object({
   before: z.unknown(),
   after: z.unknown(),
   reason: z.string(),
+  incident: z.string().nullable().default(null),
   expiresAt: z.coerce.date().nullable(),
   requestId: z.string(),
   previousHash: z.string(),

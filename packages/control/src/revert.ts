@@ -13,6 +13,7 @@ const revertible: ReadonlySet<string> = new Set([
 /** What stands in an event beside the value itself. */
 const provenance = [
   "reason",
+  "incident",
   "expiresAt",
   "revision",
   "changedAt",

@@ -118,7 +118,7 @@ async function run(
       // Another process was faster, or it was cancelled meanwhile.
       if (!now || now.nextAt !== nextAt) return undefined;
       if (following === undefined) return { before: now, after: null };
-      const { revision: _, order: _o, act: _a, changedAt: _c, reason: _r, ...kept } = now;
+      const { revision: _, order: _o, act: _a, changedAt: _c, reason: _r, incident: _i, ...kept } = now;
       const base = document.switches[key]?.revision ?? 0;
       // A person's later word ends the plan's claim on the key until it is planned anew.
       return {

@@ -18,6 +18,11 @@ const plainText = z
 
 export const reasonText = plainText.min(1).max(500);
 export const messageText = plainText.max(500);
+/** Why somebody acts, as every act of an operator says it. */
+export const whyShape = {
+  reason: reasonText,
+  incident: plainText.trim().min(1).max(100).optional().describe("what it is done for, such as INC-42"),
+};
 
 const instant = z.iso.datetime({ offset: true });
 
@@ -26,6 +31,7 @@ export const actor = z.object({ kind: z.string(), id: z.string(), name: z.string
 /** Who decided a value, why, and until when it holds. */
 const provenance = {
   reason: z.string().default(""),
+  incident: z.string().nullable().default(null),
   /** Past this instant the value is as if it had been taken back; every process sees to that by its own clock. */
   expiresAt: instant.nullable().default(null),
   /** The event that last touched this key. */

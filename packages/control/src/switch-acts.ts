@@ -97,6 +97,7 @@ export async function redrawSwitch(deps: ChangeDeps, key: string, why: Why) {
       const {
         revision: _,
         reason: _r,
+        incident: _i,
         changedAt: _a,
         changedBy: _b,
         act: _c,

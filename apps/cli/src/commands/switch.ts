@@ -15,6 +15,7 @@ type Item = {
   share: number;
   message: string;
   reason: string;
+  incident: string | null;
   expiresAt: string | null;
   revision: number;
   changedBy: { name: string } | null;
@@ -40,6 +41,7 @@ which every process here reads within a second; clear takes that back.`,
   words: 2,
   options: {
     reason: { type: "string", value: "TEXT", text: "why, for the log of operators" },
+    incident: { type: "string", value: "NAME", text: "what it is done for, such as INC-42" },
     message: { type: "string", value: "TEXT", text: "with off: what callers read" },
     share: { type: "string", value: "PERCENT", text: "with off: how many callers it meets, to 0.001" },
     instead: { type: "string", value: "WHAT", text: "with off: refuse (usual), stale or degrade" },
@@ -127,7 +129,7 @@ async function turn(dir: DataDir, key: string, state: "on" | "off", values: Valu
     ...(values.for === undefined
       ? {}
       : { expiresAt: new Date(Date.now() + readSpan(String(values.for))).toISOString() }),
-    reason: String(values.reason ?? `${state} on the command line`),
+    ...whyOf(values, `${state} on the command line`),
   };
   if (values.local) return override(dir, key, value);
   try {
@@ -192,9 +194,8 @@ function writeOverride(dir: DataDir, file: Override): void {
 }
 
 async function revert(dir: DataDir, act: string, values: Values): Promise<number> {
-  const reason = String(values.reason ?? "taken back on the command line");
   const path = `/operator/v1/audit/${encodeURIComponent(act)}/revert`;
-  const body = { reason, force: values.force === true };
+  const body = { ...whyOf(values, "taken back on the command line"), force: values.force === true };
   return told(await operatorApi(dir).call<Changed>("POST", path, body), `act ${act} is taken back`, values);
 }
 
@@ -217,11 +218,10 @@ async function importFiles(dir: DataDir, folder: string, values: Values): Promis
   const files = readFolder(folder);
   if (!files.some(({ path }) => path === "order.json"))
     throw new Fault(`${folder} holds no exported settings.`, `First: ./signalbox switch export ${folder}`);
-  const reason = String(values.reason ?? `imported from ${folder}`);
   const dryRun = values["dry-run"] === true;
   const done = await operatorApi(dir).call<
     Changed & { changes: { section: string; key: string; act: string }[] }
-  >("POST", "/operator/v1/settings/files", { files, dryRun, reason });
+  >("POST", "/operator/v1/settings/files", { files, dryRun, ...whyOf(values, `imported from ${folder}`) });
   for (const { section, key, act } of done.changes) console.log(`  ${act.padEnd(8)} ${section} ${key}`);
   if (done.changes.length === 0) console.log(`  ${green("✓")} all is as the files say already`);
   else if (dryRun) console.log(`  ${done.changes.length} would change`);
@@ -241,6 +241,11 @@ function readFolder(folder: string): File[] {
     .filter((name) => /^([a-z]+\/)?[\w.-]+\.json$/i.test(name))
     .map((path) => ({ path, text: readFileSync(join(folder, path), "utf8") }));
 }
+
+const whyOf = ({ reason, incident }: Values, usual: string) => ({
+  reason: String(reason ?? usual),
+  ...(incident === undefined ? {} : { incident: String(incident) }),
+});
 
 const spans = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -20,7 +20,15 @@ export type CanarySpec = {
 /** What is kept of a canary; who did it, and why, is its event's. */
 export type CanaryValue = Omit<
   CanarySetting,
-  "act" | "reason" | "expiresAt" | "revision" | "order" | "changedAt" | "changedBy" | "afterwards"
+  | "act"
+  | "reason"
+  | "incident"
+  | "expiresAt"
+  | "revision"
+  | "order"
+  | "changedAt"
+  | "changedBy"
+  | "afterwards"
 >;
 
 export const restorableMs = 24 * 3_600_000;
@@ -102,7 +110,8 @@ export function changeCanary(
 }
 
 function keptOf(canary: CanarySetting): CanaryValue {
-  const { act, reason, expiresAt, revision, order, changedAt, changedBy, afterwards, ...value } = canary;
+  const { act, reason, incident, expiresAt, revision, order, changedAt, changedBy, afterwards, ...value } =
+    canary;
   return value;
 }
 

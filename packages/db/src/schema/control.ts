@@ -13,6 +13,8 @@ export const controlEvents = pgTable("control_events", {
   before: jsonb(),
   after: jsonb(),
   reason: text().notNull(),
+  /** What it was done for, such as INC-42. */
+  incident: text(),
   expiresAt: instant("expires_at"),
   requestId: text("request_id").notNull(),
   previousHash: text("previous_hash").notNull(),

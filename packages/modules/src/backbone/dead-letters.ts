@@ -36,24 +36,24 @@ export async function readLetter(ctx: AsOperator, id: string): Promise<DeadLette
   return present(letter);
 }
 
-export async function replayLetter(ctx: AsOperator, { id, reason }: z.infer<typeof ForLetter>) {
+export async function replayLetter(ctx: AsOperator, { id, ...why }: z.infer<typeof ForLetter>) {
   const letter = await readLetter(ctx, id);
   const asked = await replayDeadLetters(ctx.sql, { sequence: id });
-  await noteAct(ctx, "deadletter.replay", letter.queue, reason, { after: { id, topic: letter.topic } });
+  await noteAct(ctx, "deadletter.replay", letter.queue, why, { after: { id, topic: letter.topic } });
   return { asked };
 }
 
-export async function replayLetters(ctx: AsOperator, { queue, reason }: z.infer<typeof ReplayLetters>) {
+export async function replayLetters(ctx: AsOperator, { queue, ...why }: z.infer<typeof ReplayLetters>) {
   const asked = await replayDeadLetters(ctx.sql, queue === undefined ? { all: true } : { group: queue });
-  await noteAct(ctx, "deadletter.replay", queue ?? "*", reason, { after: { asked } });
+  await noteAct(ctx, "deadletter.replay", queue ?? "*", why, { after: { asked } });
   return { asked };
 }
 
-export async function discardLetter(ctx: AsOperator, { id, reason }: z.infer<typeof ForLetter>) {
+export async function discardLetter(ctx: AsOperator, { id, ...why }: z.infer<typeof ForLetter>) {
   const letter = await readLetter(ctx, id);
   await discardDeadLetter(ctx.sql, id);
   // What was given up must be found again by whoever regrets it: the log keeps which event it was.
-  await noteAct(ctx, "deadletter.discard", letter.queue, reason, {
+  await noteAct(ctx, "deadletter.discard", letter.queue, why, {
     before: { id, topic: letter.topic, eventId: letter.eventId, error: letter.error },
   });
 }

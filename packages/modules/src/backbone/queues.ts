@@ -79,7 +79,7 @@ async function stateOf(ctx: AsOperator, queue: QueueDefinition<never>) {
 /** What was given up is tried anew. */
 export async function retryQueue(
   ctx: AsOperator,
-  { key, reason }: z.infer<typeof ForQueue>,
+  { key, ...why }: z.infer<typeof ForQueue>,
 ): Promise<z.infer<typeof ReplayAsked>> {
   const found = work.find(({ queue }) => queue.name === key);
   if (!found)
@@ -87,6 +87,6 @@ export async function retryQueue(
       "not_found",
       `there is no queue of work called ${key}; there are: ${work.map(({ queue }) => queue.name).join(", ")}`,
     );
-  await noteAct(ctx, "queue.retried", key, reason);
+  await noteAct(ctx, "queue.retried", key, why);
   return { asked: await ctx.queues.retry(found.queue) };
 }

@@ -1,6 +1,6 @@
 // What operators send and read about queues and dead letters.
 
-import { reasonText } from "@signalbox/control/settings";
+import { whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
 import { OperatorPage, SwitchState } from "../control/schema.ts";
 
@@ -52,19 +52,19 @@ export const DeadLetterQuery = OperatorPage.extend({
 export const DeadLetterList = z.object({ items: z.array(DeadLetter), nextCursor: z.string().nullable() });
 
 export const ByLetter = z.object({ id: letterId });
-export const ForLetter = ByLetter.extend({ reason: reasonText });
+export const ForLetter = ByLetter.extend({ ...whyShape });
 export const ReplayLetters = z
   .object({
     /** One queue's letters, or everyone's with `all`. */
     queue: z.string().max(200).optional(),
     all: z.literal(true).optional(),
-    reason: reasonText,
+    ...whyShape,
   })
   .refine(({ queue, all }) => (queue === undefined) !== (all === undefined), {
     error: "name either a queue or all",
     path: ["queue"],
   });
-export const ForQueue = z.object({ key: z.string().max(200), reason: reasonText });
+export const ForQueue = z.object({ key: z.string().max(200), ...whyShape });
 export const ReplayAsked = z.object({ asked: z.number().int() });
 
 export type QueueItem = z.infer<typeof QueueItem>;

@@ -119,7 +119,7 @@ export async function createCanary(
   const told = await previewCanary(ctx, input);
   refuseBroken(told.broken);
   const id = newId();
-  const why = whyOf(ctx, { reason });
+  const why = whyOf(ctx, input);
   const promoted = Object.values(ctx.live.current().canaries).find(
     (each) => each.state === "promoted" && saltOf(each.target) === saltOf(target),
   );

@@ -5,7 +5,7 @@ import {
   canaryStep,
   canaryTarget,
   canaryTriggers,
-  reasonText,
+  whyShape,
 } from "@signalbox/control/settings";
 import { z } from "zod";
 import { ActorShape, AuditEvent, Changed, Confirmations, OperatorPage } from "../control/schema.ts";
@@ -28,7 +28,7 @@ export const PreviewCanary = z.object(Ladder).refine(oneLadder, ladderFault);
 export const StartCanary = z
   .object({
     ...Ladder,
-    reason: reasonText,
+    ...whyShape,
     redraw: z.boolean().optional().describe("meet other callers than the last canary of the same thing did"),
   })
   .refine(oneLadder, ladderFault);
@@ -36,7 +36,7 @@ export type StartCanary = z.output<typeof StartCanary>;
 
 const canaryId = z.string().max(100);
 export const ByCanary = z.object({ id: canaryId });
-export const ActOnCanary = z.object({ id: canaryId, reason: reasonText });
+export const ActOnCanary = z.object({ id: canaryId, ...whyShape });
 export const ExtendCanary = ActOnCanary.extend({
   seconds: z
     .number()
@@ -208,10 +208,10 @@ export const SetFreeze = z
     from: instant.nullable().optional(),
     until: instant.nullable().optional(),
     weekly: Weekly.nullable().optional(),
-    reason: reasonText,
+    ...whyShape,
   })
   .refine(({ from, until, weekly }) => Boolean(from ?? until ?? weekly), {
     path: ["from"],
     message: "say when: from, until or weekly",
   });
-export const RemoveFreeze = z.object({ key: freezeKey, reason: reasonText });
+export const RemoveFreeze = z.object({ key: freezeKey, ...whyShape });

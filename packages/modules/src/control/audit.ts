@@ -13,9 +13,9 @@ const present = (
   { revision, id, at, actor, kind, key, before, after, ...rest }: ControlEvent,
   users?: Map<string, string>,
 ): AuditEvent => {
-  const { reason, expiresAt, requestId, previousHash, hash } = rest;
+  const { reason, incident, expiresAt, requestId, previousHash, hash } = rest;
   return {
-    ...{ revision, id, actor, kind, key, reason, requestId, previousHash, hash },
+    ...{ revision, id, actor, kind, key, reason, incident, requestId, previousHash, hash },
     before: before ?? null,
     after: after ?? null,
     at: at.toISOString(),
@@ -29,7 +29,7 @@ const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export async function presentEvents(
   ctx: AsOperator,
   { limit, cursor }: { limit?: number; cursor?: string },
-  where: { key?: string; actor?: string; kind?: string; until?: Date },
+  where: { key?: string; actor?: string; incident?: string; kind?: string; until?: Date },
 ): Promise<{ items: AuditEvent[]; nextCursor: string | null }> {
   const from = openRevision(cursor);
   // Whoever asks for a user's acts has that user's id; the log has an alias, which goes when the user does.
@@ -67,7 +67,13 @@ async function readAudit(ctx: AsOperator, input: z.infer<typeof AuditQuery>) {
   const plane = planeOf(ctx);
   const at = input.at === undefined ? undefined : new Date(input.at);
   const [page, folded] = await Promise.all([
-    presentEvents(ctx, input, { key: input.key, actor: input.actor, kind: input.kind, until: at }),
+    presentEvents(ctx, input, {
+      key: input.key,
+      actor: input.actor,
+      incident: input.incident,
+      kind: input.kind,
+      until: at,
+    }),
     at && plane.controlLog.foldAt(at),
   ]);
   if (!folded || !at) return { ...page, state: null };

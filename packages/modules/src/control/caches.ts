@@ -91,10 +91,10 @@ function setOf(ctx: AsOperator): CacheSet[] {
 }
 
 /** The log says what kind of thing was forgotten, never whose: it can not be edited when that person is erased. */
-export async function invalidate(ctx: AsOperator, { reason, ...what }: z.infer<typeof Invalidate>) {
+export async function invalidate(ctx: AsOperator, { reason, incident, ...what }: z.infer<typeof Invalidate>) {
   const { name, id } = targetOf(what);
   requireCache(name);
-  await noteAct(ctx, "cache.invalidated", name, reason, { after: { one: id !== undefined } });
+  await noteAct(ctx, "cache.invalidated", name, { reason, incident }, { after: { one: id !== undefined } });
   const reports = await ctx.registry
     .list()
     .then((alive) => alive && ctx.cache.reports(alive.map((one) => one.id)));
@@ -111,15 +111,15 @@ function targetOf({ key, prefix, module }: Omit<z.infer<typeof Invalidate>, "rea
   return colon < 0 ? { name: key } : { name: key.slice(0, colon), id: key.slice(colon + 1) };
 }
 
-export async function warm(ctx: AsOperator, { prefix, reason }: z.infer<typeof WarmCaches>) {
+export async function warm(ctx: AsOperator, { prefix, ...why }: z.infer<typeof WarmCaches>) {
   requireCache(prefix);
-  await noteAct(ctx, "cache.warmed", prefix, reason);
+  await noteAct(ctx, "cache.warmed", prefix, why);
   return { values: await ctx.cache.warm(prefix) };
 }
 
 export async function changeCacheTtl(ctx: AsOperator, input: z.infer<typeof SetCacheTtl>): Promise<Changed> {
   const plane = planeOf(ctx);
-  const { entity, reason: _reason, expiresAt: _expiresAt, ...ttl } = input;
+  const { entity, reason: _reason, incident: _incident, expiresAt: _expiresAt, ...ttl } = input;
   requireCache(entity);
   const before = ttlsBelow(ctx, entity);
   const done = await confirmed(plane, await setCacheTtl(plane, entity, ttl, whyOf(ctx, input)));

@@ -14,9 +14,9 @@ export async function readFiles(ctx: AsOperator): Promise<z.infer<typeof Setting
 
 export async function bringInFiles(
   ctx: AsOperator,
-  { reason, ...input }: z.infer<typeof BringInFiles>,
+  { reason, incident, ...input }: z.infer<typeof BringInFiles>,
 ): Promise<z.infer<typeof BroughtIn>> {
   const plane = planeOf(ctx);
-  const done = await bringIn(plane, input, whyOf(ctx, { reason }));
+  const done = await bringIn(plane, input, whyOf(ctx, { reason, incident }));
   return { ...(await confirmed(plane, done)), changes: done.changes };
 }

@@ -2,17 +2,17 @@
 
 import type { AsOperator } from "../ctx.ts";
 import { planeOf } from "./plane.ts";
-import { whyOf } from "./why.ts";
+import { type Said, whyOf } from "./why.ts";
 
 export async function noteAct(
   ctx: AsOperator,
   kind: string,
   key: string,
-  reason: string,
+  { reason, incident }: Said,
   { before = null, after = null }: { before?: unknown; after?: unknown } = {},
 ): Promise<void> {
   await planeOf(ctx).controlLog.append({
-    ...whyOf(ctx, { reason }),
+    ...whyOf(ctx, { reason, incident }),
     kind,
     key,
     decide: () => ({ before, after }),

@@ -35,27 +35,27 @@ export function listProposals(ctx: AsOperator, page: z.infer<typeof OperatorPage
 
 export async function makeProposal(
   ctx: AsOperator,
-  { key, change, expires = null, reason }: z.infer<typeof Propose>,
+  { key, change, expires = null, reason, incident }: z.infer<typeof Propose>,
 ): Promise<z.infer<typeof Proposed>> {
   const plane = planeOf(ctx);
   requireKey(plane, key);
   const id = newId();
-  const done = await propose(plane, id, { key, change, expires }, whyOf(ctx, { reason }));
+  const done = await propose(plane, id, { key, change, expires }, whyOf(ctx, { reason, incident }));
   return { id, hash: (done.event.after as { hash: string }).hash, version: done.revision };
 }
 
 export async function approveProposal(
   ctx: AsOperator,
-  { id, hash, reason }: z.infer<typeof Approve>,
+  { id, hash, reason, incident }: z.infer<typeof Approve>,
 ): Promise<Changed> {
   const plane = planeOf(ctx);
-  return confirmed(plane, await approve(plane, id, hash, whyOf(ctx, { reason })));
+  return confirmed(plane, await approve(plane, id, hash, whyOf(ctx, { reason, incident })));
 }
 
 export async function rejectProposal(
   ctx: AsOperator,
-  { id, reason }: z.infer<typeof OneProposal>,
+  { id, reason, incident }: z.infer<typeof OneProposal>,
 ): Promise<Changed> {
   const plane = planeOf(ctx);
-  return confirmed(plane, await reject(plane, id, whyOf(ctx, { reason })));
+  return confirmed(plane, await reject(plane, id, whyOf(ctx, { reason, incident })));
 }

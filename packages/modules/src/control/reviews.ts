@@ -27,8 +27,8 @@ export function listReviews(ctx: AsOperator, page: z.infer<typeof OperatorPage>)
 
 export async function closeOneReview(
   ctx: AsOperator,
-  { revision, verdict, reason }: z.infer<typeof CloseReview>,
+  { revision, verdict, reason, incident }: z.infer<typeof CloseReview>,
 ): Promise<Changed> {
   const plane = planeOf(ctx);
-  return confirmed(plane, await closeReview(plane, revision, verdict, whyOf(ctx, { reason })));
+  return confirmed(plane, await closeReview(plane, revision, verdict, whyOf(ctx, { reason, incident })));
 }

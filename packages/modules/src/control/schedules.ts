@@ -29,19 +29,19 @@ export function listSchedules(ctx: AsOperator, page: z.infer<typeof OperatorPage
 
 export async function makeSchedule(
   ctx: AsOperator,
-  { reason, ...plan }: z.infer<typeof PlanSwitch>,
+  { reason, incident, ...plan }: z.infer<typeof PlanSwitch>,
 ): Promise<z.infer<typeof Planned>> {
   const plane = planeOf(ctx);
   requireKey(plane, plan.key);
   const id = newId();
-  const done = await planSwitch(plane, id, plan, whyOf(ctx, { reason }));
+  const done = await planSwitch(plane, id, plan, whyOf(ctx, { reason, incident }));
   return { id, nextAt: (done.event.after as { nextAt: string }).nextAt, version: done.revision };
 }
 
 export async function cancelSchedule(
   ctx: AsOperator,
-  { id, reason }: z.infer<typeof OneSchedule>,
+  { id, reason, incident }: z.infer<typeof OneSchedule>,
 ): Promise<Changed> {
   const plane = planeOf(ctx);
-  return confirmed(plane, await cancelPlan(plane, id, whyOf(ctx, { reason })));
+  return confirmed(plane, await cancelPlan(plane, id, whyOf(ctx, { reason, incident })));
 }

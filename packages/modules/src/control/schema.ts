@@ -4,12 +4,12 @@ import {
   cacheTtl,
   messageText,
   offAnswer,
-  reasonText,
   settingKey,
   shareNumber,
   shedValues,
   tagName,
   targetList,
+  whyShape,
   zoneName,
 } from "@signalbox/control/settings";
 import { z } from "zod";
@@ -63,6 +63,7 @@ export const SwitchItem = z.object({
   instead: offAnswer,
   message: z.string(),
   reason: z.string(),
+  incident: z.string().nullable(),
   expiresAt: z.string().nullable(),
   /** 0: never touched. */
   revision: z.number().int(),
@@ -116,7 +117,7 @@ export const SetSwitch = offOnly(
   z.object({
     key: anyKey,
     ...position,
-    reason: reasonText,
+    ...whyShape,
     expiresAt: endInstant,
     breakGlass: z
       .boolean()
@@ -133,9 +134,9 @@ export const CreateSwitch = z.object({
   title: z.string().max(200).default(""),
   tags: z.array(tagName).max(10).default([]),
   state: SwitchState.default("on").describe("what it is to begin with"),
-  reason: reasonText,
+  ...whyShape,
 });
-export const OneSwitch = z.object({ key: anyKey, reason: reasonText });
+export const OneSwitch = z.object({ key: anyKey, ...whyShape });
 
 export const ProposalItem = z.object({
   id: z.string(),
@@ -153,11 +154,11 @@ export const Propose = z.object({
   key: anyKey,
   change: offOnly(z.object(position)).nullable(),
   expires: endInstant.describe("the end that the change shall have"),
-  reason: reasonText,
+  ...whyShape,
 });
 export const Proposed = z.object({ id: z.string(), hash: z.string(), version: z.number().int() });
-export const Approve = z.object({ id: anyKey, hash: z.string().max(200), reason: reasonText });
-export const OneProposal = z.object({ id: anyKey, reason: reasonText });
+export const Approve = z.object({ id: anyKey, hash: z.string().max(200), ...whyShape });
+export const OneProposal = z.object({ id: anyKey, ...whyShape });
 
 export const ReviewItem = z.object({
   revision: z.string(),
@@ -172,7 +173,7 @@ export const ReviewList = listOf(ReviewItem);
 export const CloseReview = z.object({
   revision: anyKey,
   verdict: z.enum(["right", "wrong"]),
-  reason: reasonText,
+  ...whyShape,
 });
 
 const plan = {
@@ -183,7 +184,7 @@ const plan = {
   forMinutes: z.number().int().min(1).max(525_600).nullable().default(null).describe("how long a run holds"),
   missed: z.enum(["skip", "late"]).default("skip").describe("a run that comes over a minute late"),
 };
-export const PlanSwitch = z.object({ ...plan, change: offOnly(z.object(position)), reason: reasonText });
+export const PlanSwitch = z.object({ ...plan, change: offOnly(z.object(position)), ...whyShape });
 export const ScheduleItem = z.object({
   id: z.string(),
   ...plan,
@@ -194,12 +195,12 @@ export const ScheduleItem = z.object({
 });
 export const ScheduleList = listOf(ScheduleItem);
 export const Planned = z.object({ id: z.string(), nextAt: z.string(), version: z.number().int() });
-export const OneSchedule = z.object({ id: anyKey, reason: reasonText });
+export const OneSchedule = z.object({ id: anyKey, ...whyShape });
 
 export const RevertAct = z.object({
   revision: z.coerce.number().int().min(1),
   force: z.boolean().default(false).describe("although the key was changed since"),
-  reason: reasonText,
+  ...whyShape,
 });
 
 const SettingsFile = z.object({ path: z.string().max(250), text: z.string().max(200_000) });
@@ -212,7 +213,7 @@ export const BringInFiles = z.object({
     .int()
     .optional()
     .describe("the revision that was looked at: 409 where it is another by now"),
-  reason: reasonText,
+  ...whyShape,
 });
 export const BroughtIn = Changed.extend({
   changes: z.array(z.object({ section: z.string(), key: z.string(), act: z.enum(["set", "removed"]) })),
@@ -245,6 +246,7 @@ export const AuditEvent = z.object({
   before: z.unknown(),
   after: z.unknown(),
   reason: z.string(),
+  incident: z.string().nullable().describe("what it was done for"),
   expiresAt: z.string().nullable(),
   requestId: z.string(),
   userId: z
@@ -258,6 +260,7 @@ export const History = OperatorPage.extend({ key: anyKey });
 export const AuditQuery = OperatorPage.extend({
   key: anyKey.optional(),
   actor: z.string().max(200).optional().describe("the name or id of who acted"),
+  incident: z.string().max(100).optional().describe("what was done for it"),
   kind: z.string().max(100).optional().describe("a kind of act, or what kinds begin with: switch, limit.set"),
   at: instant.optional(),
 });
@@ -430,7 +433,7 @@ export const SetZone = z.object({
     .min(0)
     .max(100)
     .describe("of a hundred calls that would go to this zone, how many do; 0: it is drained"),
-  reason: reasonText,
+  ...whyShape,
   expiresAt: endInstant,
 });
 
@@ -465,7 +468,7 @@ export const SetLimit = z.object({
     .max(100)
     .optional()
     .describe("how much of it holds while the instances can not tell each other what they let through"),
-  reason: reasonText,
+  ...whyShape,
   expiresAt: endInstant,
 });
 export const WeightItem = z.object({
@@ -484,11 +487,11 @@ export const WeightList = listOf(WeightItem);
 export const SetWeight = z.object({
   key: anyKey,
   weight: z.number().int().min(0).max(10_000).describe("0: it takes nothing out of any limit"),
-  reason: reasonText,
+  ...whyShape,
   expiresAt: endInstant,
 });
 
-export const ResetLimit = z.object({ key: anyKey, reason: reasonText });
+export const ResetLimit = z.object({ key: anyKey, ...whyShape });
 
 const CacheTimes = z.object({
   l1Ms: z.number().describe("in the memory of one process"),
@@ -561,13 +564,13 @@ export const NumberList = listOf(NumberItem);
 export const SetNumber = z.object({
   key: anyKey,
   value: z.number().int(),
-  reason: reasonText,
+  ...whyShape,
   expiresAt: endInstant,
 });
-export const ResetNumber = z.object({ key: anyKey, reason: reasonText });
+export const ResetNumber = z.object({ key: anyKey, ...whyShape });
 
 export const SetCacheTtl = cacheTtl
-  .extend({ entity: anyKey, reason: reasonText, expiresAt: endInstant })
+  .extend({ entity: anyKey, ...whyShape, expiresAt: endInstant })
   .refine(
     (given) => Object.keys(cacheTtl.shape).some((name) => given[name as keyof typeof given] !== undefined),
     {
@@ -575,13 +578,13 @@ export const SetCacheTtl = cacheTtl
       message: "one of l1Ms, l2Ms, negativeMs, staleMs and cdnSeconds is needed",
     },
   );
-export const ResetCacheTtl = z.object({ entity: anyKey, reason: reasonText });
+export const ResetCacheTtl = z.object({ entity: anyKey, ...whyShape });
 export const Invalidate = z
   .object({
     key: z.string().min(1).max(300).optional().describe("one value, as `users.handle:ann`"),
     prefix: anyKey.optional().describe("an entity, all below a prefix, or *"),
     module: anyKey.optional(),
-    reason: reasonText,
+    ...whyShape,
   })
   .refine(
     ({ key, prefix, module }) => [key, prefix, module].filter((one) => one !== undefined).length === 1,
@@ -590,7 +593,7 @@ export const Invalidate = z
       message: "exactly one of key, prefix and module is needed",
     },
   );
-export const WarmCaches = z.object({ prefix: anyKey.default("*"), reason: reasonText });
+export const WarmCaches = z.object({ prefix: anyKey.default("*"), ...whyShape });
 export const Warmed = z.object({ values: z.number().int() });
 
 const decided = {
@@ -611,12 +614,12 @@ export const ShedItem = z.object({
 });
 export const ShedList = listOf(ShedItem);
 export const SetShed = shedValues
-  .extend({ key: anyKey, reason: reasonText, expiresAt: endInstant })
+  .extend({ key: anyKey, ...whyShape, expiresAt: endInstant })
   .refine((given) => Object.keys(shedValues.shape).some((name) => Object.hasOwn(given, name)), {
     path: ["maxInFlight"],
     message: `one of ${Object.keys(shedValues.shape).join(", ")} is needed`,
   });
-export const ResetShed = z.object({ key: anyKey, reason: reasonText });
+export const ResetShed = z.object({ key: anyKey, ...whyShape });
 
 export const DependencyItem = z.object({
   name: z.string(),
@@ -632,7 +635,7 @@ export const DependencyList = listOf(DependencyItem);
 export const ForceDependency = z.object({
   name: anyKey,
   force: z.enum(["auto", "open", "closed"]),
-  reason: reasonText,
+  ...whyShape,
   expiresAt: endInstant,
 });
 

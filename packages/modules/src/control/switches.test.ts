@@ -145,6 +145,24 @@ test("a plan is listed with its next run, and cancelled", async () => {
   assert.deepEqual((await as().schedules.list({})).items, []);
 });
 
+test("an act, whatever kind of act it is, says which incident it was done for, and is found by it", async () => {
+  const incident = "INC-42";
+  await as().switches.set({ key: "feed.post.read", state: "off", reason, incident });
+  assert.equal((await item("feed.post.read"))?.incident, incident);
+  await as().limits.set({ key: "feed.post.read", rate: 5, reason, incident });
+  await as().applications.create({ name: "incident", scopes: ["feed"], reason, incident });
+  await as().switches.set({ key: "feed.post.read", state: "on", reason });
+  assert.equal((await item("feed.post.read"))?.incident, null);
+  const { items } = await as().audit.list({ incident });
+  assert.deepEqual(
+    items.map(({ kind }) => kind),
+    ["application.created", "limit.set", "switch.set"],
+  );
+  const { files } = await as().settings.files();
+  assert.match(files.find(({ path }) => path === "limits/feed.post.read.json")?.text ?? "", /INC-42/);
+  await as().limits.reset({ key: "feed.post.read", reason });
+});
+
 test("an act is taken back from the audit log; files tell what would change, and change it", async () => {
   const { version } = await as().switches.set({ key: "feed", state: "off", message: "oops", reason });
   await as().audit.revert({ revision: version, reason });

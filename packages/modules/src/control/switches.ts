@@ -95,6 +95,7 @@ function present(
     instead: layer?.instead ?? "refuse",
     message: layer?.message ?? "",
     reason: layer?.reason ?? "",
+    incident: layer?.incident ?? null,
     expiresAt: layer?.expiresAt ?? null,
     revision: layer?.revision ?? 0,
     changedAt: layer?.changedAt ?? null,

@@ -2,9 +2,13 @@
 
 import type { AsOperator } from "../ctx.ts";
 
-export const whyOf = (ctx: AsOperator, input: { reason: string; expiresAt?: string | null }) => ({
+/** What an operator says with every act. */
+export type Said = { reason: string; incident?: string };
+
+export const whyOf = (ctx: AsOperator, input: Said & { expiresAt?: string | null }) => ({
   actor: { kind: "operator", id: ctx.actor.id, name: ctx.actor.name },
   reason: input.reason,
+  incident: input.incident ?? null,
   requestId: ctx.requestId,
   expiresAt: input.expiresAt ? new Date(input.expiresAt) : null,
 });

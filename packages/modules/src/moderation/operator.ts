@@ -24,6 +24,7 @@ import {
 import { ActivityList, SessionList } from "../auth/schema.ts";
 import { noteAct } from "../control/note.ts";
 import { OperatorPage } from "../control/schema.ts";
+import type { Said } from "../control/why.ts";
 import type { AsOperator } from "../ctx.ts";
 import { listMailbox, MailboxList } from "../mail/index.ts";
 import { operatorProcedure } from "../trpc.ts";
@@ -107,7 +108,7 @@ async function listUsers(ctx: AsOperator, { q, limit = 1_000, cursor }: z.infer<
 async function act(
   ctx: AsOperator,
   kind: string,
-  { user, reason }: { user: string; reason: string },
+  { user, ...why }: { user: string } & Said,
   work: (id: string) => Promise<unknown>,
 ) {
   const id = await idOf(ctx, user);
@@ -115,7 +116,7 @@ async function act(
   const alias = await aliasOf(ctx, id);
   await work(id);
   const state = await readAccountState(ctx, id);
-  await noteAct(ctx, kind, alias, reason, {
+  await noteAct(ctx, kind, alias, why, {
     before: { role, suspendedAt },
     after: { role: state.role, suspendedAt: state.suspendedAt },
   });
@@ -200,7 +201,7 @@ export const operatorAccounts = {
       .output(Report)
       .mutation(async ({ ctx, input }) => {
         const report = await resolveReport(ctx, input);
-        await noteAct(ctx, "report.resolved", input.id, input.reason, {
+        await noteAct(ctx, "report.resolved", input.id, input, {
           after: { resolution: input.resolution },
         });
         return report;
@@ -224,14 +225,20 @@ export const operatorAccounts = {
       })
       .input(Decide)
       .output(Decided)
-      .mutation(async ({ ctx, input: { reason, subject, ...acts } }) => {
+      .mutation(async ({ ctx, input: { reason, incident, subject, ...acts } }) => {
         const decided = await decideCase(ctx, { reason, subject, ...acts });
         const { ownerId, ...outcome } = decided;
         const about = subject.kind === "post" ? subject.id : ((await knownAlias(ctx, subject.id)) ?? "gone");
         const owner = ownerId && ((await knownAlias(ctx, ownerId)) ?? null);
-        await noteAct(ctx, "case.decided", about, reason, {
-          after: { kind: subject.kind, ...acts, ...outcome, owner },
-        });
+        await noteAct(
+          ctx,
+          "case.decided",
+          about,
+          { reason, incident },
+          {
+            after: { kind: subject.kind, ...acts, ...outcome, owner },
+          },
+        );
         return decided;
       }),
   },
@@ -250,9 +257,9 @@ export const operatorAccounts = {
       })
       .input(CreateApplication)
       .output(NewApplication)
-      .mutation(async ({ ctx, input: { reason, ...input } }) => {
+      .mutation(async ({ ctx, input: { reason, incident, ...input } }) => {
         const made = await createApplication(ctx, input);
-        await noteAct(ctx, "application.created", made.id, reason, { after: input });
+        await noteAct(ctx, "application.created", made.id, { reason, incident }, { after: input });
         return made;
       }),
     revoke: operatorProcedure
@@ -266,7 +273,7 @@ export const operatorAccounts = {
       .output(z.void())
       .mutation(async ({ ctx, input }) => {
         await revokeApplication(ctx, input.id);
-        await noteAct(ctx, "application.revoked", input.id, input.reason);
+        await noteAct(ctx, "application.revoked", input.id, input);
       }),
   },
   keys: {
@@ -286,7 +293,7 @@ export const operatorAccounts = {
       .mutation(async ({ ctx, input }) => {
         const { kid, signsFrom, before } = await rotateKeys(ctx, input);
         const after = { kid, signsFrom: signsFrom.toISOString(), immediately: input.immediately };
-        await noteAct(ctx, "auth.keys.rotated", kid, input.reason, { before: { kid: before }, after });
+        await noteAct(ctx, "auth.keys.rotated", kid, input, { before: { kid: before }, after });
         return { kid, signsFrom: after.signsFrom };
       }),
   },

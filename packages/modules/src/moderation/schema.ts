@@ -1,10 +1,12 @@
 // What moderation takes and gives.
 
+import { whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
 import { Handle } from "../auth/schema.ts";
 import { Page, pageOf } from "../page.ts";
 
 const reason = z.string().trim().min(1).max(500);
+const why = { reason, incident: whyShape.incident };
 
 export const CreateReport = z.object({
   subject: z.object({ kind: z.enum(["user", "post"]), id: z.uuid() }),
@@ -35,9 +37,9 @@ export const SuspendByHandle = z.object({ handle: Handle, reason });
 export const RestoreByHandle = z.object({ handle: Handle, reason });
 
 const user = z.string().min(1).max(254).describe("an id, a handle or an e-mail address");
-export const ForUser = z.object({ user, reason });
+export const ForUser = z.object({ user, ...why });
 export const ByUser = z.object({ user });
-export const SetRole = z.object({ user, role: z.enum(["user", "moderator"]), reason });
+export const SetRole = z.object({ user, role: z.enum(["user", "moderator"]), ...why });
 export const UserQuery = z.object({
   q: z.string().max(254).optional().describe("an id, an e-mail address, or how a handle or name begins"),
   limit: z.coerce.number().int().min(1).max(1_000).optional(),
@@ -66,7 +68,7 @@ export const KeyItem = z.object({
 });
 export const KeyList = pageOf(KeyItem);
 export const RotateKeys = z.object({
-  reason,
+  ...why,
   immediately: z
     .boolean()
     .default(false)
@@ -107,7 +109,7 @@ export const Decide = z.object({
   subject: subject.extend({ id: z.uuid() }),
   removePost: z.boolean().default(false),
   suspend: z.boolean().default(false).describe("the person, or whoever wrote the post"),
-  reason,
+  ...why,
 });
 export const Decided = z.object({
   resolution: z.enum(["upheld", "dismissed"]),
@@ -130,7 +132,7 @@ export const CreateApplication = z.object({
   scopes: z.array(scope).min(1).max(100),
   rate: z.number().int().min(1).max(100_000).optional().describe("calls a second"),
   burst: z.number().int().min(1).max(1_000_000).optional(),
-  reason,
+  ...why,
 });
 export const Application = z.object({
   id: z.string(),
@@ -145,7 +147,7 @@ export const Application = z.object({
 });
 export const NewApplication = Application.extend({ key: z.string().describe("shown this once") });
 export const ApplicationList = pageOf(Application);
-export const RevokeApplication = z.object({ id: z.uuid(), reason });
+export const RevokeApplication = z.object({ id: z.uuid(), ...why });
 
 export type CaseItem = z.infer<typeof CaseItem>;
 export type UserItem = z.infer<typeof UserItem>;

@@ -28,7 +28,7 @@ async function order(ctx: AsOperator, input: For, kind: "erasure" | "export") {
   const user = await findUser(ctx, input.user);
   if (!user) throw new AppError("not_found", `there is no user ${input.user}`);
   const request = await (kind === "erasure" ? beginErasure : beginExport)(ctx, user.id);
-  await noteAct(ctx, `personal.${kind}`, request.id, input.reason);
+  await noteAct(ctx, `personal.${kind}`, request.id, input);
   return request;
 }
 
@@ -47,8 +47,8 @@ async function search(ctx: AsOperator, input: z.infer<typeof SearchUser>) {
 // Within the deadline of any call, however many keys there are.
 const rewrapForMs = 3_000;
 
-async function rewrap(ctx: AsOperator, { reason }: Pick<For, "reason">) {
-  await noteAct(ctx, "personal.rewrap", "user-keys", reason);
+async function rewrap(ctx: AsOperator, why: Pick<For, "reason" | "incident">) {
+  await noteAct(ctx, "personal.rewrap", "user-keys", why);
   const until = performance.now() + rewrapForMs;
   let last = { done: 0, left: 0 };
   for await (const progress of rewrapKeys(ctx)) {
@@ -105,7 +105,7 @@ export const operatorPersonal = {
         summary:
           "After a new master key was put first: wrap users' keys with it, for some seconds; again while any are left",
       })
-      .input(ForUser.pick({ reason: true }))
+      .input(ForUser.pick({ reason: true, incident: true }))
       .output(Rewrapped)
       .mutation(({ ctx, input }) => rewrap(ctx, input)),
   },

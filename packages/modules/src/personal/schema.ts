@@ -1,5 +1,6 @@
 // What is asked and answered about people's own data. Pure, so that forms may import it.
 
+import { whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
 import { pageOf } from "../page.ts";
 
@@ -27,7 +28,7 @@ export const RequestList = pageOf(PersonalRequest);
 
 /** An id, a handle or an e-mail address. */
 export const ByUser = z.object({ user: z.string().min(1).max(254) });
-export const ForUser = ByUser.extend({ reason: z.string().min(1).max(500) });
+export const ForUser = ByUser.extend(whyShape);
 /** Of whoever is erased nothing is left to look these up by. */
 export const SearchUser = ByUser.extend({
   handle: z.string().max(30).optional(),

@@ -29,9 +29,9 @@ export const operatorReadModels = {
       })
       .input(Rebuild)
       .output(ReadModelItem)
-      .mutation(async ({ ctx, input: { name, compareOnly, reason } }) => {
+      .mutation(async ({ ctx, input: { name, compareOnly, ...why } }) => {
         requireReadModel(name);
-        await noteAct(ctx, compareOnly ? "readmodel.compared" : "readmodel.rebuilt", name, reason);
+        await noteAct(ctx, compareOnly ? "readmodel.compared" : "readmodel.rebuilt", name, why);
         return beginRun(ctx, name, !compareOnly);
       }),
   },

@@ -1,5 +1,6 @@
 // What operators ask and are told about read models. Pure, so that forms may import it.
 
+import { whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
 import { pageOf } from "../page.ts";
 
@@ -24,5 +25,5 @@ export const ReadModelList = pageOf(ReadModelItem);
 export const ByReadModel = z.object({ name: z.string().max(100) });
 export const Rebuild = ByReadModel.extend({
   compareOnly: z.boolean().default(false).describe("changes nothing, and counts what is wrong"),
-  reason: z.string().min(1).max(500),
+  ...whyShape,
 });

@@ -1,0 +1,1 @@
+ALTER TABLE "control_events" ADD COLUMN "incident" text;
