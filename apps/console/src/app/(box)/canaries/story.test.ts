@@ -6,7 +6,7 @@ const actor = { kind: "operator", id: "1", name: "ann" };
 const act = (revision: number, before: unknown, after: unknown): Story["events"][number] => ({
   ...{ revision, id: `e${revision}`, at: `2030-01-01T00:00:0${revision}.000Z`, actor, before, after },
   ...{ kind: "canary.set", key: "c", reason: `why ${revision}`, expiresAt: null, requestId: "r" },
-  ...{ userId: null, previousHash: "", hash: "" },
+  ...{ incident: null, userId: null, previousHash: "", hash: "" },
 });
 const decision = (id: string, revision: number | null, second: number): Story["decisions"][number] => ({
   ...{ id, revision, at: `2030-01-01T00:00:0${second}.000Z`, act: "advance", step: 0, verdict: "healthy" },

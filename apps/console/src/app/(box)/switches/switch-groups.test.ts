@@ -14,6 +14,7 @@ const item = (key: string, rest: Partial<SwitchItem> = {}): SwitchItem => ({
   instead: "refuse",
   message: "",
   reason: "",
+  incident: null,
   expiresAt: null,
   revision: 0,
   changedAt: null,
