@@ -4,10 +4,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import { cacheFamilies } from "@signalbox/core/cache/families";
 import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth, type Health } from "@signalbox/core/health";
+import { serveHealth } from "@signalbox/core/health-server";
 import { createLogger } from "@signalbox/core/log";
 import { createMetrics } from "@signalbox/core/metrics";
 import { partFamilies } from "@signalbox/core/resilience/families";
 import { createShutdown } from "@signalbox/core/shutdown";
+import { createSchemaCheck } from "@signalbox/db/schema-state";
 import { appRouter } from "@signalbox/modules";
 import { openPlane } from "@signalbox/modules/control";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
@@ -54,8 +56,9 @@ async function main() {
     "datastore",
     answers(() => deps.watch`select 1`),
     // A gateway asks it for little, and keeps what it was told.
-    { required: role.name !== "gateway" },
+    { required: role.name !== "gateway", reason: "db" },
   );
+  health.add("schema", "component", createSchemaCheck(deps.watch));
   // Without Redis the platform is slower, not down: cached reads, local limits, feeds from Postgres.
   health.add(
     "redis",
@@ -80,6 +83,13 @@ async function main() {
 
   const host = config.SIGNALBOX_HOST;
   const doors: Record<string, unknown> = {};
+  if (config.SIGNALBOX_HEALTH_PORT > 0) {
+    const port = await serveHealth({
+      ...{ host, port: config.SIGNALBOX_HEALTH_PORT, health },
+      metrics: () => metrics.text(),
+    });
+    shutdown.add("health port", () => port.close());
+  }
   if (role.operatorPort !== undefined) {
     const plane = openPlane(deps);
     shutdown.add("control plane", () => plane.close());
@@ -99,6 +109,18 @@ async function main() {
     const gateway = createGatewayApp({ ...serving, streams }, health, config);
     shutdown.add("gateway's listener", () => gateway.close());
     shutdown.add("live streams", () => streams.close());
+    let requests = 0;
+    gateway.server.on("request", () => {
+      requests += 1;
+    });
+    metrics.add(() => [
+      {
+        name: "signalbox_gateway_requests_total",
+        help: "Requests that reached the gateway's port, forwarded and refused ones included.",
+        type: "counter",
+        samples: [{ value: requests }],
+      },
+    ]);
     await gateway.listen({ host, port: role.gatewayPort });
     doors.gateway = gateway.server.address();
   }

@@ -220,7 +220,7 @@ function platformRole(setting: Setting, name: string, main: string, healthPort?:
         // Passwords are hashed on as many threads as there are cores and one more; one stays free for all that is short.
         ...(name === "api" && { UV_THREADPOOL_SIZE: String(Math.max(4, availableParallelism() + 2)) }),
         ...environment(setting, chosen),
-        ...(healthPort !== undefined && { SIGNALBOX_HEALTH_PORT: String(healthPort) }),
+        SIGNALBOX_HEALTH_PORT: String(healthPort ?? 0),
       },
     }),
     isReady: () => answers(`http://127.0.0.1:${healthPort ?? ports.gateway}/readyz`),

@@ -4,16 +4,17 @@ import { bucketOf } from "@signalbox/control/bucket";
 import { createRedisBus } from "@signalbox/core/bus/redis-bus";
 import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth } from "@signalbox/core/health";
+import { gauges, serveHealth } from "@signalbox/core/health-server";
 import { createLogger } from "@signalbox/core/log";
 import { createShutdown } from "@signalbox/core/shutdown";
 import { createBusStore } from "@signalbox/db/bus-store";
+import { createSchemaCheck } from "@signalbox/db/schema-state";
 import { jobs, work } from "@signalbox/modules";
 import { startCanaryJudge } from "@signalbox/modules/canaries";
 import { openDeps } from "@signalbox/modules/deps";
 import { startWork } from "@signalbox/modules/work";
 import { startAskedWork } from "./asked-work.ts";
 import { consumeJobs } from "./consumers.ts";
-import { gauges, serveHealth } from "./health-server.ts";
 import { keepSchedules } from "./schedules.ts";
 import { startUpkeep } from "./upkeep.ts";
 
@@ -58,7 +59,9 @@ async function main() {
     "postgres",
     "datastore",
     answers(() => deps.sql`select 1`),
+    { reason: "db" },
   );
+  health.add("schema", "component", createSchemaCheck(deps.watch));
   health.add(
     "redis",
     "datastore",

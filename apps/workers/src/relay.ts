@@ -2,9 +2,9 @@
 
 import { readConfig } from "@signalbox/core/config";
 import { createHealth } from "@signalbox/core/health";
+import { gauges, serveHealth } from "@signalbox/core/health-server";
 import { createLogger } from "@signalbox/core/log";
 import { createShutdown } from "@signalbox/core/shutdown";
-import { gauges, serveHealth } from "./health-server.ts";
 import { startRelay } from "./relay-loop.ts";
 
 const lagWarningBytes = 1024 ** 3;

@@ -1,6 +1,12 @@
 // Health in the application/health+json form: live (the process answers), ready (its dependencies do too).
 
-export type CheckResult = { status: "pass" | "warn" | "fail"; output?: string; observedMs?: number };
+/** `reason`: one word for programs, where the check's own is not the one. */
+export type CheckResult = {
+  status: "pass" | "warn" | "fail";
+  output?: string;
+  observedMs?: number;
+  reason?: string;
+};
 export type Check = () => Promise<CheckResult>;
 
 export type HealthReport = {
@@ -8,12 +14,16 @@ export type HealthReport = {
   version: string;
   serviceId: string;
   output?: string;
+  /** Why it is not a plain pass, in one word: draining, db, redis, schema_behind, schema_ahead, or a check's name. */
+  reason?: string;
   checks: Record<string, ({ componentType: string; time: string } & CheckResult)[]>;
 };
 
+type CheckOptions = { required?: boolean; reason?: string };
+
 export type Health = {
   /** A failing required check makes the process not ready; a failing optional one is a warning. */
-  add(name: string, componentType: string, check: Check, options?: { required?: boolean }): void;
+  add(name: string, componentType: string, check: Check, options?: CheckOptions): void;
   live(): HealthReport;
   ready(): Promise<HealthReport>;
   /** Told by the shutdown, so that the balancer stops sending before the listener closes. */
@@ -22,20 +32,21 @@ export type Health = {
 
 export function createHealth(options: { version: string; serviceId: string; timeoutMs?: number }): Health {
   const { version, serviceId, timeoutMs = 1_000 } = options;
-  const checks: { name: string; componentType: string; check: Check; required: boolean }[] = [];
+  const checks: { name: string; componentType: string; check: Check; required: boolean; reason: string }[] =
+    [];
   let draining = false;
 
-  const bare = (status: HealthReport["status"], output?: string): HealthReport => ({
+  const bare = (status: HealthReport["status"], reason?: string): HealthReport => ({
     status,
     version,
     serviceId,
-    ...(output ? { output } : {}),
+    ...(reason ? { output: reason, reason } : {}),
     checks: {},
   });
 
   return {
-    add: (name, componentType, check, { required = true } = {}) =>
-      void checks.push({ name, componentType, check, required }),
+    add: (name, componentType, check, { required = true, reason = name } = {}) =>
+      void checks.push({ name, componentType, check, required, reason }),
     live: () => bare("pass"),
     drain() {
       draining = true;
@@ -43,13 +54,14 @@ export function createHealth(options: { version: string; serviceId: string; time
     async ready() {
       if (draining) return bare("fail", "draining");
       const results = await Promise.all(
-        checks.map(async ({ name, componentType, check, required }) => {
+        checks.map(async ({ name, componentType, check, required, reason }) => {
           const began = performance.now();
-          const result = await within(timeoutMs, check);
+          const { reason: told, ...result } = await within(timeoutMs, check);
           const status = result.status === "fail" && !required ? "warn" : result.status;
           const observedMs = Math.round((performance.now() - began) * 100) / 100;
           return {
             name,
+            reason: told ?? reason,
             entry: { componentType, time: new Date().toISOString(), observedMs, ...result, status },
           };
         }),
@@ -61,7 +73,9 @@ export function createHealth(options: { version: string; serviceId: string; time
         else if (entry.status === "warn" && report.status === "pass") report.status = "warn";
       }
       const failing = results.filter(({ entry }) => entry.status === "fail").map(({ name }) => name);
-      if (failing.length > 0) report.output = `not answering: ${failing.join(", ")}`;
+      if (failing.length > 0) report.output = `not ready: ${failing.join(", ")}`;
+      const worst = results.find(({ entry }) => entry.status === report.status);
+      if (worst && report.status !== "pass") report.reason = worst.reason;
       return report;
     },
   };

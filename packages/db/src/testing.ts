@@ -22,6 +22,21 @@ export async function createTestDatabase(adminUrl = process.env.TEST_DATABASE_UR
   }
 }
 
+/** For what happens before the migrations. */
+export async function createEmptyTestDatabase(
+  adminUrl = process.env.TEST_DATABASE_URL,
+): Promise<TestDatabase> {
+  if (!adminUrl) throw new Error("TEST_DATABASE_URL is not set: run the tests with ./signalbox test");
+  const admin = postgres(adminUrl, { max: 1, onnotice: () => {} });
+  try {
+    const name = `test_empty_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
+    await admin.unsafe(`create database ${name}`);
+    return { url: withDatabase(adminUrl, name), drop: () => drop(adminUrl, name) };
+  } finally {
+    await admin.end();
+  }
+}
+
 /** Named by what the migrations say, so that a changed one is never tested on an old template. */
 async function ensureTemplate(admin: postgres.Sql, adminUrl: string): Promise<string> {
   const digest = createHash("sha256");

@@ -1,7 +1,7 @@
-// The small port on which a process without an API says how it is: /livez, /readyz, /metrics.
+// The small port on which a process says how it is, apart from where its work comes in: /livez, /readyz, /metrics.
 
 import { createServer, type Server } from "node:http";
-import type { Health, HealthReport } from "@signalbox/core/health";
+import type { Health, HealthReport } from "./health.ts";
 
 export type HealthServer = { port: number; close(): Promise<void> };
 
