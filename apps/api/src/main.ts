@@ -14,6 +14,7 @@ import { appRouter } from "@signalbox/modules";
 import { openPlane } from "@signalbox/modules/control";
 import { openDeps, readOperatorToken } from "@signalbox/modules/deps";
 import { createStreams, liveSources } from "@signalbox/modules/live";
+import { replicaFamilies } from "@signalbox/modules/replicas";
 import { serviceOf } from "@signalbox/modules/trpc";
 import { openWrites } from "@signalbox/modules/writes";
 import type { FastifyInstance } from "fastify";
@@ -67,6 +68,17 @@ async function main() {
     { required: false },
   );
 
+  for (const { name } of deps.replicas?.list() ?? [])
+    health.add(
+      name,
+      "datastore",
+      async () => {
+        const fault = deps.replicas?.list().find((each) => each.name === name)?.fault;
+        return fault ? { status: "fail", output: fault } : { status: "pass" };
+      },
+      { required: false },
+    );
+
   const writes = await openWrites(config, deps);
   if (writes) shutdown.add("queued writes", () => writes.close());
 
@@ -79,6 +91,7 @@ async function main() {
   metrics.add(() => cacheFamilies(deps.cache.status()));
   metrics.add(() => partFamilies(deps.signals.parts()));
   if (writes) metrics.add(() => writes.families());
+  metrics.add(() => replicaFamilies(deps));
   const serving = writes ? { ...deps, writes } : deps;
 
   const host = config.SIGNALBOX_HOST;

@@ -1,11 +1,11 @@
 // What still works while Redis or Postgres is away, in everyday use of a whole install: docs/degradation.md as a test.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { type Everyday, type Kind, type Seen, startEverydayUse } from "./testing/everyday.ts";
+import { familyOf, signalAll } from "./testing/family.ts";
 import { freePortBase } from "./testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "./testing/install.ts";
 
@@ -25,30 +25,6 @@ after(async () => {
   await use?.stop();
   await install?.stop();
 });
-
-/** A process and all that it started: they hang, as on a machine that is swapped out or a network that drops everything. */
-function familyOf(pid: number): number[] {
-  const below = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, "utf8");
-        return Number(stat.slice(stat.lastIndexOf(")") + 4).split(" ")[0]) === pid;
-      } catch {
-        return false;
-      }
-    });
-  return [pid, ...below.flatMap((name) => familyOf(Number(name)))];
-}
-
-const signalAll = (pids: number[], signal: NodeJS.Signals) => {
-  for (const pid of pids)
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // Gone by itself.
-    }
-};
 
 async function hang(name: string, ms: number): Promise<{ from: number; to: number }> {
   const pids = familyOf(install.pid(name));

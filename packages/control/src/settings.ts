@@ -169,6 +169,13 @@ export const numberSetting = numberLayer.extend({ afterwards: z.array(numberLaye
 
 /** Numbers by which modules decide, each with what it is unless an operator says otherwise. */
 export const knownNumbers = {
+  "database.replicaLagMs": {
+    preset: 1_000,
+    min: 0,
+    // A page that was read on a copy tolerates what comes in late for five seconds, and clocks differ too.
+    max: 3_000,
+    text: "a copy of the database that is further behind, in milliseconds, is not read from; 0: none is",
+  },
   "feed.pullAbove": {
     preset: 10_000,
     min: 1,

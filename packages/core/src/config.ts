@@ -61,6 +61,10 @@ export const configSchema = z.object({
     "postgres://signalbox:secret@127.0.0.1:5432/signalbox",
     /^postgres(ql)?:\/\//,
   ).optional(),
+  DATABASE_REPLICA_URLS: list(
+    "postgres://signalbox:secret@replica-1:5432/signalbox, postgres://signalbox:secret@replica-2:5432/signalbox",
+    (word) => /^postgres(ql)?:\/\//.test(word) && URL.canParse(word),
+  ),
   REDIS_URL: url("redis://127.0.0.1:6379", /^(rediss?|redis\+(sentinel|cluster)|valkeys?):\/\//),
   SIGNALBOX_ROLE: z.enum(["all", "gateway", "service", "operator", "worker"]).default("all"),
   SIGNALBOX_SERVICES: z
@@ -110,7 +114,7 @@ export const configSchema = z.object({
 
 /** Passwords that come as files, as containers are given them, and the addresses that they belong in. */
 const passwordFiles: Record<string, string[]> = {
-  DATABASE_PASSWORD_FILE: ["DATABASE_URL", "DATABASE_DIRECT_URL"],
+  DATABASE_PASSWORD_FILE: ["DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_REPLICA_URLS"],
   REDIS_PASSWORD_FILE: ["REDIS_URL"],
 };
 
@@ -146,7 +150,10 @@ function fillInPasswords(given: Record<string, string | undefined>): string[] {
       for (const name of addresses) {
         const address = given[name];
         if (address === undefined || !URL.canParse(address.split(",")[0]!)) continue;
-        given[name] = withPassword(address, password);
+        given[name] =
+          name === "DATABASE_REPLICA_URLS"
+            ? address.replaceAll(/[^\s,]+/g, (one) => withPassword(one, password))
+            : withPassword(address, password);
       }
     } catch (error) {
       faults.push(`  ${variable} names ${file}, which can not be read: ${(error as Error).message}`);

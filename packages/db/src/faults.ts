@@ -26,6 +26,9 @@ export const isRefusedData = (error: unknown): boolean => /^2[23]/.test(pgCode(e
 /** Refused only because an earlier statement of its transaction failed. */
 export const isAfterFailure = (error: unknown): boolean => pgCode(error) === "25P02";
 
+/** On a copy of the database: the reading stood in the way of what was to be replayed. */
+export const isReplayConflict = (error: unknown): boolean => pgCode(error) === "40001";
+
 /** The constraint that a write ran into, or undefined where it failed for another reason. */
 export function violatedConstraint(error: unknown): string | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {

@@ -15,6 +15,7 @@ import type { Signals } from "@signalbox/core/signals/signals";
 import type { Kms } from "@signalbox/core/vault";
 import { type Db, isAfterFailure, type Sql } from "@signalbox/db";
 import { appendToOutbox, nameTransaction, type OutboxRow, type Transaction } from "@signalbox/db/outbox";
+import type { Replicas } from "@signalbox/db/replicas";
 import type { Limiter } from "@signalbox/gateway/limiter";
 import type { Stage, Toll } from "@signalbox/gateway/pipeline";
 import type { z } from "zod";
@@ -45,6 +46,8 @@ export type Deps = {
   shared: Source;
   /** For what a process asks again and again; one connection. */
   watch: Sql;
+  /** Copies of the database; absent: there are none. Read through fromReplica(). */
+  replicas?: Replicas;
   redis: Redis;
   cache: Cache<Source>;
   log: Logger;

@@ -15,6 +15,7 @@ import { createSignals } from "@signalbox/core/signals/signals";
 import { startTelemetry } from "@signalbox/core/telemetry";
 import { localKms } from "@signalbox/core/vault";
 import { connectDatabase } from "@signalbox/db";
+import { openReplicas } from "@signalbox/db/replicas";
 import { createGateway } from "@signalbox/gateway";
 import { createUpstreams } from "@signalbox/gateway/upstreams/index";
 import { createRevocations } from "./auth/index.ts";
@@ -94,6 +95,19 @@ export async function openDeps(
   settings = live;
   await live.start();
 
+  const urls = config.DATABASE_REPLICA_URLS;
+  // Workers decide by what they read, and so they read the primary.
+  const replicas =
+    urls.length > 0 && role !== "worker"
+      ? openReplicas({
+          ...{ urls, primary: watch, dependencies, log },
+          name: `signalbox ${config.SIGNALBOX_NAME}`,
+          poolSize: config.SIGNALBOX_POOL_SIZE,
+          maxLagMs: () => live.rules().number("database.replicaLagMs", Date.now()),
+        })
+      : undefined;
+  if (replicas) shutdown.add("replicas", () => replicas.close());
+
   const cache = createCache({
     redis,
     log,
@@ -169,6 +183,7 @@ export async function openDeps(
     sql,
     shared,
     watch,
+    ...(replicas ? { replicas } : {}),
     redis,
     cache,
     log,

@@ -12,6 +12,7 @@ import { isAllowed } from "./auth/applications.ts";
 import type { AsOperator, AsUser, Ctx } from "./ctx.ts";
 import type { Foreign } from "./elsewhere.ts";
 import { once } from "./idempotency.ts";
+import { noted } from "./replicas/index.ts";
 import "./wording.ts";
 import { keeper } from "./writes/keep.ts";
 
@@ -235,11 +236,13 @@ export function cross<T>(
 ): T | Promise<T> {
   permit(ctx, name, meta);
   const { idempotencyKey: key } = ctx;
+  const isNoted = ctx.replicas !== undefined && type === "mutation" && ctx.actor.kind === "user";
+  const verb = isNoted ? (ctx: Ctx) => noted(ctx, run) : run;
   const kept = meta?.mayWait ? keeper(ctx, { name, raw }) : undefined;
-  if (kept) return kept.run(() => once(ctx, { name, key: kept.key, raw: raw(), nameError }, run));
+  if (kept) return kept.run(() => once(ctx, { name, key: kept.key, raw: raw(), nameError }, verb));
   return key === undefined || type !== "mutation"
-    ? run(ctx)
-    : once(ctx, { name, key, raw: raw(), nameError }, run);
+    ? verb(ctx)
+    : once(ctx, { name, key, raw: raw(), nameError }, verb);
 }
 
 const door = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, next }) => {

@@ -33,11 +33,13 @@ export type TestInstall = {
 export async function startInstallForTest(options: {
   portBase: number;
   console?: boolean;
+  env?: Record<string, string>;
 }): Promise<TestInstall> {
   const dataDir = mkdtempSync(join(tmpdir(), "signalbox-install-"));
   const signalbox = async (...args: string[]) => {
     const { stdout } = await run(join(root, "signalbox"), [...args, "--data-dir", dataDir], {
       cwd: root,
+      env: { ...process.env, ...options.env },
       maxBuffer: 1 << 24,
     });
     return stdout;

@@ -8,6 +8,7 @@ import { and, asc, desc, eq, inArray, lt, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, emit, type InTransaction, one, tell, transaction } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
+import { fromReplica } from "../replicas/index.ts";
 import { knownUser } from "../users/index.ts";
 import { forgetPosts, type StoredPost } from "./cached.ts";
 import { countPost } from "./counts.ts";
@@ -217,18 +218,20 @@ export async function readHistory(
   const post = await hydrateOne(ctx, id);
   await refuseHidden(ctx, post);
   const [before] = openCursor(cursor) ?? [];
-  const edits = await ctx.db
-    .select()
-    .from(postEdits)
-    .where(
-      and(
-        eq(postEdits.userId, post.userId),
-        eq(postEdits.postId, id),
-        before && before !== id ? lt(postEdits.id, before) : undefined,
-      ),
-    )
-    .orderBy(desc(postEdits.id))
-    .limit(limit + 1);
+  const edits = await fromReplica(ctx, "feed.history", async ({ db }) =>
+    db
+      .select()
+      .from(postEdits)
+      .where(
+        and(
+          eq(postEdits.userId, post.userId),
+          eq(postEdits.postId, id),
+          before && before !== id ? lt(postEdits.id, before) : undefined,
+        ),
+      )
+      .orderBy(desc(postEdits.id))
+      .limit(limit + 1),
+  );
   // What it says now comes first, and stands in the cursor as the post itself.
   const now = { id, text: post.text, writtenAt: new Date(post.editedAt ?? post.createdAt) };
   return toPage(

@@ -7,6 +7,7 @@ import type { z } from "zod";
 import type { AsUser, Ctx } from "../ctx.ts";
 import { wakeLive } from "../live/wake.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
+import { fromReplica } from "../replicas/index.ts";
 import { readPeople } from "../users/index.ts";
 import type { MarkRead, Notification, NotificationPage } from "./schema.ts";
 
@@ -73,10 +74,14 @@ export async function listNotifications(
   { limit, cursor }: Page,
 ): Promise<z.infer<typeof NotificationPage>> {
   const [before] = openCursor(cursor) ?? [];
-  const rows = await ctx.sql<Kept[]>`
-    select ${columns(ctx)} from notifications where user_id = ${ctx.actor.id}
-      ${before ? ctx.sql`and id < ${before}` : ctx.sql``} and ${shown(ctx)}
-    order by id desc limit ${limit + 1}`;
+  const rows = await fromReplica(
+    ctx,
+    "notifications.list",
+    async (ctx) => ctx.sql<Kept[]>`
+      select ${columns(ctx)} from notifications where user_id = ${ctx.actor.id}
+        ${before ? ctx.sql`and id < ${before}` : ctx.sql``} and ${shown(ctx)}
+      order by id desc limit ${limit + 1}`,
+  );
   const page = toPage(
     rows,
     limit,

@@ -7,6 +7,7 @@ import { and, desc, eq, inArray, lt, or, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, emit, type InTransaction, type Source, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
+import { fromReplica } from "../replicas/index.ts";
 import { following } from "./cached.ts";
 import { countFollow, type Edge, lockPair, removeFollow } from "./edges.ts";
 import { userFollowed } from "./events.ts";
@@ -75,26 +76,30 @@ const visibleTo = ({ actor }: Ctx) =>
 export async function listFollowers(ctx: Ctx, { handle, limit, cursor }: PeopleInput): Promise<People> {
   const { id } = await knownUser(ctx, handle);
   const [before] = openCursor(cursor) ?? [];
-  const rows = await ctx.db
-    .select({ key: follows.userId, id: users.id, handle: users.handle, displayName: users.displayName })
-    .from(follows)
-    .innerJoin(users, eq(users.id, follows.userId))
-    .where(and(eq(follows.targetId, id), before ? lt(follows.userId, before) : undefined, visibleTo(ctx)))
-    .orderBy(desc(follows.userId))
-    .limit(limit + 1);
+  const rows = await fromReplica(ctx, "users.followers", async ({ db }) =>
+    db
+      .select({ key: follows.userId, id: users.id, handle: users.handle, displayName: users.displayName })
+      .from(follows)
+      .innerJoin(users, eq(users.id, follows.userId))
+      .where(and(eq(follows.targetId, id), before ? lt(follows.userId, before) : undefined, visibleTo(ctx)))
+      .orderBy(desc(follows.userId))
+      .limit(limit + 1),
+  );
   return toPage(rows, limit, (row) => row.key, presentPerson);
 }
 
 export async function listFollowing(ctx: Ctx, { handle, limit, cursor }: PeopleInput): Promise<People> {
   const { id } = await knownUser(ctx, handle);
   const [before] = openCursor(cursor) ?? [];
-  const rows = await ctx.db
-    .select({ key: follows.targetId, id: users.id, handle: users.handle, displayName: users.displayName })
-    .from(follows)
-    .innerJoin(users, eq(users.id, follows.targetId))
-    .where(and(eq(follows.userId, id), before ? lt(follows.targetId, before) : undefined, visibleTo(ctx)))
-    .orderBy(desc(follows.targetId))
-    .limit(limit + 1);
+  const rows = await fromReplica(ctx, "users.following", async ({ db }) =>
+    db
+      .select({ key: follows.targetId, id: users.id, handle: users.handle, displayName: users.displayName })
+      .from(follows)
+      .innerJoin(users, eq(users.id, follows.targetId))
+      .where(and(eq(follows.userId, id), before ? lt(follows.targetId, before) : undefined, visibleTo(ctx)))
+      .orderBy(desc(follows.targetId))
+      .limit(limit + 1),
+  );
   return toPage(rows, limit, (row) => row.key, presentPerson);
 }
 

@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import type { AsOperator, AsUser, Ctx } from "../ctx.ts";
 import { optional } from "../optional.ts";
+import { fromReplica } from "../replicas/index.ts";
 import { presentPerson } from "./profile.ts";
 import type { PersonList, SearchPeople } from "./schema.ts";
 
@@ -38,12 +39,21 @@ const visible = ({ sql, actor }: AsUser) => sql`
       or (blocks.user_id = ${actor.id} and blocks.target_id = users.id)
   )`;
 
-const byStart = (ctx: AsUser, wanted: string, limit: number) => ctx.sql<Row[]>`
+const byStart = (ctx: AsUser, wanted: string, limit: number) =>
+  fromReplica(
+    ctx,
+    "users.search",
+    async (ctx) => ctx.sql<Row[]>`
   select id, handle, display_name as "displayName" from users
   where handle like ${startPattern(wanted)} and ${visible(ctx)}
-  order by handle using ~<~ limit ${limit}`;
+  order by handle using ~<~ limit ${limit}`,
+  );
 
-const byLikeness = (ctx: AsUser, wanted: string, limit: number) => ctx.sql<Row[]>`
+const byLikeness = (ctx: AsUser, wanted: string, limit: number) =>
+  fromReplica(
+    ctx,
+    "users.search",
+    async (ctx) => ctx.sql<Row[]>`
   select id, handle, display_name as "displayName" from users
   where (
     handle like ${startPattern(wanted)} or lower(display_name) like ${startPattern(wanted)}
@@ -54,7 +64,8 @@ const byLikeness = (ctx: AsUser, wanted: string, limit: number) => ctx.sql<Row[]
     handle like ${startPattern(wanted)} desc,
     greatest(similarity(handle, ${wanted}), similarity(lower(display_name), ${wanted})) desc,
     id
-  limit ${limit}`;
+  limit ${limit}`,
+  );
 
 /** For operators, whom nobody can block: who has a handle or name that begins so, in the order of handles. */
 export async function userIdsByStart(ctx: AsOperator, text: string, limit: number): Promise<string[]> {

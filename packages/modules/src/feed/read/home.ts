@@ -3,6 +3,7 @@
 
 import { isDatabaseAway } from "@signalbox/db";
 import type { AsUser } from "../../ctx.ts";
+import { fromReplica } from "../../replicas/index.ts";
 import { followedAmong } from "../../users/index.ts";
 import { readPulled } from "../cached.ts";
 import { feedAuthors, readTimeline, type Timeline } from "../timeline.ts";
@@ -15,7 +16,7 @@ export const home = (ctx: AsUser): Skeleton =>
     for (;;) {
       const listed = timeline.below(place, size);
       const merged =
-        pulled.length === 0 ? listed : merge(listed, await newestOf(ctx, pulled, place, size), size);
+        pulled.length === 0 ? listed : merge(listed, await newest(ctx, pulled, place, size), size);
       // Where the list ends, what lies below its floor is not whole yet.
       const whole = listed.length < size ? merged.filter((id) => timeline.holds(id)) : merged;
       if (whole.length > 0) yield whole;
@@ -23,14 +24,17 @@ export const home = (ctx: AsUser): Skeleton =>
       if (whole.length < size) break;
     }
     if (timeline.isWhole) return;
-    const authors = await feedAuthors(ctx, ctx.actor.id);
+    const authors = await fromReplica(ctx, "feed.home", (ctx) => feedAuthors(ctx, ctx.actor.id));
     for (;;) {
-      const ids = await newestOf(ctx, authors, place, size);
+      const ids = await newest(ctx, authors, place, size);
       yield ids;
       if (ids.length < size) return;
       place = ids.at(-1)!;
     }
   };
+
+const newest = (ctx: AsUser, authors: string[], below: string | undefined, size: number) =>
+  fromReplica(ctx, "feed.home", (ctx) => newestOf(ctx, authors, below, size));
 
 const merge = (a: string[], b: string[], size: number) =>
   [...new Set([...a, ...b])].sort().reverse().slice(0, size);

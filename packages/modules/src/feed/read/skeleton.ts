@@ -1,6 +1,7 @@
 // Step one of reading posts: which ids there are, newest first and below a place. No rule is applied here.
 
 import type { Ctx } from "../../ctx.ts";
+import { fromReplica } from "../../replicas/index.ts";
 
 export type Skeleton = (below: string | undefined, size: number) => AsyncGenerator<string[]>;
 
@@ -15,17 +16,25 @@ const fromQuery = (query: (below: string | undefined, size: number) => Promise<s
     }
   };
 
-export const byAuthor = ({ sql }: Ctx, userId: string): Skeleton =>
+export const byAuthor = (ctx: Ctx, userId: string): Skeleton =>
   fromQuery(async (below, size) => {
-    const rows = await sql<{ id: string }[]>`
-      select id from posts where user_id = ${userId} ${below ? sql`and id < ${below}` : sql``} order by id desc limit ${size}`;
+    const rows = await fromReplica(
+      ctx,
+      "feed.posts",
+      async ({ sql }) => sql<{ id: string }[]>`
+        select id from posts where user_id = ${userId} ${below ? sql`and id < ${below}` : sql``} order by id desc limit ${size}`,
+    );
     return rows.map(({ id }) => id);
   });
 
-export const byParent = ({ sql }: Ctx, postId: string): Skeleton =>
+export const byParent = (ctx: Ctx, postId: string): Skeleton =>
   fromQuery(async (below, size) => {
-    const rows = await sql<{ id: string }[]>`
-      select id from posts where reply_to = ${postId} ${below ? sql`and id < ${below}` : sql``} order by id desc limit ${size}`;
+    const rows = await fromReplica(
+      ctx,
+      "feed.replies",
+      async ({ sql }) => sql<{ id: string }[]>`
+        select id from posts where reply_to = ${postId} ${below ? sql`and id < ${below}` : sql``} order by id desc limit ${size}`,
+    );
     return rows.map(({ id }) => id);
   });
 

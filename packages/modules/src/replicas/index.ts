@@ -1,0 +1,1 @@
+export { fromReplica, noted, replicaFamilies } from "./reads.ts";
