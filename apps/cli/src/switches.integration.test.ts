@@ -113,6 +113,81 @@ test("with Redis gone, with Postgres gone, with both, and from the command line 
   assert.equal(await said(post), undefined);
 });
 
+async function ask<T>(path: string): Promise<T> {
+  const answer = await fetch(`${install.runFile().operator}/operator/v1/${path}`, {
+    headers: { authorization: `Bearer ${install.operatorToken}` },
+  });
+  assert.equal(answer.status, 200, await answer.clone().text());
+  return (await answer.json()) as T;
+}
+
+type Queue = { key: string; switchKey: string; state: string; depth: number; delayed: number | null };
+const queue = async (key: string) => {
+  const { items } = await ask<{ items: Queue[] }>("queues");
+  const found = items.find((item) => item.key === key);
+  assert.ok(found, key);
+  return found;
+};
+
+async function call(method: string, path: string, body?: object, token?: string) {
+  const answer = await fetch(install.runFile().api + path, {
+    method,
+    headers: {
+      "content-type": "application/json",
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  return { status: answer.status, body: (await answer.json()) as { accessToken: string; code: string } };
+}
+
+test("a queue, a consumer and a part that processes ask are switched off by name: what they have to do waits, and goes on", async () => {
+  const mails = async () =>
+    (await ask<{ items: { to: string }[] }>("mailbox")).items.filter(({ to }) => to.startsWith("held_"));
+  const register = (handle: string) =>
+    call("POST", "/v1/auth/register", {
+      ...{ handle, email: `${handle}@example.test`, password: "a phrase of this test" },
+    });
+
+  await set("auth.mail.send", "off");
+  await set("consumers.feed", "off");
+  // The workers look at their queues a few times a second.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const { body } = await register("held_ann");
+  await eventually(async () => {
+    const { depth, delayed, state } = await queue("auth.mail.send");
+    return state === "off" && depth + (delayed ?? 0) > 0;
+  }, "the mail waits");
+  const posted = await call("POST", "/v1/posts", { text: "held" }, body.accessToken);
+  assert.equal(posted.status, 201);
+  await eventually(async () => (await queue("feed")).depth > 0, "the events wait");
+  assert.deepEqual(await mails(), []);
+
+  // Whoever takes over holds to it as well.
+  process.kill(install.pid("workers"), "SIGKILL");
+  await eventually(async () => {
+    const { items } = await ask<{ items: { name: string }[] }>("services");
+    return items.some(({ name }) => name === "workers");
+  }, "the workers are back");
+  await register("held_bob");
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  assert.deepEqual(await mails(), []);
+  assert.ok((await queue("feed")).depth > 0);
+  assert.equal((await queue("feed")).switchKey, "consumers.feed");
+
+  await set("consumers.feed", "on");
+  await eventually(async () => (await queue("feed")).depth === 0, "the events are handled");
+  await set("auth.mail.send", "on");
+  await eventually(async () => (await mails()).length === 2, "both mails are sent, once");
+
+  // The database is refused to callers, and not to the operator who turns it on again.
+  await set("dependencies.postgres", "off");
+  const refused = await call("GET", "/v1/users/asked_of_nobody_yet");
+  assert.deepEqual([refused.status, refused.body.code], [503, "unavailable"]);
+  await set("dependencies.postgres", "on");
+  assert.equal((await call("GET", "/v1/me", undefined, body.accessToken)).status, 200);
+});
+
 test("an act is taken back; the settings go to files and come back from them", async () => {
   const { version } = await set("feed", "off", "a mistake");
   assert.match(await install.signalbox("switch", "revert", String(version)), /is taken back/);

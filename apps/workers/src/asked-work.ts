@@ -3,33 +3,29 @@
 
 import { newId } from "@signalbox/core/ids";
 import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
+import { askedWork } from "@signalbox/modules";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
-import { runNextRequest } from "@signalbox/modules/personal";
-import { continueRun } from "@signalbox/modules/read-models";
 
 const askEveryMs = 2_500;
 
 export function startAskedWork(deps: Deps): { close(): Promise<void> } {
   let closed = false;
-  const run = async () => {
-    while (!closed && (await runNextRequest(jobCtx(deps, "personal.request.run"), () => closed)));
-  };
-  const rebuild = async () => {
-    while (!closed && (await continueRun(jobCtx(deps, "readmodels.run.continue"), () => closed)));
-  };
-  const running = [
-    repeat("exports and erasures", askEveryMs, run),
-    repeat("rebuilds of read models", askEveryMs, rebuild),
-  ];
+  const running = askedWork.map(({ name, next }) => {
+    /** What is switched off in the middle goes on from there later. */
+    const stops = () => closed || deps.live.rules().offForAll(name, deps.now().getTime());
+    return repeat(name, async () => {
+      while (!stops() && (await next(jobCtx(deps, name), stops)));
+    });
+  });
 
-  function repeat(name: string, everyMs: number, work: () => Promise<void>) {
+  function repeat(name: string, work: () => Promise<void>) {
     let timer: NodeJS.Timeout;
     let current = Promise.resolve();
     const next = () => {
       current = work()
         .catch((error) => deps.log.warn({ error, task: name }, "failed; it is tried again soon"))
         .then(() => {
-          if (!closed) timer = setTimeout(next, everyMs * (0.9 + Math.random() * 0.2));
+          if (!closed) timer = setTimeout(next, askEveryMs * (0.9 + Math.random() * 0.2));
         });
     };
     timer = setTimeout(next, Math.random() * askEveryMs);

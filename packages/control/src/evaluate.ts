@@ -8,6 +8,7 @@ import {
   type CanarySetting,
   type DependencyLayer,
   defaultShed,
+  dependencyPrefix,
   expired,
   holding,
   knownNumbers,
@@ -49,6 +50,8 @@ export type Rules = {
   readonly settings: Settings;
   /** What switches this call off, or undefined: it may go on. */
   off(name: string, unit: string, nowMs: number, attributes?: Attributes): SwitchLayer | undefined;
+  /** Whether everyone is switched off: for what knows no callers, such as a queue or a part that processes ask. */
+  offForAll(name: string, nowMs: number): boolean;
   /** The same with its grounds, for applications that ask. */
   decide(name: string, unit: string, nowMs: number, attributes?: Attributes): Decision;
   /** The same for the console: which key decides, whoever the caller is. */
@@ -94,6 +97,8 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
 
   /** From the most exact key to the broadest: the name, its prefixes, its tags, everything. */
   function keysOf(name: string): string[] {
+    // Nobody who turns off everything that callers reach means that the platform shall not ask its database.
+    if (name.startsWith(dependencyPrefix)) return [name];
     const path = pathOf(name);
     const own = Object.hasOwn(settings.own, name) ? settings.own[name]!.tags : [];
     const tags = [...new Set([...tagsOf(name), ...own])].map((tag) => tagPrefix + tag);
@@ -131,6 +136,17 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
         return { key, layer };
     }
     return undefined;
+  }
+
+  function offForAll(name: string, nowMs: number): boolean {
+    let newest = -1;
+    for (const { setting } of rulesOf(name)) {
+      const layer = holding<SwitchLayer>(setting, nowMs);
+      if (layer === undefined || layer.order < newest) continue;
+      newest = layer.order;
+      if (layer.state === "off" && layer.share === 100 && layer.targets.length === 0) return true;
+    }
+    return false;
   }
 
   const meets = (layer: SwitchLayer, salt: string, unit: string, attributes: Attributes): boolean =>
@@ -212,6 +228,7 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
       switchKeys === 0
         ? () => undefined
         : (name, unit, nowMs, attributes = nothingKnown) => find(name, nowMs, unit, attributes)?.layer,
+    offForAll: switchKeys === 0 ? () => false : offForAll,
     decide,
     decides: (name, nowMs) => find(name, nowMs, undefined, nothingKnown),
     limitOf(name, nowMs) {
@@ -240,6 +257,7 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
       return (setting && holding<NumberLayer>(setting, nowMs)?.value) ?? knownNumbers[key].preset;
     },
     forced(dependency, nowMs) {
+      if (offForAll(dependencyPrefix + dependency, nowMs)) return "open";
       const setting = settings.dependencies[dependency];
       const force = setting && holding<DependencyLayer>(setting, nowMs)?.force;
       return force === "auto" ? undefined : force;

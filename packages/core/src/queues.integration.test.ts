@@ -59,6 +59,34 @@ test("a job that fails is tried again and then kept among the failed", async () 
   assert.deepEqual(attempts, [1, 2, 3]);
 });
 
+test("a queue that is switched off takes no job and keeps all, over a restart too; then they are done in order", async () => {
+  const held = defineQueue({ name: "test.mail.off", schema: Mail, concurrency: 1 });
+  const done: string[] = [];
+  let isOff = false;
+  const open = () => {
+    const it = queues();
+    it.work(held, async ({ to }) => void done.push(to), { isOff: () => isOff });
+    return it;
+  };
+  const first = open();
+  await first.add(held, { to: "before" });
+  await until(() => done.length === 1);
+  isOff = true;
+  // The worker looks every now and then; what it had asked for already it gives back.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  for (const to of ["a", "b", "c"]) await first.add(held, { to });
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  await first.close();
+  const second = open();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.deepEqual(done, ["before"]);
+  const { ready, active, failed, delayed } = await second.depth(held);
+  assert.deepEqual([ready + delayed, active, failed], [3, 0, 0]);
+  isOff = false;
+  await until(() => done.length === 4);
+  assert.deepEqual(done.toSorted(), ["a", "b", "before", "c"]);
+});
+
 test("a part that is away, or a switch that is off, costs a job none of its attempts", async () => {
   const held = defineQueue({ name: "test.mail.hold", schema: Mail, attempts: 1 });
   let calls = 0;
@@ -69,7 +97,10 @@ test("a part that is away, or a switch that is off, costs a job none of its atte
     async () => {
       if (++calls === 1) throw new Error("connect ECONNREFUSED", { cause: { code: "x" } });
     },
-    { isAway: (error) => error instanceof Error && error.message.includes("ECONNREFUSED"), isOn: () => isOn },
+    {
+      isAway: (error) => error instanceof Error && error.message.includes("ECONNREFUSED"),
+      waits: () => !isOn,
+    },
   );
   await it.add(held, { to: "ann" });
   await until(async () => (await it.depth(held)).delayed === 1);

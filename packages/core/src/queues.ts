@@ -65,8 +65,10 @@ export type Queues = {
     options?: {
       /** Whether an error says that a part is away: such a failure does not count. */
       isAway?: (error: unknown) => boolean;
-      /** Asked before each job: a queue that is switched off keeps its jobs. */
-      isOn?: () => boolean;
+      /** Of the whole queue: while it is so no job is taken from it, and all are kept. */
+      isOff?: () => boolean;
+      /** Of one job, asked before it: it waits while it is so. */
+      waits?: (data: Data, id: string) => boolean;
     },
   ): void;
   depth(definition: Pick<QueueDefinition, "name">): Promise<QueueDepth>;
@@ -80,6 +82,9 @@ export type Queues = {
 
 /** Of so many that were done last it is known how long they took. */
 const keptTimes = 200;
+/** How soon a worker goes by a switch. */
+const lookMs = 200;
+const waitMs = 1_000;
 const awayBackoff = { baseMs: 250, limitMs: 10_000 };
 
 export function createQueues(options: {
@@ -93,6 +98,7 @@ export function createQueues(options: {
   const connections: Redis[] = [];
   const queues = new Map<string, Queue>();
   const workers: Worker[] = [];
+  const looking: NodeJS.Timeout[] = [];
 
   const connect = (isBlocking: boolean) => {
     const redis = connectRedis(url, {
@@ -161,7 +167,7 @@ export function createQueues(options: {
       );
     },
 
-    work(definition, handle, { isAway, isOn } = {}) {
+    work(definition, handle, { isAway, isOff = () => false, waits } = {}) {
       const { name, schema, concurrency, flow } = definition;
       const isPartAway = (error: unknown) => isRedisAway(error) || (isAway?.(error) ?? false);
 
@@ -173,10 +179,12 @@ export function createQueues(options: {
       const worker = new Worker(
         name,
         async (job, token) => {
-          if (isOn && !isOn()) await later(job, token, 1_000);
+          // One that was on its way when its queue was switched off goes back.
+          if (isOff()) await later(job, token, waitMs);
           const parsed = schema.safeParse(job.data);
           if (!parsed.success)
             throw new UnrecoverableError(`its data is not as defined: ${parsed.error.message}`);
+          if (waits?.(parsed.data, job.id!)) await later(job, token, waitMs);
           const from = performance.now();
           try {
             await handle(parsed.data, { id: job.id!, attempt: job.attemptsMade + 1, cause: causeOf(job) });
@@ -206,6 +214,16 @@ export function createQueues(options: {
         else log.error(line, "a job failed for good");
       });
       workers.push(worker);
+      const look = () => {
+        if (isOff() === worker.isPaused()) return;
+        if (worker.isPaused()) log.info({ queue: name }, "a queue is switched on; its jobs go on");
+        else log.warn({ queue: name }, "a queue is switched off; its jobs wait");
+        (worker.isPaused() ? worker.resume() : worker.pause(true)).catch((error) =>
+          log.debug({ error, queue: name }, "a worker could not be paused or resumed; it is tried again"),
+        );
+      };
+      look();
+      looking.push(setInterval(look, lookMs));
     },
 
     async depth(definition) {
@@ -264,6 +282,7 @@ export function createQueues(options: {
     },
 
     async close(limitMs = 8_000) {
+      for (const timer of looking) clearInterval(timer);
       await Promise.all(
         workers.map(async (worker) => {
           const isDone = await atMost(limitMs, worker.close()).catch(() => false);

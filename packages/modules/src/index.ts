@@ -5,6 +5,7 @@ import * as feed from "./feed/index.ts";
 import * as moderation from "./moderation/index.ts";
 import * as notifications from "./notifications/index.ts";
 import * as personal from "./personal/index.ts";
+import { continueRun } from "./read-models/index.ts";
 import * as switches from "./switches/index.ts";
 import { createRouter } from "./trpc.ts";
 import * as users from "./users/index.ts";
@@ -23,5 +24,11 @@ export type AppRouter = typeof appRouter;
 
 /** What is done on queues. */
 export const work = [...auth.work, ...personal.work] as unknown as AnyWork[];
+
+/** What people asked for, one after the other: it is kept in the database, and not on a queue. */
+export const askedWork = [
+  { name: "personal.request.run", next: personal.runNextRequest },
+  { name: "readmodels.run.continue", next: continueRun },
+];
 
 export const jobs = [...auth.jobs, ...users.jobs, ...feed.jobs, ...notifications.jobs];

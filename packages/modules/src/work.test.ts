@@ -23,7 +23,7 @@ test("a queue that is switched off keeps its work, which is done once it is on",
   await world.user("ann_work");
   await world.settle();
   assert.deepEqual(await mails(), []);
-  assert.equal((await world.deps.queues.depth(sendMail.queue)).delayed, 1);
+  assert.equal((await world.deps.queues.depth(sendMail.queue)).ready, 1);
   live.set({});
   for (let left = 400; (await mails()).length === 0; left -= 1) {
     assert.ok(left > 0, "the mail was not sent");
@@ -40,12 +40,12 @@ test("work that is asked for twice under one id is done once, and of a person wh
   const ctx = ctxOf(world.deps, { kind: "job", name: "test" });
   for (let times = 0; times < 2; times += 1)
     await ask(ctx, sendMail, { kind: "notice", userId: id, what: "a test" }, { id: "the-same" });
-  const rests = async () => (await world.deps.queues.depth(sendMail.queue)).delayed === 1;
+  const rests = async () => (await world.deps.queues.depth(sendMail.queue)).ready === 1;
   for (let left = 400; !(await rests()); left -= 1) {
     assert.ok(left > 0, "it does not wait");
     await pause(25);
   }
-  const { ready, active } = await world.deps.queues.depth(sendMail.queue);
-  assert.deepEqual([ready, active], [0, 0]);
+  const { delayed, active } = await world.deps.queues.depth(sendMail.queue);
+  assert.deepEqual([delayed, active], [0, 0]);
   assert.equal(await world.deps.queues.remove(sendMail.queue, ({ userId }) => userId === id), 1);
 });

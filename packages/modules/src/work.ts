@@ -50,7 +50,12 @@ export function startWork(deps: Deps, all: AnyWork[]): void {
   for (const { queue, run } of all)
     deps.queues.work(queue, (data, job) => run(workCtx(deps, queue.name, job), data), {
       isAway: isPartAway,
-      isOn: () => !deps.live.rules().off(queue.name, "work", deps.now().getTime()),
+      isOff: () => deps.live.rules().offForAll(queue.name, deps.now().getTime()),
+      // A share meets a person's work as it meets his calls.
+      waits: (data, id) =>
+        deps.live
+          .rules()
+          .off(queue.name, (data as { userId?: string }).userId ?? id, deps.now().getTime()) !== undefined,
     });
 }
 

@@ -31,6 +31,8 @@ export type ConsumeOptions = {
   backoff?: { baseMs: number; limitMs: number };
   /** Whether an error says that a part is away, which is never the event's fault: retried for ever. */
   isAway?: (error: unknown) => boolean;
+  /** While it is so nothing is read or begun, and the position stays. */
+  isOff?: () => boolean;
 };
 
 export type PartitionLag = {

@@ -131,6 +131,35 @@ export function busContract(name: string, make: () => Promise<BusUnderTest>): vo
       await bus.close();
     });
 
+    test("a group that is switched off stops at its position, also for a successor, and goes on from there", async () => {
+      const group = newGroup();
+      let isOff = false;
+      const seen = collect();
+      const [one, two] = [join(), join()];
+      const consume = (bus: Bus) => bus.consume(group, seen.handler, { isOff: () => isOff });
+      const lag = async (bus: Bus) => (await bus.lag(group)).reduce((sum, { events }) => sum + events, 0);
+      consume(one);
+      const users = makeUsers(6);
+      const before = makeEvents(users, 30);
+      const after = makeEvents(users, 60);
+      await it.publish(before);
+      await until(() => seen.of(before).length === 30);
+      await until(async () => (await lag(one)) === 0);
+      isOff = true;
+      await it.publish(after);
+      await until(async () => (await lag(one)) === 60);
+      await one.close();
+      consume(two);
+      await until(() => two.held()[group]?.length === 8);
+      assert.equal(seen.of(after).length, 0);
+      assert.equal(await lag(two), 60);
+      isOff = false;
+      await until(() => seen.of(after).length === 60);
+      assertOrder(seen.events, [...before, ...after]);
+      assert.equal(seen.events.filter(({ id }) => ids(before).includes(id)).length, 30);
+      await two.close();
+    });
+
     test("lag counts what is not handled, and its age", async () => {
       const group = newGroup();
       const bus = join();

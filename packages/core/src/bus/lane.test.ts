@@ -48,6 +48,7 @@ function setUp(handler: Handler, given: Partial<ConsumeOptions> = {}, parked: st
       attempts: 3,
       backoff: { baseMs: 1, limitMs: 2 },
       isAway: (error) => error instanceof Away,
+      isOff: () => false,
       ...given,
     },
   });

@@ -32,6 +32,8 @@ export type Lane = {
   position(): LanePosition;
   /** The same, as something that is about to be kept. */
   positionToKeep(): LanePosition;
+  /** Goes on with what waits, where it may work again. */
+  goOn(): void;
   /** Someone asked for the letters of this key to run again. */
   replay(key: string): void;
   /** Starts nothing more; resolves once what runs is done, or the limit is over. */
@@ -46,7 +48,7 @@ export type LaneOptions = {
   parked: Iterable<string>;
   head: string;
   safeAt: number;
-  /** False as soon as another worker may hold the partition: nothing is started any more. */
+  /** False as soon as another worker may hold the partition, or its group is switched off: nothing is started then. */
   mayWork: () => boolean;
   /** Something was handled: there may be room, and a position to keep. */
   onProgress: () => void;
@@ -265,6 +267,7 @@ export function createLane(lane: LaneOptions): Lane {
     },
     resume: queueUp,
     position,
+    goOn: pump,
     positionToKeep() {
       isDirty = false;
       return position();

@@ -93,6 +93,7 @@ export function createRedisBus(options: RedisBusOptions): Bus {
           attempts: given.attempts ?? 8,
           backoff: given.backoff ?? { baseMs: 200, limitMs: 30_000 },
           isAway: (error) => isRedisAway(error) || (given.isAway?.(error) ?? false),
+          isOff: given.isOff ?? (() => false),
         },
       });
       running ??= run();

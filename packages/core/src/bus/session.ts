@@ -83,7 +83,19 @@ export async function openSession(given: {
       }),
     );
     for (const holding of holdings.values()) if (holding.lane?.isIdle) await moveToNextEpoch(holding);
+    goOnAfterSwitch();
     lastTick = performance.now();
+  }
+
+  let off = "";
+  /** What was switched on since the last look goes on at once. */
+  function goOnAfterSwitch() {
+    const now = [...subscriptions.values()].flatMap(({ group, options }) => (options.isOff() ? [group] : []));
+    if (now.join() === off) return;
+    off = now.join();
+    log.info({ off: now }, "consumers that are switched off");
+    for (const { lane } of holdings.values()) lane?.goOn();
+    reader.wake();
   }
 
   async function renewAll(began: number) {
@@ -164,7 +176,7 @@ export async function openSession(given: {
       parked,
       head: at.head,
       safeAt: at.safeAt,
-      mayWork: () => isHeld(holding),
+      mayWork: () => isHeld(holding) && !subscription.options.isOff(),
       onProgress: commitSoon,
       onTrouble: ({ kind, event, attempt, error }) => {
         const line = {

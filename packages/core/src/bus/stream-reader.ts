@@ -50,6 +50,7 @@ export function createStreamReader(given: {
       for (const holding of holdings.values()) {
         const { lane, epoch, lease: mine } = holding;
         if (!lane || epoch === undefined || !isHeld(holding) || !covers(mine.partition)) continue;
+        if (holding.subscription.options.isOff()) continue;
         if (lane.isFull) {
           someWereFull = true;
           continue;
@@ -96,7 +97,8 @@ export function createStreamReader(given: {
         if (!place) continue;
         const events = entries.map(readEntry);
         for (const holding of place.holdings)
-          if (holding.lane?.head === place.head && isHeld(holding)) holding.lane.take(events);
+          if (holding.lane?.head === place.head && isHeld(holding) && !holding.subscription.options.isOff())
+            holding.lane.take(events);
       }
       onRead();
     }

@@ -12,8 +12,8 @@ const unforced = (): Dependencies => createDependencies({ log, forced: () => und
 
 test("what may be done twice is tried again behind the breaker, and its figures are listed", async () => {
   const dependencies = unforced();
-  const part = dependencies.open({ name: "part", minCalls: 4, openMs: 60_000 });
-  assert.equal(dependencies.open({ name: "part" }), part);
+  const part = dependencies.open({ name: "smtp", minCalls: 4, openMs: 60_000 });
+  assert.equal(dependencies.open({ name: "smtp" }), part);
   let attempts = 0;
   const fail = async () => {
     attempts += 1;
@@ -37,28 +37,28 @@ test("what may be done twice is tried again behind the breaker, and its figures 
     overloaded: false,
   };
   const text = exposition(partFamilies({ lanes: [lane], dependencies: dependencies.list() }));
-  assert.match(text, /signalbox_dependency_state\{dependency="part",state="open"\} 1/);
-  assert.match(text, /signalbox_dependency_retries_total\{dependency="part"\} 2/);
+  assert.match(text, /signalbox_dependency_state\{dependency="smtp",state="open"\} 1/);
+  assert.match(text, /signalbox_dependency_retries_total\{dependency="smtp"\} 2/);
   assert.match(text, /signalbox_lane_refused_total\{service="feed"\} 7/);
 });
 
 test("one part's word from an operator does not touch another", async () => {
-  const words: Record<string, Forced> = { mail: "open" };
+  const words: Record<string, Forced> = { smtp: "open" };
   const dependencies = createDependencies({ log, forced: (name) => words[name] });
-  const mail = dependencies.open({ name: "mail" });
-  const other = dependencies.open({ name: "other" });
+  const mail = dependencies.open({ name: "smtp" });
+  const other = dependencies.open({ name: "redis" });
   await assert.rejects(
     mail.run(async () => {}),
     { code: "unavailable" },
   );
   assert.equal(await other.run(async () => "answer"), "answer");
-  words.mail = undefined;
+  words.smtp = undefined;
   assert.equal(await mail.run(async () => "answer"), "answer");
 });
 
 test("waiting for room ends with the call", async () => {
   const part = unforced().open({
-    name: "part",
+    name: "smtp",
     bulkhead: { maxConcurrent: 1, maxQueue: 5, maxWaitMs: 60_000 },
   });
   const held = Promise.withResolvers<void>();

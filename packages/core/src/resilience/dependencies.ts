@@ -19,6 +19,10 @@ export type DependencyFigures = BreakerFigures & {
   retries: { left: number; retries: number; denied: number };
 };
 
+/** Every part that there is to ask, besides services that are split out: what operators can take out of use. */
+export const partNames = ["postgres", "redis", "smtp"] as const;
+export type PartName = (typeof partNames)[number] | `service.${string}`;
+
 export type Dependency = {
   readonly breaker: Breaker;
   /** Bulkhead, breaker and, where the work may be done twice, retries; ends with the call that it is part of. */
@@ -32,7 +36,10 @@ export type Dependency = {
 export type Dependencies = {
   /** The same one when asked again. */
   open(
-    options: Omit<BreakerOptions, "forced" | "onChange"> & { bulkhead?: Omit<BulkheadOptions, "title"> },
+    options: Omit<BreakerOptions, "name" | "forced" | "onChange"> & {
+      name: PartName;
+      bulkhead?: Omit<BulkheadOptions, "title">;
+    },
   ): Dependency;
   list(): DependencyFigures[];
 };

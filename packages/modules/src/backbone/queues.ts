@@ -1,5 +1,6 @@
 // How far every consumer of the bus is, and what holds it up.
 
+import { consumerPrefix } from "@signalbox/control/settings";
 import { readLag } from "@signalbox/core/bus/lag";
 import { AppError } from "@signalbox/core/errors";
 import type { QueueDefinition } from "@signalbox/core/queues";
@@ -22,9 +23,10 @@ export async function listQueues(ctx: AsOperator, page: z.infer<typeof OperatorP
       const lag = await depthOf(ctx, key);
       return {
         key,
+        switchKey: consumerPrefix + key,
         kind: "consumer",
         jobs: [...new Set(ofModule.map(({ name }) => name))].sort(),
-        state: rules.decides(key, nowMs) ? "off" : "on",
+        state: rules.offForAll(consumerPrefix + key, nowMs) || rules.decides(key, nowMs) ? "off" : "on",
         ...lag,
         active: null,
         delayed: null,
@@ -38,6 +40,7 @@ export async function listQueues(ctx: AsOperator, page: z.infer<typeof OperatorP
   for (const { queue } of work)
     items.push({
       key: queue.name,
+      switchKey: queue.name,
       kind: "work",
       jobs: [queue.name],
       state: rules.decides(queue.name, nowMs) ? "off" : "on",

@@ -5,8 +5,9 @@ import { z } from "zod";
 import { OperatorPage, SwitchState } from "../control/schema.ts";
 
 export const QueueItem = z.object({
-  /** Also the switch that holds it: what is off waits, and loses nothing. */
   key: z.string(),
+  /** The switch that holds it: what is off waits, and loses nothing. */
+  switchKey: z.string(),
   /** A consumer of events, or work that was asked for. */
   kind: z.enum(["consumer", "work"]),
   /** The jobs that it runs, by the names of their switches. */

@@ -1,25 +1,41 @@
-// Everything that can be switched or limited, taken from the procedures and jobs themselves, so that nothing is forgotten.
+// Everything that can be switched or limited, taken from the code itself, so that nothing is forgotten: procedures, jobs, queues,
+// consumers, the parts that processes ask, and what answers can do without.
 
 import type { TagsOf } from "@signalbox/control/evaluate";
-import { pathOf, tagPrefix } from "@signalbox/control/settings";
-import { appRouter, jobs } from "../index.ts";
+import { consumerPrefix, dependencyPrefix, pathOf, tagPrefix } from "@signalbox/control/settings";
+import { partNames } from "@signalbox/core/resilience/dependencies";
+import { appRouter, askedWork, jobs, work } from "../index.ts";
 import { optionalParts } from "../optional.ts";
+import { groupsOf } from "../run-jobs.ts";
+import { serviceOf } from "../trpc.ts";
+import type { SwitchItem } from "./schema.ts";
 
-export type Kind = "all" | "prefix" | "procedure" | "job" | "optional" | "tag" | "own";
+export type Kind = SwitchItem["kind"];
 
 let known: ReadonlyMap<string, Kind> | undefined;
 let tagged: ReadonlyMap<string, readonly string[]> | undefined;
 
 /** Every key with what it stands for, `*` first and then by name. */
 export function catalogue(): ReadonlyMap<string, Kind> {
-  known ??= toCatalogue(
-    Object.keys(appRouter._def.procedures),
-    jobs.map(({ name }) => name),
-    optionalParts,
-    [...new Set([...tags().values()].flat())],
-  );
+  known ??= toCatalogue({
+    tag: [...new Set([...tags().values()].flat())].map((tag) => tagPrefix + tag),
+    dependency: dependencyNames().map((name) => dependencyPrefix + name),
+    consumer: [...groupsOf(jobs).keys()].map((group) => consumerPrefix + group),
+    optional: optionalParts,
+    job: [...jobs, ...askedWork].map(({ name }) => name),
+    queue: work.map(({ queue }) => queue.name),
+    procedure: procedureNames(),
+  });
   return known;
 }
+
+const procedureNames = () => Object.keys(appRouter._def.procedures);
+
+/** With every module, because each may run in processes of its own. */
+const dependencyNames = () => [
+  ...partNames,
+  ...new Set(procedureNames().map((name) => `service.${serviceOf(name)}`)),
+];
 
 /** What each name is, by what its code says of it: one switch then stands for all writes, or for everything optional. */
 function tags(): ReadonlyMap<string, readonly string[]> {
@@ -29,7 +45,8 @@ function tags(): ReadonlyMap<string, readonly string[]> {
       const kind = type === "mutation" ? "writes" : "reads";
       return [name, meta?.priority === "background" ? [kind, "background"] : [kind]];
     }),
-    ...jobs.map(({ name }): [string, string[]] => [name, ["jobs"]]),
+    ...[...jobs, ...askedWork].map(({ name }): [string, string[]] => [name, ["jobs"]]),
+    ...work.map(({ queue }): [string, string[]] => [queue.name, ["queues"]]),
     ...optionalParts.map((name): [string, string[]] => [name, ["optional"]]),
   ]);
   return tagged;
@@ -38,18 +55,14 @@ function tags(): ReadonlyMap<string, readonly string[]> {
 const none: readonly string[] = [];
 export const tagsOf: TagsOf = (name) => tags().get(name) ?? none;
 
-export function toCatalogue(
-  procedures: string[],
-  jobNames: string[],
-  optionalNames: readonly string[] = [],
-  tagNames: readonly string[] = [],
-): Map<string, Kind> {
+type Named = Partial<Record<Exclude<Kind, "all" | "prefix" | "own">, readonly string[]>>;
+
+export function toCatalogue(named: Named): Map<string, Kind> {
   const kinds = new Map<string, Kind>();
-  for (const name of [...procedures, ...jobNames, ...optionalNames])
-    for (const prefix of pathOf(name)) kinds.set(prefix, prefix === "*" ? "all" : "prefix");
-  for (const tag of tagNames) kinds.set(tagPrefix + tag, "tag");
-  for (const name of optionalNames) kinds.set(name, "optional");
-  for (const name of jobNames) kinds.set(name, "job");
-  for (const name of procedures) kinds.set(name, "procedure");
+  const entries = Object.entries(named) as [Kind, readonly string[]][];
+  for (const [kind, names] of entries)
+    if (kind !== "tag" && kind !== "dependency")
+      for (const prefix of names.flatMap(pathOf)) kinds.set(prefix, prefix === "*" ? "all" : "prefix");
+  for (const [kind, names] of entries) for (const name of names) kinds.set(name, kind);
   return new Map([...kinds].sort(([a], [b]) => (a === b ? 0 : a === "*" || (b !== "*" && a < b) ? -1 : 1)));
 }

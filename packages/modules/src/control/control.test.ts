@@ -13,12 +13,14 @@ import { newId } from "@signalbox/core/ids";
 import { createQueues } from "@signalbox/core/queues";
 import { connectRedis } from "@signalbox/core/redis";
 import { createRegistry } from "@signalbox/core/registry";
-import { createDependencies } from "@signalbox/core/resilience/dependencies";
+import { createDependencies, partNames } from "@signalbox/core/resilience/dependencies";
 import { createSignals } from "@signalbox/core/signals/signals";
 import { createGateway } from "@signalbox/gateway";
 import { awaited, testCall } from "@signalbox/gateway/testing";
 import type { Actor, Ctx, Deps } from "../ctx.ts";
 import { entities } from "../entities.ts";
+import { askedWork, jobs, work } from "../index.ts";
+import { groupsOf } from "../run-jobs.ts";
 import { ctxOf } from "../testing.ts";
 import { nameError } from "../trpc.ts";
 import { handleOwners, profiles } from "../users/cached.ts";
@@ -132,11 +134,17 @@ after(async () => {
 
 describe("switches", () => {
   test("the catalogue holds every procedure, job and prefix, and * first", async () => {
-    const kinds = toCatalogue(["feed.post.create", "feed.home.read"], ["feed.timeline.push"]);
+    const kinds = toCatalogue({
+      ...{ tag: ["tags.jobs"], dependency: ["dependencies.smtp"], consumer: ["consumers.feed"] },
+      ...{ job: ["feed.timeline.push"], procedure: ["feed.post.create", "feed.home.read"] },
+    });
     assert.deepEqual(
       [...kinds],
       [
         ["*", "all"],
+        ["consumers", "prefix"],
+        ["consumers.feed", "consumer"],
+        ["dependencies.smtp", "dependency"],
         ["feed", "prefix"],
         ["feed.home", "prefix"],
         ["feed.home.read", "procedure"],
@@ -144,11 +152,17 @@ describe("switches", () => {
         ["feed.post.create", "procedure"],
         ["feed.timeline", "prefix"],
         ["feed.timeline.push", "job"],
+        ["tags.jobs", "tag"],
       ],
     );
     const { items, nextCursor } = await as().switches.list({});
     assert.equal(items[0]?.key, "*");
     assert.equal(nextCursor, null);
+    const kindOf = (key: string) => items.find((item) => item.key === key)?.kind;
+    for (const { queue } of work) assert.equal(kindOf(queue.name), "queue");
+    for (const group of groupsOf(jobs).keys()) assert.equal(kindOf(`consumers.${group}`), "consumer");
+    for (const name of partNames) assert.equal(kindOf(`dependencies.${name}`), "dependency");
+    for (const { name } of askedWork) assert.equal(kindOf(name), "job");
     for (const key of ["feed.post.create", "auth.session.create", "feed"])
       assert.ok(
         items.some((item) => item.key === key && item.state === "on" && item.revision === 0),
@@ -695,6 +709,33 @@ describe("dependencies", () => {
       /no part/,
     );
   });
+});
+
+test("a part that is switched off is asked by nobody, and no share of callers goes with that", async () => {
+  const key = "dependencies.smtp";
+  const smtp = () => api.ctx.dependencies.open({ name: "smtp" }).run(async () => "sent");
+  await as().switches.set({ key: "*", state: "off", reason: "everything that callers reach" });
+  assert.equal(await smtp(), "sent");
+  await as().switches.set({ key: "*", state: "on", reason: "over" });
+  await as().switches.set({ key, state: "off", reason: "it loses mails" });
+  await assert.rejects(smtp(), { code: "unavailable", message: /by an operator/ });
+  const { items } = await as().dependencies.list({});
+  const item = items.find(({ name }) => name === "smtp");
+  assert.deepEqual(
+    [item?.force, item?.isSwitchedOff, item?.switchKey, item?.reason],
+    ["open", true, key, "it loses mails"],
+  );
+  await as().switches.set({ key, state: "on", reason: "mended" });
+  assert.equal(await smtp(), "sent");
+  for (const partly of [
+    { share: 5 },
+    { targets: [{ attribute: "role", values: ["guest"] }] },
+    { instead: "stale" },
+  ])
+    await assert.rejects(
+      as().switches.set({ key, state: "off", reason: "partly", ...partly } as never),
+      /everyone or for nobody/,
+    );
 });
 
 describe("the session", () => {

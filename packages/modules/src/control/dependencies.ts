@@ -1,7 +1,7 @@
 // The parts that processes ask, how their breakers stand, and the operators' word on them.
 
 import { forceDependency } from "@signalbox/control/changes";
-import { type DependencyLayer, holding } from "@signalbox/control/settings";
+import { type DependencyLayer, dependencyPrefix, holding } from "@signalbox/control/settings";
 import { AppError } from "@signalbox/core/errors";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
@@ -15,6 +15,7 @@ const worst = { open: 2, "half-open": 1, closed: 0 } as const;
 
 async function present(ctx: AsOperator): Promise<DependencyItem[]> {
   const { dependencies } = ctx.live.current();
+  const rules = ctx.live.rules();
   const nowMs = ctx.now().getTime();
   const found = (await readParts(ctx)).flatMap(({ instance, name, parts }) =>
     parts.dependencies.map((part) => ({ ...part, instance, process: name })),
@@ -25,14 +26,20 @@ async function present(ctx: AsOperator): Promise<DependencyItem[]> {
     const layer = dependencies[name] && holding<DependencyLayer>(dependencies[name], nowMs);
     const instances = found.filter((one) => one.name === name);
     const states = instances.map(({ state }) => state).sort((a, b) => worst[b] - worst[a]);
+    const off = rules.decides(dependencyPrefix + name, nowMs)?.layer;
+    const {
+      reason = "",
+      expiresAt = null,
+      revision = 0,
+      changedAt = null,
+      changedBy = null,
+    } = off ?? layer ?? {};
     return {
       name,
-      force: layer?.force ?? "auto",
-      reason: layer?.reason ?? "",
-      expiresAt: layer?.expiresAt ?? null,
-      revision: layer?.revision ?? 0,
-      changedAt: layer?.changedAt ?? null,
-      changedBy: layer?.changedBy ?? null,
+      force: off ? "open" : (layer?.force ?? "auto"),
+      switchKey: dependencyPrefix + name,
+      isSwitchedOff: off !== undefined,
+      ...{ reason, expiresAt, revision, changedAt, changedBy },
       state: states[0] ?? "closed",
       instances,
     };

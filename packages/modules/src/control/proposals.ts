@@ -15,7 +15,7 @@ import type {
   Propose,
   Proposed,
 } from "./schema.ts";
-import { requireKey } from "./switches.ts";
+import { checkPosition, requireKey } from "./switches.ts";
 import { whyOf } from "./why.ts";
 
 export function listProposals(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
@@ -39,6 +39,7 @@ export async function makeProposal(
 ): Promise<z.infer<typeof Proposed>> {
   const plane = planeOf(ctx);
   requireKey(plane, key);
+  if (change) checkPosition(key, change);
   const id = newId();
   const done = await propose(plane, id, { key, change, expires }, whyOf(ctx, { reason, incident }));
   return { id, hash: (done.event.after as { hash: string }).hash, version: done.revision };

@@ -7,7 +7,7 @@ import type { AsOperator } from "../ctx.ts";
 import { pageByKey } from "./list.ts";
 import { confirmed, planeOf } from "./plane.ts";
 import type { Changed, OneSchedule, OperatorPage, Planned, PlanSwitch, ScheduleItem } from "./schema.ts";
-import { requireKey } from "./switches.ts";
+import { checkPosition, requireKey } from "./switches.ts";
 import { whyOf } from "./why.ts";
 
 export function listSchedules(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
@@ -33,6 +33,7 @@ export async function makeSchedule(
 ): Promise<z.infer<typeof Planned>> {
   const plane = planeOf(ctx);
   requireKey(plane, plan.key);
+  checkPosition(plan.key, plan.change);
   const id = newId();
   const done = await planSwitch(plane, id, plan, whyOf(ctx, { reason, incident }));
   return { id, nextAt: (done.event.after as { nextAt: string }).nextAt, version: done.revision };

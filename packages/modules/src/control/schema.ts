@@ -52,7 +52,10 @@ export const Changed = z.object({
 export const SwitchState = z.enum(["on", "off"]);
 export const SwitchItem = z.object({
   key: z.string(),
-  kind: z.enum(["all", "prefix", "procedure", "job", "optional", "tag", "own"]),
+  kind: z.enum([
+    ...["all", "prefix", "procedure", "job", "queue", "consumer", "dependency"],
+    ...["optional", "tag", "own"],
+  ] as const),
   /** What one switch of this tag also stands for. */
   tags: z.array(z.string()),
   /** Of an install's own switch; else empty. */
@@ -623,6 +626,9 @@ export const ResetShed = z.object({ key: anyKey, ...whyShape });
 
 export const DependencyItem = z.object({
   name: z.string(),
+  /** Off, it is refused as by an open breaker. */
+  switchKey: z.string(),
+  isSwitchedOff: z.boolean(),
   force: z
     .enum(["auto", "open", "closed"])
     .describe("open: not asked at all; closed: asked whatever happens"),

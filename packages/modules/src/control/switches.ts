@@ -6,8 +6,16 @@ import { settingsAt } from "@signalbox/control/fold";
 import { unknownKey } from "@signalbox/control/log";
 import { isProtected } from "@signalbox/control/protection";
 import { revertAct } from "@signalbox/control/revert";
-import { holding, pathOf, type SwitchLayer, tagPrefix } from "@signalbox/control/settings";
+import {
+  consumerPrefix,
+  dependencyPrefix,
+  holding,
+  pathOf,
+  type SwitchLayer,
+  tagPrefix,
+} from "@signalbox/control/settings";
 import { archiveSwitch, createSwitch, redrawSwitch, setSwitch } from "@signalbox/control/switch-acts";
+import { AppError } from "@signalbox/core/errors";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { presentEvents } from "./audit.ts";
@@ -123,10 +131,26 @@ function flagsOf(
   return flags;
 }
 
+/** A consumer and a part know no callers: there is nobody to draw a share of, or to answer. */
+export function checkPosition(
+  key: string,
+  { share = 100, targets = [], instead = "refuse" }: Pick<SetSwitch, "share" | "targets" | "instead">,
+): void {
+  const kind = catalogue().get(key);
+  const isWhole = kind === "consumer" || kind === "dependency" || key === consumerPrefix.slice(0, -1);
+  if (!isWhole) return;
+  const field =
+    share !== 100 ? "share" : targets.length > 0 ? "targets" : instead === "refuse" ? undefined : "instead";
+  if (field === undefined) return;
+  const message = `${key} is off for everyone or for nobody`;
+  throw new AppError("invalid", `${field}: ${message}`, { errors: [{ field, message }] });
+}
+
 export async function flipSwitch(ctx: AsOperator, input: SetSwitch): Promise<Changed> {
   const plane = planeOf(ctx);
   const { key, breakGlass, state, share, message, targets, instead } = input;
   requireKey(plane, key);
+  checkPosition(key, input);
   const to = { state, share, message, targets, instead };
   return confirmed(plane, await setSwitch(plane, key, to, whyOf(ctx, input), { breakGlass }));
 }
@@ -136,7 +160,12 @@ export async function createOwn(ctx: AsOperator, input: z.infer<typeof CreateSwi
   const { key, title, tags, state } = input;
   const why = whyOf(ctx, input);
   const [first = ""] = key.split(".");
-  const made = await createSwitch(plane, key, { title, tags, taken: () => catalogue().has(first) }, why);
+  const made = await createSwitch(
+    plane,
+    key,
+    { title, tags, taken: () => catalogue().has(first) || `${first}.` === dependencyPrefix },
+    why,
+  );
   // What is being built begins where nobody meets it.
   return confirmed(plane, state === "off" ? await setSwitch(plane, key, { state }, why) : made);
 }
