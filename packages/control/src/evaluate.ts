@@ -16,6 +16,7 @@ import {
   type LimitSetting,
   type NumberKey,
   type NumberLayer,
+  partSwitch,
   pathOf,
   type Settings,
   type ShedLayer,
@@ -257,7 +258,7 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
       return (setting && holding<NumberLayer>(setting, nowMs)?.value) ?? knownNumbers[key].preset;
     },
     forced(dependency, nowMs) {
-      if (offForAll(dependencyPrefix + dependency, nowMs)) return "open";
+      if (offForAll(partSwitch(dependency), nowMs)) return "open";
       const setting = settings.dependencies[dependency];
       const force = setting && holding<DependencyLayer>(setting, nowMs)?.force;
       return force === "auto" ? undefined : force;

@@ -49,6 +49,8 @@ export const tagPrefix = "tags.";
 /** A consumer of the bus is a module's; it stops where it is. A part that processes ask is refused to all callers. */
 export const consumerPrefix = "consumers.";
 export const dependencyPrefix = "dependencies.";
+/** Of what there are several, such as copies of the database, one switch stands for all. */
+export const partSwitch = (name: string): string => dependencyPrefix + name.replace(/-\d+$/, "");
 export const tagName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "must look like optional or beta-ui");
 
 const attributeName = z.string().regex(/^[a-zA-Z][\w.-]{0,63}$/, "must be a name such as appVersion");

@@ -62,7 +62,7 @@ export function openReplicas(options: {
   let isClosed = false;
 
   const copies = urls.map((url, at) => {
-    const part = `replica-${at + 1}`;
+    const part = `replica-${at + 1}` as const;
     const { breaker } = dependencies.open({
       name: part,
       title: `copy ${at + 1} of the database`,

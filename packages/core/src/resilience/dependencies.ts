@@ -20,8 +20,9 @@ export type DependencyFigures = BreakerFigures & {
 };
 
 /** Every part that there is to ask, besides services that are split out: what operators can take out of use. */
-export const partNames = ["postgres", "redis", "smtp"] as const;
-export type PartName = (typeof partNames)[number] | `service.${string}`;
+export const partNames = ["postgres", "replica", "redis", "smtp"] as const;
+/** Of what there are several each has its number. */
+export type PartName = (typeof partNames)[number] | `replica-${number}` | `service.${string}`;
 
 export type Dependency = {
   readonly breaker: Breaker;

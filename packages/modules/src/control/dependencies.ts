@@ -1,7 +1,7 @@
 // The parts that processes ask, how their breakers stand, and the operators' word on them.
 
 import { forceDependency } from "@signalbox/control/changes";
-import { type DependencyLayer, dependencyPrefix, holding } from "@signalbox/control/settings";
+import { type DependencyLayer, holding, partSwitch } from "@signalbox/control/settings";
 import { AppError } from "@signalbox/core/errors";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
@@ -26,7 +26,7 @@ async function present(ctx: AsOperator): Promise<DependencyItem[]> {
     const layer = dependencies[name] && holding<DependencyLayer>(dependencies[name], nowMs);
     const instances = found.filter((one) => one.name === name);
     const states = instances.map(({ state }) => state).sort((a, b) => worst[b] - worst[a]);
-    const off = rules.decides(dependencyPrefix + name, nowMs)?.layer;
+    const off = rules.decides(partSwitch(name), nowMs)?.layer;
     const {
       reason = "",
       expiresAt = null,
@@ -37,7 +37,7 @@ async function present(ctx: AsOperator): Promise<DependencyItem[]> {
     return {
       name,
       force: off ? "open" : (layer?.force ?? "auto"),
-      switchKey: dependencyPrefix + name,
+      switchKey: partSwitch(name),
       isSwitchedOff: off !== undefined,
       ...{ reason, expiresAt, revision, changedAt, changedBy },
       state: states[0] ?? "closed",
