@@ -67,6 +67,12 @@ export function until(at: number, now: number): string {
   return left < 120_000 ? `in ${Math.ceil(left / 1_000)} s` : `in ${duration(left + 30_000)}`;
 }
 
+/** As a field for a date and a time has it, by the clock of this machine: `2026-11-21T14:05`. */
+export function wallTime(at: number): string {
+  const local = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 16);
+}
+
 export const sentenceCase = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const trim = (text: string) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);

@@ -1,6 +1,7 @@
 // A labelled control with its hint and its fault; the wiring for assistive technology is done here once.
 
 import { type ComponentPropsWithRef, useId } from "react";
+import { classNames } from "./class-names.ts";
 import styles from "./field.module.css";
 
 type Wrapping = {
@@ -37,6 +38,48 @@ export function TextArea({
     <Frame id={id} label={label} hint={hint} fault={fault} optional={optional}>
       <textarea rows={2} {...input} {...described(id, hint, fault)} id={id} className={styles.input} />
     </Frame>
+  );
+}
+
+/** One of a list that is too long to be all in sight. */
+export function SelectField({
+  label,
+  hint,
+  fault,
+  optional,
+  ...select
+}: Wrapping & ComponentPropsWithRef<"select">) {
+  const id = useId();
+  return (
+    <Frame id={id} label={label} hint={hint} fault={fault} optional={optional}>
+      <select
+        {...select}
+        {...described(id, hint, fault)}
+        id={id}
+        className={classNames(styles.input, styles.select)}
+      />
+    </Frame>
+  );
+}
+
+export function CheckField({
+  label,
+  hint,
+  ...input
+}: Pick<Wrapping, "label" | "hint"> & ComponentPropsWithRef<"input">) {
+  const id = useId();
+  return (
+    <div className={styles.check}>
+      <input type="checkbox" {...input} {...described(id, hint, undefined)} id={id} />
+      <div>
+        <label htmlFor={id}>{label}</label>
+        {hint ? (
+          <p className={styles.hint} id={`${id}-hint`}>
+            {hint}
+          </p>
+        ) : null}
+      </div>
+    </div>
   );
 }
 

@@ -57,6 +57,7 @@ export function RowText({
   lead,
   faint,
   wide,
+  wraps,
   children,
 }: {
   /** What the row is called. */
@@ -64,10 +65,20 @@ export function RowText({
   faint?: boolean;
   /** On a line of its own on a narrow screen. */
   wide?: boolean;
+  /** Takes as many lines as it needs rather than being cut. */
+  wraps?: boolean;
   children?: React.ReactNode;
 }) {
   return (
-    <div className={classNames(styles.text, lead && styles.lead, faint && styles.faint, wide && styles.wide)}>
+    <div
+      className={classNames(
+        styles.text,
+        lead && styles.lead,
+        faint && styles.faint,
+        wide && styles.wide,
+        wraps && styles.wraps,
+      )}
+    >
       {children}
     </div>
   );

@@ -9,7 +9,7 @@ import { FieldGroup, TextField } from "@signalbox/ui/field";
 import { Segmented } from "@signalbox/ui/segmented";
 import { useState } from "react";
 import { type Fault, faultOf, sentence } from "@/errors.ts";
-import { sentenceCase } from "@/format.ts";
+import { sentenceCase, wallTime } from "@/format.ts";
 import styles from "./change-dialog.module.css";
 import { ConfirmationList, type Confirmed } from "./confirmation-list.tsx";
 import { type Role, useMay } from "./use-may.ts";
@@ -17,6 +17,7 @@ import { type Role, useMay } from "./use-may.ts";
 const ends = [
   { value: "15", label: "15 min" },
   { value: "60", label: "1 h" },
+  { value: "until", label: "Until" },
   { value: "none", label: "No end" },
 ] as const;
 type End = (typeof ends)[number]["value"];
@@ -43,6 +44,8 @@ export function ChangeDialog({
   tone = "primary",
   valid = true,
   mayExpire = false,
+  mustExpire = false,
+  reasonAtLeast = 1,
   notice,
   lead,
   done,
@@ -63,6 +66,10 @@ export function ChangeDialog({
   /** Whether the fields in `children` can be sent. */
   valid?: boolean;
   mayExpire?: boolean;
+  /** Whether an end is asked for. */
+  mustExpire?: boolean;
+  /** Characters that a reason must have. */
+  reasonAtLeast?: number;
   notice?: React.ReactNode;
   /** Stands beside “for how long”. */
   lead?: React.ReactNode;
@@ -77,20 +84,29 @@ export function ChangeDialog({
 }) {
   const may = useMay(needs);
   const [reason, setReason] = useState("");
-  const [end, setEnd] = useState<End>("none");
+  const [chosenEnd, setEnd] = useState<End>("none");
+  const [until, setUntil] = useState(inAnHour);
   const [tried, setTried] = useState(false);
 
-  const reasonFault = reason.trim() === "" ? "Say why: whoever comes next reads it." : undefined;
+  const end = mustExpire && chosenEnd === "none" ? "60" : chosenEnd;
+  const reasonFault =
+    reason.trim() === ""
+      ? "Say why: whoever comes next reads it."
+      : reason.trim().length < reasonAtLeast
+        ? `Say more: ${reasonAtLeast} characters or more.`
+        : undefined;
+  const untilFault = end === "until" && !(Date.parse(until) > Date.now()) ? "A time to come." : undefined;
   const fault = change.error ? faultOf(change.error) : undefined;
   const serverFault = (field: string) => fault?.fields.find((it) => it.field === field)?.message;
-  const expiresInMs = end === "none" ? null : Number(end) * 60_000;
+  const expiresInMs =
+    end === "none" ? null : end === "until" ? Date.parse(until) - Date.now() : Number(end) * 60_000;
 
   const around = { tried, serverFault, expiresInMs };
 
   function onForm(event: React.FormEvent) {
     event.preventDefault();
     setTried(true);
-    if (reasonFault || !valid || change.isPending || may === false) return;
+    if (reasonFault || untilFault || !valid || change.isPending || may === false) return;
     const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs).toISOString();
     onSubmit({ reason: reason.trim(), expiresAt });
   }
@@ -131,10 +147,25 @@ export function ChangeDialog({
                 {lead}
                 {mayExpire ? (
                   <FieldGroup label="For how long">
-                    <Segmented label="Expires after" options={ends} value={end} onChange={setEnd} />
+                    <Segmented
+                      label="Expires after"
+                      options={mustExpire ? ends.filter(({ value }) => value !== "none") : ends}
+                      value={end}
+                      onChange={setEnd}
+                    />
                   </FieldGroup>
                 ) : null}
               </div>
+            ) : null}
+            {mayExpire && end === "until" ? (
+              <TextField
+                label="Until"
+                type="datetime-local"
+                value={until}
+                onChange={(event) => setUntil(event.target.value)}
+                hint="By the clock of this machine; then it goes back by itself."
+                fault={tried ? (serverFault("expiresAt") ?? untilFault) : undefined}
+              />
             ) : null}
             <TextField
               label="Reason"
@@ -165,7 +196,11 @@ function Refused({ fault, title }: { fault: Fault; title: string }) {
   return (
     <ErrorNotice title={title} requestId={fault.requestId}>
       {sentence(fault.code)}{" "}
-      {fault.fields.length === 0 && fault.code !== "internal" ? sentenceCase(fault.detail ?? "") : null}
+      {fault.fields.length > 0
+        ? fault.fields.map(({ field, message }) => (field ? `${field} ${message}` : message)).join("; ")
+        : fault.code !== "internal"
+          ? sentenceCase(fault.detail ?? "")
+          : null}
     </ErrorNotice>
   );
 }
@@ -174,3 +209,5 @@ const isChanged = (data: unknown): data is Confirmed =>
   typeof data === "object" && data !== null && "confirmations" in data;
 
 const focusOnMount = (button: HTMLButtonElement | null) => button?.focus();
+
+const inAnHour = () => wallTime(Date.now() + 3_600_000);

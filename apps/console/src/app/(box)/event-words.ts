@@ -13,19 +13,30 @@ export function tellEvent({ kind, before, after }: Pick<ShownEvent, "kind" | "be
   const [section, act] = kind.split(".");
   const from = asRecord(before);
   const to = asRecord(after);
-  if (section === "switch") return tellSwitch(to, act === "expired");
+  if (section === "switch") return tellSwitch(to, act ?? "set");
   if (section === "limit") return tellLimit(from, to, act === "expired");
   return others[kind]?.(to) ?? { aspect: "dark", words: sentenceCase(kind.replaceAll(/[._]/g, " ")) };
 }
 
-function tellSwitch(to: Values | null, expired: boolean): Told {
-  const lead = expired ? "Time over: " : "";
-  if (to === null) return { aspect: "clear", words: `${expired ? lead : "Back to its default, "}on` };
+/** How it came about, where nobody turned it just so. */
+const leads: Record<string, string> = {
+  expired: "Time over: ",
+  scheduled: "By plan: ",
+  approved: "Approved by a second operator: ",
+  imported: "From files: ",
+  reverted: "Taken back: ",
+  redrawn: "Other callers drawn: ",
+  conflict: "Changed on both sides: ",
+};
+
+function tellSwitch(to: Values | null, act: string): Told {
+  const lead = to?.breakGlass === true ? "Glass broken: " : (leads[act] ?? "");
+  if (to === null) return { aspect: "clear", words: `${lead || "Back to its default, "}on` };
   if (to.state !== "on" && to.state !== "off") return { aspect: "dark", words: "Changed" };
   const share = typeof to.share === "number" ? to.share : 100;
   const words = stateWords({ state: to.state, share });
   const aspect = to.state === "on" ? "clear" : share < 100 ? "caution" : "danger";
-  return { aspect, words: expired ? lead + words : `Turned ${words}` };
+  return { aspect, words: lead ? lead + words : `Turned ${words}` };
 }
 
 function tellLimit(from: Values | null, to: Values | null, expired: boolean): Told {
@@ -54,6 +65,36 @@ export function rateWords({ rate, burst, perSeconds, algorithm }: Values): strin
 }
 
 const others: Record<string, (to: Values | null) => Told> = {
+  "protection.set": () => ({ aspect: "dark", words: "Protected: opening it takes two" }),
+  "protection.lifted": () => ({ aspect: "caution", words: "Protection lifted by two" }),
+  "proposal.made": (to) => ({
+    aspect: "dark",
+    words: `Proposed for ${String(to?.key ?? "?")}: ${
+      to?.change ? tellSwitch(asRecord(to.change), "set").words.toLowerCase() : "lift the protection"
+    }`,
+  }),
+  "proposal.approved": () => ({ aspect: "clear", words: "Proposal approved" }),
+  "proposal.rejected": () => ({ aspect: "dark", words: "Proposal refused" }),
+  "review.done": () => ({ aspect: "clear", words: "Broken glass looked at" }),
+  "schedule.set": (to) => ({
+    aspect: "dark",
+    words: `Planned for ${String(to?.key ?? "?")}: ${tellSwitch(asRecord(to?.change), "set").words.toLowerCase()}`,
+  }),
+  "schedule.cancelled": () => ({ aspect: "dark", words: "Plan taken back" }),
+  "own.set": () => ({ aspect: "dark", words: "Switch made" }),
+  "archive.set": () => ({ aspect: "dark", words: "Archived for good" }),
+  "freeze.set": () => ({ aspect: "caution", words: "Freeze of canaries set" }),
+  "freeze.reset": () => ({ aspect: "clear", words: "Freeze of canaries taken away" }),
+  "zone.set": (to) => ({
+    aspect: to?.weight === 100 ? "clear" : "caution",
+    words: `Takes ${String(to?.weight ?? "?")}% of its traffic`,
+  }),
+  "zone.expired": () => ({ aspect: "clear", words: "Time over: traffic as before" }),
+  "queue.retried": () => ({ aspect: "dark", words: "Given-up work tried anew" }),
+  "deadletter.replay": () => ({ aspect: "dark", words: "Dead letters run again" }),
+  "deadletter.discard": () => ({ aspect: "danger", words: "Dead letter given up for good" }),
+  "readmodel.compared": () => ({ aspect: "dark", words: "Copy compared with the truth" }),
+  "readmodel.rebuilt": () => ({ aspect: "caution", words: "Copy made anew" }),
   "user.suspended": () => ({ aspect: "danger", words: "Account suspended" }),
   "user.restored": () => ({ aspect: "clear", words: "Suspension lifted" }),
   "user.role_changed": (to) => ({ aspect: "caution", words: `Role set to ${String(to?.role ?? "?")}` }),

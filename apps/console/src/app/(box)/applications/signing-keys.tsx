@@ -4,6 +4,7 @@
 
 import { Button } from "@signalbox/ui/button";
 import { EmptyState } from "@signalbox/ui/empty-state";
+import { CheckField } from "@signalbox/ui/field";
 import { Panel } from "@signalbox/ui/panel";
 import { Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
 import { type Aspect, SignalLamp } from "@signalbox/ui/signal-lamp";
@@ -110,14 +111,11 @@ function RotateDialog({ onClose }: { onClose: () => void }) {
       tone={immediately ? "danger" : "primary"}
     >
       {() => (
-        <label className={styles.check}>
-          <input
-            type="checkbox"
-            checked={immediately}
-            onChange={(event) => setImmediately(event.target.checked)}
-          />
-          A key was stolen: refuse tokens of the old ones at once
-        </label>
+        <CheckField
+          label="A key was stolen: refuse tokens of the old ones at once"
+          checked={immediately}
+          onChange={(event) => setImmediately(event.target.checked)}
+        />
       )}
     </ChangeDialog>
   );

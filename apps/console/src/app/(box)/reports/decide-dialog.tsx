@@ -3,6 +3,7 @@
 "use client";
 
 import type { CaseItem } from "@signalbox/modules/moderation/schema";
+import { CheckField } from "@signalbox/ui/field";
 import { useToast } from "@signalbox/ui/toasts";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -110,14 +111,11 @@ export function DecideDialog({
     >
       {() =>
         canRemove ? (
-          <label className={styles.also}>
-            <input
-              type="checkbox"
-              checked={alsoRemove}
-              onChange={(event) => setAlsoRemove(event.target.checked)}
-            />
-            Delete this post too
-          </label>
+          <CheckField
+            label="Delete this post too"
+            checked={alsoRemove}
+            onChange={(event) => setAlsoRemove(event.target.checked)}
+          />
         ) : null
       }
     </ChangeDialog>

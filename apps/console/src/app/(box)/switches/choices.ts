@@ -2,5 +2,16 @@
 
 import type { Choice } from "@/url-state.ts";
 
-export const shows = { name: "show", values: ["all", "off", "touched"] } as const satisfies Choice<string>;
+export const shows = {
+  name: "show",
+  values: ["all", "off", "touched", "flagged"],
+} as const satisfies Choice<string>;
 export type Show = (typeof shows.values)[number];
+
+export const kinds = {
+  name: "kind",
+  values: ["all", "procedure", "job", "optional", "tag", "own"],
+} as const satisfies Choice<string>;
+type ShownKind = (typeof kinds.values)[number];
+
+export type Narrowed = { text: string; show: Show; kind: ShownKind; tag: string | undefined };

@@ -1,40 +1,56 @@
-// Turning one switch: what it touches, what callers will read, why, until when; and then who confirmed it.
+// Turning one switch: what will happen, why, until when; and then who confirmed it. What is needed seldom is under More.
 
 "use client";
 
 import type { SwitchItem } from "@signalbox/modules/control/schema";
 import { FieldGroup, TextArea } from "@signalbox/ui/field";
+import { More } from "@signalbox/ui/more";
 import { Segmented } from "@signalbox/ui/segmented";
+import { useToast } from "@signalbox/ui/toasts";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { compact } from "@/format.ts";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
 import { stateWords } from "../state-words.ts";
-import { useGoldenPoll } from "../use-golden.ts";
-import styles from "./flip-dialog.module.css";
+import { beyondPlain, type Draft, draftOf, isValid, letsMoreThrough, positionOf } from "./draft.ts";
+import { FlipPreview } from "./flip-preview.tsx";
 import { RefusalPreview } from "./refusal-preview.tsx";
-import { touchedBy } from "./switch-groups.ts";
+import { ScopeFields } from "./scope-fields.tsx";
+
+type Way = "propose" | "glass";
+const glassReason = 15;
 
 export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () => void }) {
   const trpc = useTRPC();
   const queryClient = useQueryClient();
-  const set = useMutation(
-    trpc.switches.set.mutationOptions({
-      onSuccess: () => queryClient.invalidateQueries({ queryKey: trpc.switches.list.queryKey() }),
+  const toast = useToast();
+  const refresh = () =>
+    Promise.all([
+      queryClient.invalidateQueries({ queryKey: trpc.switches.pathKey() }),
+      queryClient.invalidateQueries({ queryKey: trpc.proposals.pathKey() }),
+      queryClient.invalidateQueries({ queryKey: trpc.reviews.pathKey() }),
+    ]);
+  const set = useMutation(trpc.switches.set.mutationOptions({ onSuccess: refresh }));
+  const propose = useMutation(
+    trpc.proposals.make.mutationOptions({
+      onSuccess() {
+        toast("clear", `Proposed for ${item.key}: a second operator has to say yes`);
+        onClose();
+        return refresh();
+      },
     }),
   );
 
   // What is proposed first is the other position: the one step that a hurry asks for.
-  const [state, setState] = useState<"on" | "off">(item.effective.state === "on" ? "off" : "on");
-  const [share, setShare] = useState("100");
-  const [message, setMessage] = useState(item.message);
-
-  const shareNumber = Number(share);
-  const shareFault =
-    state === "off" && !(share.trim() !== "" && shareNumber > 0 && shareNumber <= 100)
-      ? "A number above 0 and up to 100."
-      : undefined;
+  const [draft, setDraft] = useState(() => draftOf(item, item.effective.state === "on" ? "off" : "on"));
+  const [chosenWay, setWay] = useState<Way>("propose");
+  const change = (to: Partial<Draft>) => setDraft((now) => ({ ...now, ...to }));
+  const { state } = draft;
+  const way = item.isProtected && letsMoreThrough(item, draft) ? chosenWay : undefined;
+  const mutation = way === "propose" ? propose : set;
+  const beyond = beyondPlain(draft);
+  // Opened once where there is something to see; from then on it is the operator's.
+  const [isOpen] = useState(item.state === "off" && beyond !== undefined);
 
   return (
     <ChangeDialog
@@ -43,7 +59,12 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
           Turn {state} <code>{item.key}</code>
         </>
       }
-      subtitle={`Now ${stateWords(item.effective)}${item.effective.by && item.effective.by !== item.key ? ` by ${item.effective.by}` : ""}`}
+      subtitle={
+        <>
+          {item.title ? `${item.title}. ` : ""}Now {stateWords(item.effective)}
+          {item.effective.by && item.effective.by !== item.key ? ` by ${item.effective.by}` : ""}
+        </>
+      }
       done={
         <>
           <code>{item.key}</code> is{" "}
@@ -51,30 +72,29 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
         </>
       }
       onClose={onClose}
-      change={set}
-      onSubmit={(why) =>
-        set.mutate({
-          key: item.key,
-          state,
-          ...why,
-          ...(state === "off" ? { share: shareNumber, message: message.trim() } : {}),
-        })
-      }
-      failed="The switch was not turned"
+      change={mutation}
+      onSubmit={({ reason, expiresAt }) => {
+        const position = positionOf(draft);
+        if (way === "propose")
+          propose.mutate({ key: item.key, change: position, expires: expiresAt, reason });
+        else
+          set.mutate({
+            key: item.key,
+            ...position,
+            reason,
+            expiresAt,
+            ...(way === "glass" ? { breakGlass: true } : {}),
+          });
+      }}
+      failed={way === "propose" ? "It was not proposed" : "The switch was not turned"}
       needs="operator"
-      submit={
-        set.isPending
-          ? "Waiting for confirmations"
-          : state === "on"
-            ? "Turn on"
-            : shareNumber < 100 && !shareFault
-              ? `Turn off for ${share}%`
-              : "Turn off for everyone"
-      }
-      tone={state === "off" ? "danger" : "primary"}
-      valid={!shareFault}
+      submit={submitWords(draft, way, mutation.isPending)}
+      tone={state === "off" || way === "glass" ? "danger" : "primary"}
+      valid={isValid(draft)}
       mayExpire
-      notice={<Touched item={item} />}
+      mustExpire={way === "glass"}
+      reasonAtLeast={way === "glass" ? glassReason : 1}
+      notice={<FlipPreview item={item} draft={draft} />}
       lead={
         <FieldGroup label="State">
           <Segmented
@@ -84,88 +104,68 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
               { value: "off", label: "Off", tone: "danger" },
             ]}
             value={state}
-            onChange={setState}
+            onChange={(value) => change({ state: value })}
           />
         </FieldGroup>
       }
     >
-      {({ serverFault, expiresInMs }) =>
-        state === "off" ? (
-          <>
-            <FieldGroup label="For how many callers">
-              <div className={styles.share}>
-                <Segmented
-                  label="Share of callers"
-                  options={["1", "10", "50", "100"].map((value) => ({
-                    value,
-                    label: value === "100" ? "Everyone" : `${value}%`,
-                  }))}
-                  value={share}
-                  onChange={setShare}
-                />
-                <label className={styles.percent}>
-                  <span className="visually-hidden">Percent of callers</span>
-                  <input
-                    inputMode="decimal"
-                    value={share}
-                    onChange={(event) => setShare(event.target.value)}
-                    aria-invalid={shareFault ? true : undefined}
-                  />
-                  %
-                </label>
-              </div>
-              {shareFault ? <p className={styles.fault}>{shareFault}</p> : null}
+      {({ serverFault, expiresInMs, tried }) => (
+        <>
+          {way ? (
+            <FieldGroup
+              label="It is protected: letting more callers through takes two"
+              hint={
+                way === "propose"
+                  ? "It waits up to seven days for a second operator’s yes; until then nothing changes."
+                  : `At once, for four hours at most. Say why in ${glassReason} characters or more; somebody else looks at it within a day.`
+              }
+            >
+              <Segmented
+                label="How"
+                options={[
+                  { value: "propose", label: "Propose it" },
+                  { value: "glass", label: "Break the glass", tone: "danger" },
+                ]}
+                value={way}
+                onChange={setWay}
+              />
             </FieldGroup>
-            <TextArea
-              label="Message to callers"
-              optional
-              value={message}
-              onChange={(event) => setMessage(event.target.value)}
-              maxLength={500}
-              fault={serverFault("message")}
-            />
-            <RefusalPreview message={message.trim()} expiresInMs={expiresInMs} />
-          </>
-        ) : null
-      }
+          ) : null}
+          {state === "off" ? (
+            <>
+              <TextArea
+                label="Message to callers"
+                optional
+                value={draft.message}
+                onChange={(event) => change({ message: event.target.value })}
+                maxLength={500}
+                fault={serverFault("message")}
+              />
+              <More
+                label="More"
+                aside={beyond ?? "for a few, for some only, what they get instead"}
+                open={isOpen}
+              >
+                <ScopeFields draft={draft} onChange={change} tried={tried} />
+                {draft.instead === "refuse" ? (
+                  <RefusalPreview message={draft.message.trim()} expiresInMs={expiresInMs} />
+                ) : null}
+              </More>
+            </>
+          ) : null}
+        </>
+      )}
     </ChangeDialog>
   );
 }
 
-const listedAtMost = 5;
-
-function Touched({ item }: { item: SwitchItem }) {
-  const { data: golden } = useGoldenPoll("30s", "endpoint");
-  const { rps, endpoints } = touchedBy(item.key, golden);
-  if (item.kind === "job")
-    return (
-      <p className={styles.touched}>
-        A job: while it is off its events wait in the queue and run afterwards.
-      </p>
-    );
-  if (!golden)
-    return (
-      <p className={styles.touched}>How much traffic this touches is not known: signals can not be read.</p>
-    );
-  if (endpoints.length === 0)
-    return <p className={styles.touched}>No calls below this key in the last 30 seconds.</p>;
-  return (
-    <div className={styles.touched}>
-      <p>
-        Touches <strong>{compact(rps)} requests per second</strong> now
-        {endpoints.length > 1 ? ` on ${endpoints.length} endpoints` : ""}.
-      </p>
-      {endpoints.length > 1 ? (
-        <ul>
-          {endpoints.slice(0, listedAtMost).map((endpoint) => (
-            <li key={endpoint.key}>
-              <code>{endpoint.key}</code>
-              <span>{compact(endpoint.rps)}/s</span>
-            </li>
-          ))}
-          {endpoints.length > listedAtMost ? <li>and {endpoints.length - listedAtMost} more</li> : null}
-        </ul>
-      ) : null}
-    </div>
-  );
+function submitWords(draft: Draft, way: Way | undefined, isPending: boolean): string {
+  if (isPending) return way === "propose" ? "Proposing" : "Waiting for confirmations";
+  if (way === "propose") return draft.state === "on" ? "Propose to turn on" : "Propose it";
+  const lead = way === "glass" ? "Break the glass: turn" : "Turn";
+  if (draft.state === "on") return `${lead} on`;
+  const whom = draft.targets.length > 0 ? " of those" : "";
+  const share = Number(draft.share);
+  if (share > 0 && share < 100) return `${lead} off for ${draft.share}%${whom}`;
+  return draft.targets.length > 0 ? `${lead} off for those` : `${lead} off for everyone`;
 }

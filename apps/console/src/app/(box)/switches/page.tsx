@@ -6,6 +6,9 @@ export default async function SwitchesPage() {
   const { trpc, prefetch } = await operator();
   const state = await prefetch(
     trpc.switches.list.queryOptions({}),
+    trpc.proposals.list.queryOptions({}),
+    trpc.reviews.list.queryOptions({}),
+    trpc.schedules.list.queryOptions({}),
     trpc.signals.golden.queryOptions({ window: "30s", by: "endpoint" }),
   );
   return (

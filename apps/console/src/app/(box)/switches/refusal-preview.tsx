@@ -15,7 +15,7 @@ export function RefusalPreview({ message, expiresInMs }: { message: string; expi
     retryAfterMs,
   };
   return (
-    <details className={styles.preview} open>
+    <details className={styles.preview}>
       <summary>What callers read</summary>
       <pre>
         <span className={styles.quiet}>
