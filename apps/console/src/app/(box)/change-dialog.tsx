@@ -7,7 +7,7 @@ import { Dialog, DialogBody, DialogFooter } from "@signalbox/ui/dialog";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
 import { FieldGroup, TextField } from "@signalbox/ui/field";
 import { Segmented } from "@signalbox/ui/segmented";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { type Fault, faultOf, sentence } from "@/errors.ts";
 import { sentenceCase, wallTime } from "@/format.ts";
 import styles from "./change-dialog.module.css";
@@ -22,7 +22,8 @@ const ends = [
 ] as const;
 type End = (typeof ends)[number]["value"];
 
-export type Why = { reason: string; expiresAt: string | null };
+/** Why, and what for: in the log with every act. */
+export type Said = { reason: string; incident?: string };
 
 /** What the fields of one change need to know of the form around them. */
 export type Around = {
@@ -58,7 +59,7 @@ export function ChangeDialog({
   onClose: () => void;
   /** The mutation. An answer with confirmations is shown; without one, whoever asked closes the dialog. */
   change: { isPending: boolean; error: unknown; data?: unknown };
-  onSubmit: (why: Why) => void;
+  onSubmit: (said: Said, expiresAt: string | null) => void;
   failed: string;
   needs: Role;
   submit: string;
@@ -84,6 +85,9 @@ export function ChangeDialog({
 }) {
   const may = useMay(needs);
   const [reason, setReason] = useState("");
+  const [incident, setIncident] = useState("");
+  // Once it is in the browser: the server does not know what is kept there.
+  useEffect(() => setIncident(keptIncident()), []);
   const [chosenEnd, setEnd] = useState<End>("none");
   const [until, setUntil] = useState(inAnHour);
   const [tried, setTried] = useState(false);
@@ -108,7 +112,9 @@ export function ChangeDialog({
     setTried(true);
     if (reasonFault || untilFault || !valid || change.isPending || may === false) return;
     const expiresAt = expiresInMs === null ? null : new Date(Date.now() + expiresInMs).toISOString();
-    onSubmit({ reason: reason.trim(), expiresAt });
+    const name = incident.trim();
+    keepIncident(name);
+    onSubmit({ reason: reason.trim(), ...(name ? { incident: name } : {}) }, expiresAt);
   }
 
   if (isChanged(change.data))
@@ -167,17 +173,31 @@ export function ChangeDialog({
                 fault={tried ? (serverFault("expiresAt") ?? untilFault) : undefined}
               />
             ) : null}
-            <TextField
-              label="Reason"
-              hint={reasonHint}
-              fault={tried ? (serverFault("reason") ?? reasonFault) : undefined}
-              value={reason}
-              onChange={(event) => setReason(event.target.value)}
-              maxLength={500}
-              required
-              autoComplete="off"
-              data-autofocus=""
-            />
+            <div className={styles.why}>
+              <TextField
+                label="Reason"
+                hint={reasonHint}
+                fault={tried ? (serverFault("reason") ?? reasonFault) : undefined}
+                value={reason}
+                onChange={(event) => setReason(event.target.value)}
+                maxLength={500}
+                required
+                autoComplete="off"
+                data-autofocus=""
+              />
+              <TextField
+                label="Incident"
+                optional
+                fault={serverFault("incident")}
+                value={incident}
+                onChange={(event) => setIncident(event.target.value)}
+                maxLength={100}
+                placeholder="INC-42"
+                title="What it is done for. Kept for your next acts in this window"
+                autoComplete="off"
+                spellCheck={false}
+              />
+            </div>
             {children?.(around)}
           </div>
         </DialogBody>
@@ -209,5 +229,10 @@ const isChanged = (data: unknown): data is Confirmed =>
   typeof data === "object" && data !== null && "confirmations" in data;
 
 const focusOnMount = (button: HTMLButtonElement | null) => button?.focus();
+
+// Who works through an incident names it once.
+const incidentKey = "incident";
+const keptIncident = () => sessionStorage.getItem(incidentKey) ?? "";
+const keepIncident = (name: string) => sessionStorage.setItem(incidentKey, name);
 
 const inAnHour = () => wallTime(Date.now() + 3_600_000);

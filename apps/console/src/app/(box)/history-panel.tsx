@@ -88,6 +88,7 @@ function HistoryEvent({ event, onRevert }: { event: ShownEvent; onRevert: (() =>
       <p className={styles.who}>
         {event.actor.name}, <Moment at={event.at} /> ·{" "}
         <Link href={`/audit?event=${event.revision}`}>version {event.revision}</Link>
+        {event.incident ? <> · for {event.incident}</> : null}
         {event.expiresAt ? (
           <>
             {" "}

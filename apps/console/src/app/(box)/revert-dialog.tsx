@@ -41,7 +41,7 @@ export function RevertDialog({ event, onClose }: { event: ShownEvent; onClose: (
       }
       onClose={onClose}
       change={revert}
-      onSubmit={({ reason }) => revert.mutate({ revision: event.revision, reason, force })}
+      onSubmit={(said) => revert.mutate({ revision: event.revision, ...said, force })}
       failed="It was not taken back"
       needs="operator"
       submit={revert.isPending ? "Waiting for confirmations" : force ? "Take it back anyway" : "Take it back"}

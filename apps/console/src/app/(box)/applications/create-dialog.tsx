@@ -44,14 +44,14 @@ export function CreateDialog({ onClose }: { onClose: () => void }) {
       subtitle="Its key is shown once, when it is made"
       onClose={onClose}
       change={create}
-      onSubmit={({ reason }) =>
+      onSubmit={(said) =>
         create.mutate({
           name: name.trim(),
           scopes: words(scopes),
           origins: words(origins),
           ...(rate.trim() ? { rate: Number(rate) } : {}),
           ...(burst.trim() ? { burst: Number(burst) } : {}),
-          reason,
+          ...said,
         })
       }
       failed="No application was made"

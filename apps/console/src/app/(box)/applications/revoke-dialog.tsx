@@ -25,7 +25,7 @@ export function RevokeDialog({ application, onClose }: { application: Applicatio
       subtitle="Every call with it is refused within a second. It can not be undone; a new key can be made."
       onClose={onClose}
       change={revoke}
-      onSubmit={({ reason }) => revoke.mutate({ id: application.id, reason })}
+      onSubmit={(said) => revoke.mutate({ id: application.id, ...said })}
       failed="The key was not revoked"
       needs="admin"
       submit="Revoke the key"

@@ -104,7 +104,7 @@ function RotateDialog({ onClose }: { onClose: () => void }) {
       }
       onClose={onClose}
       change={rotate}
-      onSubmit={({ reason }) => rotate.mutate({ immediately, reason })}
+      onSubmit={(said) => rotate.mutate({ immediately, ...said })}
       failed="No key was rotated"
       needs="admin"
       submit="Rotate"

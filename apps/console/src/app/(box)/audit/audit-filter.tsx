@@ -1,4 +1,4 @@
-// What the log is narrowed to: a key that is known, or else who acted. Typed as one field, as one thinks of it.
+// What the log is narrowed to: a key that is known, an incident, or else who acted. Typed as one field, as one thinks of it.
 
 "use client";
 
@@ -7,25 +7,24 @@ import { FilterField } from "@signalbox/ui/field";
 import { useId, useState } from "react";
 import { useSwitches } from "../use-switches.ts";
 
-type Wanted = { key?: string | undefined; actor?: string | undefined };
+type Wanted = Partial<Record<"key" | "actor" | "incident", string | undefined>>;
 
 export function AuditFilter({ wanted, onChange }: { wanted: Wanted; onChange: (wanted: Wanted) => void }) {
   const { items } = useSwitches();
-  const [typed, setTyped] = useState(wanted.key ?? wanted.actor ?? "");
+  const [typed, setTyped] = useState(wanted.key ?? wanted.incident ?? wanted.actor ?? "");
   const listId = useId();
 
   function apply(text: string) {
     const given = text.trim();
     if (given === "") return onChange({});
-    onChange(
-      looksLikeKey(given) || items?.some(({ key }) => key === given) ? { key: given } : { actor: given },
-    );
+    if (looksLikeKey(given) || items?.some(({ key }) => key === given)) return onChange({ key: given });
+    onChange(looksLikeIncident(given) ? { incident: given } : { actor: given });
   }
 
   return (
     <>
       <FilterField
-        label="A key, or who acted"
+        label="A key, who acted, or an incident"
         list={listId}
         value={typed}
         onChange={(event) => {
@@ -44,7 +43,7 @@ export function AuditFilter({ wanted, onChange }: { wanted: Wanted; onChange: (w
           <option key={key} value={key} />
         ))}
       </datalist>
-      {wanted.key || wanted.actor ? (
+      {wanted.key || wanted.actor || wanted.incident ? (
         <Button
           size="s"
           tone="quiet"
@@ -62,3 +61,6 @@ export function AuditFilter({ wanted, onChange }: { wanted: Wanted; onChange: (w
 
 /** Names of calls have dots, ids are long. */
 const looksLikeKey = (text: string) => /^[\w-]+(\.[\w-]+)+$|^[0-9a-f-]{36}$/i.test(text);
+
+/** `INC-42`, `ops-7`: letters and a number. What is called otherwise is reached by its link. */
+const looksLikeIncident = (text: string) => /^[a-z]+[-#]\d+$/i.test(text);

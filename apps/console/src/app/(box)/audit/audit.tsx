@@ -25,6 +25,7 @@ const pageSize = 100;
 const kindNames: Record<(typeof kinds.values)[number], string> = {
   all: "All",
   switch: "Switches",
+  canary: "Canaries",
   limit: "Limits",
   cache_ttl: "Cache times",
   user: "Accounts",
@@ -39,9 +40,10 @@ export function Audit() {
   const kind = readChoice(kinds, params);
   const key = params.get("key") ?? undefined;
   const actor = params.get("actor") ?? undefined;
+  const incident = params.get("incident") ?? undefined;
   const query = useInfiniteQuery(
     trpc.audit.list.infiniteQueryOptions(
-      { limit: pageSize, key, actor, kind: kind === "all" ? undefined : kind },
+      { limit: pageSize, key, actor, incident, kind: kind === "all" ? undefined : kind },
       { getNextPageParam: (page) => page.nextCursor, refetchInterval: 5_000 },
     ),
   );
@@ -55,8 +57,8 @@ export function Audit() {
         about="What operators changed. Nothing in it can be edited: each act carries the hash of the one before."
       >
         <AuditFilter
-          wanted={{ key, actor }}
-          onChange={(wanted) => set({ key: wanted.key ?? null, actor: wanted.actor ?? null })}
+          wanted={{ key, actor, incident }}
+          onChange={({ key = null, actor = null, incident = null }) => set({ key, actor, incident })}
         />
       </PageHeader>
       <div>
@@ -83,11 +85,11 @@ export function Audit() {
                 ))}
               </Rows>
               {events.length === 0 ? (
-                key || actor || kind !== "all" ? (
+                key || actor || incident || kind !== "all" ? (
                   <EmptyState
                     title="No act fits"
                     action={
-                      <Button onClick={() => set({ key: null, actor: null, kind: null })}>
+                      <Button onClick={() => set({ key: null, actor: null, incident: null, kind: null })}>
                         Show all acts
                       </Button>
                     }
@@ -141,7 +143,10 @@ function EventRow({
       <RowText wide>
         <code>{event.key}</code>
       </RowText>
-      <RowText wide>{event.reason}</RowText>
+      <RowText wide>
+        {event.incident ? `${event.incident}: ` : ""}
+        {event.reason}
+      </RowText>
       <RowText faint>{event.actor.name}</RowText>
       <RowEnd>
         <Moment at={event.at} />

@@ -4,5 +4,5 @@ import type { Choice } from "@/url-state.ts";
 
 export const kinds = {
   name: "kind",
-  values: ["all", "switch", "limit", "cache_ttl", "user", "case", "personal", "application"],
+  values: ["all", "switch", "canary", "limit", "cache_ttl", "user", "case", "personal", "application"],
 } as const satisfies Choice<string>;

@@ -2,14 +2,20 @@
 
 "use client";
 
+import { Button } from "@signalbox/ui/button";
 import { Dialog, DialogBody } from "@signalbox/ui/dialog";
 import { EmptyState } from "@signalbox/ui/empty-state";
+import { More } from "@signalbox/ui/more";
 import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
+import { useState } from "react";
 import { Moment } from "@/moment.tsx";
 import { useTRPC } from "@/trpc.ts";
+import { EventDiff } from "../event-diff.tsx";
 import { type ShownEvent, tellEvent } from "../event-words.ts";
 import { QueryView } from "../query-view.tsx";
+import { isRevertible, RevertDialog } from "../revert-dialog.tsx";
+import { useMay } from "../use-may.ts";
 import styles from "./event-panel.module.css";
 
 /** The list's cursor is the revision at which a page begins. */
@@ -41,6 +47,8 @@ export function EventPanel({ revision, onClose }: { revision: number; onClose: (
 }
 
 function Facts({ event }: { event: ShownEvent }) {
+  const [isReverting, setReverting] = useState(false);
+  const mayRevert = useMay("operator");
   return (
     <>
       <h3 className={styles.words}>{tellEvent(event).words}</h3>
@@ -65,6 +73,17 @@ function Facts({ event }: { event: ShownEvent }) {
         <dd>
           <Moment at={event.at} /> <span className={styles.faint}>{event.at}</span>
         </dd>
+        {event.incident ? (
+          <>
+            <dt>For</dt>
+            <dd>
+              {event.incident}
+              <span className={styles.ways}>
+                <Link href={`/audit?incident=${encodeURIComponent(event.incident)}`}>All done for it</Link>
+              </span>
+            </dd>
+          </>
+        ) : null}
         {event.expiresAt ? (
           <>
             <dt>Ends</dt>
@@ -86,8 +105,19 @@ function Facts({ event }: { event: ShownEvent }) {
           <code>{event.hash}</code>
         </dd>
       </dl>
-      <Value name="Before" value={event.before} />
-      <Value name="After" value={event.after} />
+      <EventDiff from={event.before} to={event.after} />
+      {mayRevert && isRevertible(event) ? (
+        <p className={styles.acts}>
+          <Button size="s" onClick={() => setReverting(true)}>
+            Take it back
+          </Button>
+        </p>
+      ) : null}
+      <More label="As the log keeps it">
+        <Value name="Before" value={event.before} />
+        <Value name="After" value={event.after} />
+      </More>
+      {isReverting ? <RevertDialog event={event} onClose={() => setReverting(false)} /> : null}
     </>
   );
 }

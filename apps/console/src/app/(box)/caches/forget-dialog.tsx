@@ -53,7 +53,7 @@ export function ForgetDialog({ name, onClose }: { name: string; onClose: () => v
         ...forget,
         data: forget.data ? { version: null, confirmations: forget.data } : undefined,
       }}
-      onSubmit={({ reason }) => forget.mutate({ reason, ...(one ? { key: what } : { prefix: what }) })}
+      onSubmit={(said) => forget.mutate({ ...said, ...(one ? { key: what } : { prefix: what }) })}
       failed="Nothing was forgotten"
       needs="operator"
       submit={forget.isPending ? "Waiting for confirmations" : "Forget"}

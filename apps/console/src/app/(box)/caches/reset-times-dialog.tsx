@@ -29,7 +29,7 @@ export function ResetTimesDialog({ change, onClose }: { change: CacheSet; onClos
       }
       onClose={onClose}
       change={reset}
-      onSubmit={({ reason }) => reset.mutate({ entity: change.key, reason })}
+      onSubmit={(said) => reset.mutate({ entity: change.key, ...said })}
       failed="The times were not reset"
       needs="operator"
       submit={reset.isPending ? "Waiting for confirmations" : "Reset"}

@@ -56,10 +56,11 @@ export function TimesDialog({ item, onClose }: { item: CacheItem; onClose: () =>
       }
       onClose={onClose}
       change={change}
-      onSubmit={(why) =>
+      onSubmit={(said, expiresAt) =>
         change.mutate({
           entity: item.entity,
-          ...why,
+          ...said,
+          expiresAt,
           ...Object.fromEntries(changed.map(([field]) => [field, valueAt(field)])),
         })
       }

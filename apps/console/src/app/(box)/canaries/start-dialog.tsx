@@ -73,7 +73,7 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
       }
       onClose={onClose}
       change={start}
-      onSubmit={({ reason }) => start.mutate({ target, template, reason })}
+      onSubmit={(said) => start.mutate({ target, template, ...said })}
       failed="The canary was not started"
       needs="operator"
       submit={start.isPending ? "Waiting for confirmations" : "Start the canary"}

@@ -78,14 +78,15 @@ export function LimitDialog({
       }
       onClose={onClose}
       change={set}
-      onSubmit={(why) =>
+      onSubmit={(said, expiresAt) =>
         set.mutate({
           key,
           rate: Number(rate),
           algorithm,
           by,
           ...(isBucket ? { burst: Number(burst) } : {}),
-          ...why,
+          ...said,
+          expiresAt,
         })
       }
       failed="The limit was not changed"

@@ -34,7 +34,7 @@ export function ResetDialog({ item, onClose }: { item: LimitItem; onClose: () =>
       }
       onClose={onClose}
       change={reset}
-      onSubmit={({ reason }) => reset.mutate({ key: item.key, reason })}
+      onSubmit={(said) => reset.mutate({ key: item.key, ...said })}
       failed="The limit was not reset"
       needs="operator"
       submit={

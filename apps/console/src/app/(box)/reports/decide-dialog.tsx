@@ -92,10 +92,10 @@ export function DecideDialog({
       subtitle={means}
       onClose={onClose}
       change={decide}
-      onSubmit={({ reason }) =>
+      onSubmit={(said) =>
         decide.mutate({
           subject: item.subject,
-          reason,
+          ...said,
           removePost: decision === "remove" || alsoRemove,
           suspend: decision === "suspend",
         })

@@ -123,7 +123,7 @@ function ForceDialog({ item, onClose }: { item: DependencyItem; onClose: () => v
       done={`${item.name}: ${to === "auto" ? "its breaker decides" : to === "open" ? "taken out" : "kept in use"}`}
       onClose={onClose}
       change={force}
-      onSubmit={(why) => force.mutate({ name: item.name, force: to, ...why })}
+      onSubmit={(said, expiresAt) => force.mutate({ name: item.name, force: to, ...said, expiresAt })}
       failed="Nothing was changed"
       needs="operator"
       submit={

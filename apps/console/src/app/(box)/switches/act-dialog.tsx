@@ -85,10 +85,10 @@ export function ActDialog({ act, item, onClose }: { act: Act; item: SwitchItem; 
       }
       onClose={onClose}
       change={change}
-      onSubmit={({ reason }) =>
+      onSubmit={(said) =>
         act === "lift"
-          ? lift.mutate({ key: item.key, change: null, reason })
-          : changes[act].mutate({ key: item.key, reason })
+          ? lift.mutate({ key: item.key, change: null, ...said })
+          : changes[act].mutate({ key: item.key, ...said })
       }
       failed="Nothing was changed"
       needs={needs}

@@ -6,7 +6,7 @@ export const shows = {
   name: "show",
   values: ["all", "off", "touched", "flagged"],
 } as const satisfies Choice<string>;
-export type Show = (typeof shows.values)[number];
+type Show = (typeof shows.values)[number];
 
 export const kinds = {
   name: "kind",

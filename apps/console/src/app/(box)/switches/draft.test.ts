@@ -4,6 +4,7 @@ import type { SwitchItem } from "@signalbox/modules/control/schema";
 import { draftOf, letsMoreThrough, newTarget, positionOf, shareFault, targetFault } from "./draft.ts";
 
 const item = (rest: Partial<SwitchItem>): SwitchItem => ({
+  incident: null,
   ...{ key: "feed", kind: "prefix", tags: [], title: "", state: "on", share: 100, targets: [] },
   ...{ instead: "refuse", message: "", reason: "", expiresAt: null, revision: 0, changedAt: null },
   ...{ changedBy: null, act: "", isProtected: true, isOverridden: false, lastOffAt: null, flags: [] },

@@ -73,15 +73,15 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
       }
       onClose={onClose}
       change={mutation}
-      onSubmit={({ reason, expiresAt }) => {
+      onSubmit={(said, expiresAt) => {
         const position = positionOf(draft);
         if (way === "propose")
-          propose.mutate({ key: item.key, change: position, expires: expiresAt, reason });
+          propose.mutate({ key: item.key, change: position, expires: expiresAt, ...said });
         else
           set.mutate({
             key: item.key,
             ...position,
-            reason,
+            ...said,
             expiresAt,
             ...(way === "glass" ? { breakGlass: true } : {}),
           });

@@ -35,9 +35,9 @@ export function NewDialog({ onClose }: { onClose: () => void }) {
       }
       onClose={onClose}
       change={make}
-      onSubmit={({ reason }) =>
+      onSubmit={(said) =>
         make.mutate({
-          ...{ key: key.trim(), title: title.trim(), state, reason },
+          ...{ key: key.trim(), title: title.trim(), state, ...said },
           tags: tags
             .split(",")
             .map((tag) => tag.trim())

@@ -60,9 +60,9 @@ export function PlanDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
       subtitle="Each run happens once. Whoever turns the switch in between is not overruled."
       onClose={onClose}
       change={plan}
-      onSubmit={({ reason }) =>
+      onSubmit={(said) =>
         plan.mutate({
-          ...{ key: item.key, change: positionOf(draft), at, timeZone, repeat, forMinutes, reason },
+          ...{ key: item.key, change: positionOf(draft), at, timeZone, repeat, forMinutes, ...said },
           missed: late ? "late" : "skip",
         })
       }

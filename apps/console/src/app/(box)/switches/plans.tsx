@@ -78,7 +78,7 @@ function CancelDialog({ item, onClose }: { item: ScheduleItem; onClose: () => vo
       done="The plan is taken back"
       onClose={onClose}
       change={cancel}
-      onSubmit={({ reason }) => cancel.mutate({ id: item.id, reason })}
+      onSubmit={(said) => cancel.mutate({ id: item.id, ...said })}
       failed="The plan was not taken back"
       needs="operator"
       submit="Take it back"

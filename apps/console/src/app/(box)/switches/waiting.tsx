@@ -147,8 +147,8 @@ function AnswerDialog({ to, item, onClose }: Answer & { onClose: () => void }) {
       }
       onClose={onClose}
       change={change}
-      onSubmit={({ reason }) =>
-        to === "approve" ? approve.mutate({ id, hash, reason }) : reject.mutate({ id, reason })
+      onSubmit={(said) =>
+        to === "approve" ? approve.mutate({ id, hash, ...said }) : reject.mutate({ id, ...said })
       }
       failed={to === "approve" ? "It was not approved" : "It was not refused"}
       needs="operator"
@@ -175,7 +175,7 @@ function ReviewDialog({ item, onClose }: { item: ReviewItem; onClose: () => void
       done="Looked at"
       onClose={onClose}
       change={close}
-      onSubmit={({ reason }) => close.mutate({ revision: item.revision, verdict, reason })}
+      onSubmit={(said) => close.mutate({ revision: item.revision, verdict, ...said })}
       failed="The review was not kept"
       needs="operator"
       submit="Keep the review"

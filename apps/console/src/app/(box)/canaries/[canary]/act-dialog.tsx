@@ -68,7 +68,7 @@ export function ActDialog({ act, item, onClose }: { act: Act; item: CanaryItem; 
       }
       onClose={onClose}
       change={change}
-      onSubmit={({ reason }) => change.mutate({ id: item.id, reason })}
+      onSubmit={(said) => change.mutate({ id: item.id, ...said })}
       failed="The canary was not changed"
       needs="operator"
       submit={change.isPending ? "Waiting for confirmations" : `${verb} the canary`}

@@ -134,10 +134,14 @@ export function PersonDialog({ act, person, onClose }: { act: Act; person: UserI
       subtitle={words.means}
       onClose={onClose}
       change={act === "role" ? role : changes[act]}
-      onSubmit={({ reason }) =>
+      onSubmit={(said) =>
         act === "role"
-          ? role.mutate({ user: person.id, role: person.role === "moderator" ? "user" : "moderator", reason })
-          : changes[act].mutate({ user: person.id, reason })
+          ? role.mutate({
+              user: person.id,
+              role: person.role === "moderator" ? "user" : "moderator",
+              ...said,
+            })
+          : changes[act].mutate({ user: person.id, ...said })
       }
       reasonHint={
         act === "suspend" ? "They read it when they try to sign in; it stays in the log." : undefined
