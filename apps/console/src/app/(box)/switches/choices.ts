@@ -10,7 +10,7 @@ type Show = (typeof shows.values)[number];
 
 export const kinds = {
   name: "kind",
-  values: ["all", "procedure", "job", "optional", "tag", "own"],
+  values: ["all", "procedure", "work", "optional", "dependency", "tag", "own"],
 } as const satisfies Choice<string>;
 type ShownKind = (typeof kinds.values)[number];
 

@@ -9,7 +9,7 @@ import { useGoldenPoll } from "../use-golden.ts";
 import { useSwitches } from "../use-switches.ts";
 import type { Draft } from "./draft.ts";
 import styles from "./flip-dialog.module.css";
-import { standsFor, touchedBy } from "./switch-groups.ts";
+import { isWork, standsFor, takesCalls, touchedBy } from "./switch-groups.ts";
 
 const listedAtMost = 5;
 
@@ -24,7 +24,7 @@ export function FlipPreview({ item, draft }: { item: SwitchItem; draft: Draft })
   const { items = [] } = useSwitches();
   const { rps, endpoints } = touchedBy(item, items, golden);
   const below = standsFor(item, items).filter(({ key }) => key !== item.key);
-  const jobs = [item, ...below].filter(({ kind }) => kind === "job").length;
+  const jobs = [item, ...below].filter(isWork).length;
   const optional = [item, ...below].filter(({ kind }) => kind === "optional").length;
   const { by } = item.effective;
   const broader = by !== null && by !== item.key ? by : undefined;
@@ -32,10 +32,10 @@ export function FlipPreview({ item, draft }: { item: SwitchItem; draft: Draft })
   const share = Number(draft.share) || 0;
   const perMinute = (rps * 60 * (draft.state === "off" ? share : 100)) / 100;
   const isOff = draft.state === "off";
-  const calls = item.kind !== "job" && item.kind !== "optional" && item.kind !== "own";
+  const parts = [item, ...below].filter(({ kind }) => kind === "dependency").length;
   return (
     <div className={styles.touched} role="status" aria-label="What will happen">
-      {calls ? (
+      {takesCalls(item) && parts === 0 ? (
         <p>
           {!golden ? (
             "How much traffic this touches is not known: signals can not be read."
@@ -66,13 +66,19 @@ export function FlipPreview({ item, draft }: { item: SwitchItem; draft: Draft })
       ) : null}
       {jobs > 0 && isOff ? (
         <p>
-          {jobs === 1 ? "One job waits" : `${count(jobs)} jobs wait`} while it is off, and{" "}
-          {jobs === 1 ? "runs" : "run"} afterwards; nothing is lost.
+          {jobs === 1 ? "Its work waits" : `Work of ${count(jobs)} jobs, queues and consumers waits`} while it
+          is off, and is done afterwards: nothing is lost.
         </p>
       ) : null}
       {optional > 0 && isOff && draft.instead !== "stale" ? (
         <p>
           {`Answers leave out ${optional === 1 ? "an optional part" : `${count(optional)} optional parts`}; nobody is refused for that.`}
+        </p>
+      ) : null}
+      {parts > 0 && isOff ? (
+        <p>
+          No process asks {parts === 1 ? "it" : `any of these ${count(parts)} parts`} any more: what can do
+          without goes on, everything else is refused at once.
         </p>
       ) : null}
       {item.kind === "own" ? <p>Applications that ask for it hear of it at once.</p> : null}

@@ -15,7 +15,7 @@ export function groupSwitches(items: SwitchItem[], { text, show, kind, tag }: Na
     if (show === "off" && item.effective.state === "on") continue;
     if (show === "touched" && item.revision === 0) continue;
     if (show === "flagged" && item.flags.length === 0) continue;
-    if (kind !== "all" && item.kind !== kind) continue;
+    if (kind !== "all" && (isWork(item) ? "work" : item.kind) !== kind) continue;
     if (tag !== undefined && !item.tags.includes(tag)) continue;
     if (wanted && !wordsOf(item).some((it) => it.toLowerCase().includes(wanted))) continue;
     const module = item.key.split(".", 1)[0] ?? item.key;
@@ -30,6 +30,10 @@ export function groupSwitches(items: SwitchItem[], { text, show, kind, tag }: Na
       .toSorted((a, b) => breadth(a.module) - breadth(b.module) || a.module.localeCompare(b.module))
   );
 }
+
+/** What is done behind the scenes: it waits while it is off. */
+export const isWork = ({ kind }: Pick<SwitchItem, "kind">) =>
+  kind === "job" || kind === "queue" || kind === "consumer";
 
 const breadth = (module: string) => (module === "*" ? 0 : module === tagModule ? 1 : 2);
 
@@ -57,9 +61,18 @@ export const covers = (key: string, name: string) =>
 export function standsFor(item: Pick<SwitchItem, "key" | "kind">, items: SwitchItem[]): SwitchItem[] {
   const tag = item.key.slice(tagModule.length + 1);
   return items.filter((one) =>
-    item.kind === "tag" ? one.tags.includes(tag) : one.kind !== "tag" && covers(item.key, one.key),
+    item.kind === "tag"
+      ? one.tags.includes(tag)
+      : one.kind !== "tag" &&
+        // Whoever turns off everything still wants its parts asked.
+        !(item.key === "*" && one.kind === "dependency") &&
+        covers(item.key, one.key),
   );
 }
+
+/** Whether requests are counted under it. */
+export const takesCalls = ({ kind }: Pick<SwitchItem, "kind">) =>
+  kind === "procedure" || kind === "prefix" || kind === "all" || kind === "tag";
 
 type Endpoints = Golden["items"];
 

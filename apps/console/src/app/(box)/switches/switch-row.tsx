@@ -8,8 +8,8 @@ import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { compact, sentenceCase } from "@/format.ts";
 import { Moment } from "@/moment.tsx";
 import { aspectOf, stateWords } from "../state-words.ts";
-import { depthOf } from "./switch-groups.ts";
-import { flagWords, insteadWords, targetWords } from "./switch-words.ts";
+import { depthOf, takesCalls } from "./switch-groups.ts";
+import { flagWords, insteadWords, kindMarks, targetWords } from "./switch-words.ts";
 import styles from "./switches.module.css";
 
 export function SwitchRow({
@@ -74,11 +74,7 @@ export function SwitchRow({
         <Why item={item} />
       </div>
       <div className={styles.rps}>
-        {rps === undefined || item.kind === "job" || item.kind === "own" || item.kind === "optional"
-          ? ""
-          : rps > 0
-            ? `${compact(rps)}/s`
-            : "–"}
+        {rps === undefined || !takesCalls(item) ? "" : rps > 0 ? `${compact(rps)}/s` : "–"}
       </div>
       <div className={styles.actions}>
         {isPast ? null : (
@@ -105,10 +101,10 @@ export function SwitchRow({
 
 function Marks({ item, isFlagged }: { item: SwitchItem; isFlagged: boolean }) {
   const flags = item.flags.filter((flag) => isFlagged || flag !== "undrilled");
+  const mark = kindMarks[item.kind];
   return (
     <>
-      {item.kind === "job" ? <Badge title="Work in the back room, not a call">job</Badge> : null}
-      {item.kind === "optional" ? <Badge title="Answers can do without it">optional</Badge> : null}
+      {mark ? <Badge title={mark.means}>{mark.word}</Badge> : null}
       {item.kind === "prefix" ? <span className={styles.below}>and all below</span> : null}
       {item.kind === "all" ? <span className={styles.below}>every call and job</span> : null}
       {item.title ? <span className={styles.below}>{item.title}</span> : null}

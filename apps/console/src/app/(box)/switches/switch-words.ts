@@ -45,7 +45,19 @@ export const kindWords: Record<SwitchItem["kind"], string> = {
   prefix: "prefix",
   procedure: "call",
   job: "job",
+  queue: "queue",
+  consumer: "consumer of events",
+  dependency: "part that processes ask",
   optional: "optional",
   tag: "tag",
   own: "yours",
+};
+
+/** What stands beside the key where that alone does not tell. */
+export const kindMarks: Partial<Record<SwitchItem["kind"], { word: string; means: string }>> = {
+  job: { word: "job", means: "Work in the back room, not a call" },
+  queue: { word: "queue", means: "Work that waits while it is off; none is lost" },
+  consumer: { word: "consumer", means: "Stops at its position in the events, and goes on from there" },
+  dependency: { word: "dependency", means: "While it is off no process asks it" },
+  optional: { word: "optional", means: "Answers can do without it" },
 };

@@ -103,8 +103,9 @@ export function Switches() {
           options={[
             { value: "all", label: "Every kind" },
             { value: "procedure", label: "Calls" },
-            { value: "job", label: "Jobs" },
+            { value: "work", label: "Work" },
             { value: "optional", label: "Optional" },
+            { value: "dependency", label: "Parts" },
             { value: "tag", label: "Tags" },
             { value: "own", label: "Yours" },
           ]}
