@@ -87,6 +87,27 @@ test("with Redis gone, with Postgres gone, with both, and from the command line 
   assert.equal(without.logged, false);
   await eventually(async () => (await said(post)) === "without Postgres", "it is in force without Postgres");
 
+  // What needs the database is refused in time, and what is known without it is shown.
+  const look = async (path: string) => {
+    const answer = await fetch(`${install.runFile().operator}/operator/v1/${path}`, {
+      headers: { authorization: `Bearer ${install.operatorToken}`, "x-request-timeout": "4s" },
+      signal: AbortSignal.timeout(15_000),
+    });
+    const body = (await answer.json()) as {
+      code?: string;
+      partial?: boolean;
+      items?: { revision: number }[];
+    };
+    return { path, status: answer.status, ...body };
+  };
+  for (const { path, status, code } of await Promise.all(
+    ["users", "deadletters", "switches/feed.post.read/history"].map(look),
+  ))
+    assert.deepEqual([status, code], [503, "unavailable"], path);
+  const [audit, canaries] = await Promise.all(["audit", "canaries"].map(look));
+  assert.deepEqual([audit?.partial, audit?.items?.[0]?.revision], [true, without.version]);
+  assert.deepEqual([canaries?.status, canaries?.partial], [200, true]);
+
   halt("redis");
   const alone = await set("users", "off", "without both");
   assert.deepEqual([alone.logged, alone.confirmations.expected], [false, null]);
@@ -99,7 +120,7 @@ test("with Redis gone, with Postgres gone, with both, and from the command line 
   await eventually(async () => (await said(post)) === "without Postgres", "it is over");
   resume();
 
-  const audit = async () => (await install.signalbox("audit", "verify")).trim();
+  const verify = async () => (await install.signalbox("audit", "verify")).trim();
   await eventually(async () => {
     const { items } = JSON.parse(await install.signalbox("switch", "list", "--off", "--json")) as {
       items: { key: string; message: string; revision: number }[];
@@ -107,7 +128,7 @@ test("with Redis gone, with Postgres gone, with both, and from the command line 
     const known = Object.fromEntries(items.map(({ key, message }) => [key, message]));
     return known.users === "without both" && known["feed.post.read"] === "without Postgres";
   }, "the log has what was done");
-  assert.match(await audit(), /unbroken/);
+  assert.match(await verify(), /unbroken/);
   assert.equal((await set("users", "on")).logged, undefined);
   assert.match(await install.signalbox("switch", "on", "feed.post.read"), /confirmed by/);
   assert.equal(await said(post), undefined);

@@ -140,7 +140,7 @@ function guard(client: Redis, breaker: Breaker): void {
 
   /** Throws where there is no use in asking. */
   function enter(): number {
-    const ticket = currentDeadline() === undefined ? -1 : breaker.enter();
+    const ticket = (currentDeadline()?.asksAnyway ?? true) ? -1 : breaker.enter();
     if (client.status === "ready") return ticket;
     breaker.done(ticket, false, notConnected);
     throw new Error(`Redis: ${notConnected}`);

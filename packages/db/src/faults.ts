@@ -15,6 +15,9 @@ const pgCode = (error: unknown): string | undefined => {
 // 08: connection, 57P: shutting down or starting, 53: out of a resource, 25006: a replica that cannot write.
 const awayCode = /^(08|57P|53|25006|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|CONNECT|CONNECTION_)/;
 
+/** Of these what was asked never came to where it could take effect. */
+const unreachedCode = /^(08001|08004|57P03|53|25006|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT)/;
+
 export function isDatabaseAway(error: unknown): boolean {
   const code = pgCode(error);
   return code !== undefined && awayCode.test(code);
@@ -56,10 +59,15 @@ export function nameDatabaseFault(error: unknown): AppError | undefined {
       cause: error,
       retryAfterMs: 100,
     });
-  if (isDatabaseAway(error))
-    return new AppError("unavailable", "the database is away; nothing was changed, try again shortly", {
+  if (isDatabaseAway(error)) {
+    // The answer to a COMMIT is lost together with its connection.
+    const outcome = unreachedCode.test(code!)
+      ? "nothing was changed"
+      : "a change may have been made all the same";
+    return new AppError("unavailable", `the database is away; ${outcome}, try again shortly`, {
       cause: error,
       retryAfterMs: 2_000,
     });
+  }
   return undefined;
 }

@@ -47,12 +47,15 @@ export type Guard = {
 class Running {
   readonly from = performance.now();
   readonly ticket: number;
+  /** Somebody waits for it: an operator too, whom the breaker does not count. */
+  readonly isCall: boolean;
   readonly goneAt: number;
   readonly end: (why: unknown) => void;
   isSilent = false;
 
-  constructor(ticket: number, goneMs: number, end: (why: unknown) => void) {
+  constructor(ticket: number, isCall: boolean, goneMs: number, end: (why: unknown) => void) {
     this.ticket = ticket;
+    this.isCall = isCall;
     this.goneAt = this.from + goneMs;
     this.end = end;
   }
@@ -76,8 +79,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
         one.isSilent = true;
         breaker?.done(one.ticket, false, `no answer within ${silentMs} ms`);
       }
-      if (nowMs >= one.goneAt || (one.isSilent && breaker?.state === "open" && one.ticket >= 0))
-        one.end(silent());
+      if (nowMs >= one.goneAt || (one.isSilent && one.isCall && breaker?.state === "open")) one.end(silent());
     }
   }
 
@@ -90,8 +92,8 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
     return false;
   }
 
-  function enter(ticket: number, isShared: boolean, end: (why: unknown) => void): Running {
-    const one = new Running(ticket, isShared ? sharedGoneMs : goneMs, end);
+  function enter(ticket: number, isCall: boolean, isShared: boolean, end: (why: unknown) => void): Running {
+    const one = new Running(ticket, isCall || isShared, isShared ? sharedGoneMs : goneMs, end);
     running.add(one);
     sweeping ??= setInterval(sweep, sweepMs).unref();
     return one;
@@ -105,7 +107,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
 
   /** Jobs, operators and the platform's own upkeep are neither refused nor counted: they wait, and try again by themselves. */
   const ticketOf = (deadline: Deadline | undefined, isShared: boolean): number =>
-    breaker && (deadline || isShared) ? breaker.enter() : -1;
+    breaker && (isShared || deadline?.asksAnyway === false) ? breaker.enter() : -1;
 
   function start(statement: Statement, inner: Handler, isShared: boolean): void {
     const deadline = isShared ? undefined : currentDeadline();
@@ -118,7 +120,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
       return;
     }
     const end = follow(statement, deadline, hears, (ok, error) => leave(one, ok, error));
-    const one = enter(ticket, isShared, end);
+    const one = enter(ticket, deadline !== undefined, isShared, end);
     inner(statement);
   }
 
@@ -145,7 +147,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
     const deadline = isShared ? undefined : currentDeadline();
     return new Promise((resolve, reject) => {
       deadline?.throwIfBarred();
-      const one = enter(ticketOf(deadline, isShared), isShared, reject);
+      const one = enter(ticketOf(deadline, isShared), deadline !== undefined, isShared, reject);
       const watch = deadline && onEnd(deadline, reject);
       const finish = (ok: boolean | undefined, error?: unknown) => {
         watch?.[Symbol.dispose]();

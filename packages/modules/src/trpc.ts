@@ -2,7 +2,7 @@
 // The official tRPC handler and the fast path of apps/api both go through `enter`, so there is one behaviour.
 
 import { AppError, type ErrorCode, errorTable, type FieldError, toProblem } from "@signalbox/core/errors";
-import { Deadline, withDeadline } from "@signalbox/core/resilience/deadline";
+import { Deadline, onEnd, withDeadline } from "@signalbox/core/resilience/deadline";
 import { nameDatabaseFault } from "@signalbox/db";
 import type { Call } from "@signalbox/gateway/pipeline";
 import { initTRPC, TRPCError } from "@trpc/server";
@@ -205,7 +205,30 @@ export function enter<T>(
       return fail(error);
     }
   };
-  return meta?.auth === "operator" ? inside() : withDeadline(call.deadline, () => ctx.gateway(call, inside));
+  if (meta?.auth !== "operator") return withDeadline(call.deadline, () => ctx.gateway(call, inside));
+  // What an operator does goes on to its end; what he only looks at ends with its time.
+  return meta.rest?.startsWith("GET ") ? inTime(call.deadline, inside) : inside();
+}
+
+/** Whatever it waits for, an answer comes in time. */
+function inTime<T>(deadline: Deadline, work: () => T | Promise<T>): Promise<T> {
+  deadline.asksAnyway = true;
+  return new Promise((resolve, reject) => {
+    const watch = onEnd(deadline, (why) =>
+      reject(
+        why.code !== "deadline"
+          ? why
+          : new AppError(
+              "unavailable",
+              "what this is read from does not answer in time; switches can be turned all the same",
+              { retryAfterMs: 2_000, cause: why },
+            ),
+      ),
+    );
+    withDeadline(deadline, async () => work())
+      .then(resolve, reject)
+      .finally(() => watch[Symbol.dispose]());
+  });
 }
 
 const fail = (error: unknown): never => {

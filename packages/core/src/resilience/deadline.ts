@@ -15,6 +15,8 @@ export class Deadline {
   readonly #peer: Peer | undefined;
   /** The source of what is cached must not be asked in this call: the refusal of whoever tries. */
   barred: AppError | undefined;
+  /** An operator's: who mends what does not answer must be able to ask it. */
+  asksAnyway = false;
   /** Its answer leaves out what is optional. */
   isLessened = false;
   #ended: AppError | undefined;
@@ -95,7 +97,7 @@ const calls = new AsyncLocalStorage<Deadline>();
 /** Does the work of a call: whatever it asks finds its deadline. */
 export const withDeadline = <T>(deadline: Deadline, work: () => T): T => calls.run(deadline, work);
 
-/** Undefined outside of a call: in jobs, at the operators' port and in the platform's own upkeep. */
+/** Undefined outside of a call: in jobs, in what operators change and in the platform's own upkeep. */
 export const currentDeadline = (): Deadline | undefined => calls.getStore();
 
 // ---- one clock for everything that waits ----

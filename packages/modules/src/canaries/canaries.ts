@@ -9,10 +9,10 @@ import type { ControlEvent } from "@signalbox/control/fold";
 import { type CanarySetting, canarySetting, canaryTriggers } from "@signalbox/control/settings";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
-import { isDatabaseAway } from "@signalbox/db";
 import type { z } from "zod";
 import { presentEvents } from "../control/audit.ts";
 import { pageByKey } from "../control/list.ts";
+import { orAway } from "../control/or-away.ts";
 import { confirmed, planeOf } from "../control/plane.ts";
 import { requireKey } from "../control/switches.ts";
 import { whyOf } from "../control/why.ts";
@@ -268,13 +268,4 @@ async function readEnforcement(
       return { instance: id, name, revision: enforced, enforces: (enforced ?? -1) >= revision };
     });
   return { known: seen !== undefined, processes };
-}
-
-async function orAway<T>(work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (isDatabaseAway(error)) return undefined;
-    throw error;
-  }
 }

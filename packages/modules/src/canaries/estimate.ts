@@ -4,8 +4,8 @@ import { findNobody } from "@signalbox/control/canary/controller";
 import { checkLadder, checkSurroundings, saltOf } from "@signalbox/control/canary/rules";
 import { errorOdds, smallestSeen } from "@signalbox/control/canary/sequential";
 import type { CanaryStep, CanaryTarget, CanaryTriggers } from "@signalbox/control/settings";
-import { isDatabaseAway } from "@signalbox/db";
 import { catalogue } from "../control/catalogue.ts";
+import { orAway } from "../control/or-away.ts";
 import type { Deps } from "../ctx.ts";
 import { jobs } from "../index.ts";
 import { findInterlocks } from "./interlocks.ts";
@@ -97,13 +97,10 @@ async function readEvents({ sql }: Deps, routes: string[]) {
 }
 
 async function countUsers({ sql }: Deps): Promise<number> {
-  try {
-    const [row] = await sql<{ users: number }[]>`select count(*)::int as users from users`;
-    return row?.users ?? 0;
-  } catch (error) {
-    if (isDatabaseAway(error)) return 0;
-    throw error;
-  }
+  const counted = await orAway(
+    async () => sql<{ users: number }[]>`select count(*)::int as users from users`,
+  );
+  return counted?.[0]?.users ?? 0;
 }
 
 function estimateStep(

@@ -1,11 +1,11 @@
 // What was changed, by whom and why; what the whole state was at any instant; and whether anyone has touched the record.
 
 import { type ControlEvent, settingsAt } from "@signalbox/control/fold";
-import { isDatabaseAway } from "@signalbox/db";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { knownAlias, usersBehind } from "../vault.ts";
 import { openRevision, sealKey } from "./list.ts";
+import { orAway } from "./or-away.ts";
 import { planeOf } from "./plane.ts";
 import type { AuditEvent, AuditQuery, AuditVerdict } from "./schema.ts";
 
@@ -51,16 +51,12 @@ export async function presentEvents(
 }
 
 export async function listAudit(ctx: AsOperator, input: z.infer<typeof AuditQuery>) {
-  try {
-    return await readAudit(ctx, input);
-  } catch (error) {
-    const pending = ctx.live
-      .pending()
-      .map((event) => present(event))
-      .reverse();
-    if (pending.length === 0 || !isDatabaseAway(error)) throw error;
-    return { items: pending, nextCursor: null, state: null, partial: true };
-  }
+  const pending = ctx.live.pending();
+  if (pending.length === 0) return readAudit(ctx, input);
+  const items = pending.map((event) => present(event)).reverse();
+  return (
+    (await orAway(() => readAudit(ctx, input))) ?? { items, nextCursor: null, state: null, partial: true }
+  );
 }
 
 async function readAudit(ctx: AsOperator, input: z.infer<typeof AuditQuery>) {

@@ -422,7 +422,11 @@ export const router = {
       .output(AuditList)
       .query(({ ctx, input }) => listAudit(ctx, input)),
     verify: operatorProcedure
-      .meta({ rest: "GET /audit/verify", summary: "Whether any act was edited, removed or written anew" })
+      .meta({
+        rest: "GET /audit/verify",
+        timeoutMs: 60_000,
+        summary: "Whether any act was edited, removed or written anew",
+      })
       .output(AuditVerdict)
       .query(({ ctx }) => verifyAudit(ctx)),
     revert: operatorProcedure

@@ -94,7 +94,12 @@ export const operatorPersonal = {
       .output(PersonalRequest)
       .query(({ ctx, input }) => readRequest(ctx, input)),
     search: operatorProcedure
-      .meta({ rest: "GET /users/{user}/traces", role: "admin", summary: "Where anything of a user is kept" })
+      .meta({
+        rest: "GET /users/{user}/traces",
+        role: "admin",
+        timeoutMs: 60_000,
+        summary: "Where anything of a user is kept",
+      })
       .input(SearchUser)
       .output(Traces)
       .query(({ ctx, input }) => search(ctx, input)),
