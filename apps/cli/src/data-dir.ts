@@ -31,6 +31,7 @@ export function dataDirAt(path: string) {
     masterKey: join(path, "secrets", "master.key"),
     operatorToken: join(path, "secrets", "operator-token"),
     postgresPassword: join(path, "secrets", "postgres-password"),
+    recoveryKey: join(path, "secrets", "recovery-key"),
     log: (name: string) => join(path, "logs", `${name}.log`),
   };
 }
@@ -95,7 +96,7 @@ export function unwritable(path: string, { code }: NodeJS.ErrnoException): Fault
 }
 
 // Linked into place, so that two starts at once agree on one secret and a crash leaves none half written.
-function secretOnce(path: string, make: () => string): void {
+export function secretOnce(path: string, make: () => string): void {
   const temporary = `${path}.${process.pid}.new`;
   try {
     if (readFileSync(path, "utf8").trim()) return;

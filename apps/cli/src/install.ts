@@ -88,6 +88,9 @@ function wantedPorts(
     { name: "operator API", port: ports.operator, host },
     { name: "workers' health", port: ports.workers, host: near },
     { name: "relay's health", port: ports.relay, host: near },
+    ...(configuration.SIGNALBOX_BACKUP_DIR
+      ? [{ name: "backups' health", port: ports.backup, host: near }]
+      : []),
     ...(options.console ? [{ name: "console", port: ports.console, host }] : []),
   ];
 }

@@ -28,6 +28,11 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
     text: "make a read model from the truth again, while it is in use",
     load: () => import("./commands/rebuild.ts"),
   },
+  backup: { text: "copy everything, keys included, to one file", load: () => import("./commands/backup.ts") },
+  restore: {
+    text: "bring a backup back to an empty install, or prove that it could be",
+    load: () => import("./commands/restore.ts"),
+  },
   rewrap: {
     text: "wrap every user's key with a new master key",
     load: () => import("./commands/rewrap.ts"),

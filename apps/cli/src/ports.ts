@@ -10,6 +10,7 @@ export type Ports = {
   operator: number;
   workers: number;
   relay: number;
+  backup: number;
   console: number;
   postgres: number;
   redis: number;
@@ -20,6 +21,7 @@ const defaults: Ports = {
   operator: 8081,
   workers: 8082,
   relay: 8083,
+  backup: 8084,
   console: 3000,
   postgres: 8432,
   redis: 8379,

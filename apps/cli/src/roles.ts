@@ -3,9 +3,10 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { newRecoveryKey } from "./backup/recovery-key.ts";
 import { type Configuration, machineEnvironment } from "./configuration.ts";
 import { buildConsole, consoleFolder, consoleLaunch } from "./console-build.ts";
-import { type DataDir, readSecret } from "./data-dir.ts";
+import { type DataDir, readSecret, secretOnce } from "./data-dir.ts";
 import { embeddedDatabaseUrl, postgresAccepts, preparePostgres } from "./engines/postgres.ts";
 import { pingRedis, prepareRedis, requireAnsweringRedis, requireRedis } from "./engines/redis.ts";
 import { Fault } from "./fault.ts";
@@ -67,6 +68,7 @@ export function planInstall(
         roles: [
           platformRole(setting, "relay", "apps/workers/src/relay.ts", ports.relay),
           platformRole(setting, "workers", "apps/workers/src/main.ts", ports.workers),
+          ...(configuration.SIGNALBOX_BACKUP_DIR ? [backupRole(setting)] : []),
         ],
       },
       {
@@ -227,6 +229,27 @@ function platformRole(setting: Setting, name: string, main: string, healthPort?:
     readyWithinMs: 30_000,
     stopSignal: "SIGTERM",
     stopWithinMs: 4000,
+  };
+}
+
+/** Seals the keys of the install, so it is told of all of them. */
+function backupRole(setting: Setting): Role {
+  const { configuration, dir, ports } = setting;
+  secretOnce(dir.recoveryKey, newRecoveryKey);
+  const role = platformRole(setting, "backup", "apps/cli/src/backup/agent.ts", ports.backup);
+  return {
+    ...role,
+    launch: (chosen) => {
+      const launch = role.launch(chosen);
+      return {
+        ...launch,
+        env: {
+          SIGNALBOX_RECOVERY_KEY_FILE: dir.recoveryKey,
+          ...launch.env,
+          ...(!configuration.DATABASE_URL && { DATABASE_PASSWORD_FILE: dir.postgresPassword }),
+        },
+      };
+    },
   };
 }
 

@@ -96,7 +96,12 @@ export const configSchema = z.object({
   SIGNALBOX_SECRET: z.string().min(32, "must have at least 32 characters").optional(),
   SIGNALBOX_MASTER_KEY_FILE: z.string().min(1).optional(),
   SIGNALBOX_OPERATOR_TOKEN_FILE: z.string().min(1).optional(),
-  SIGNALBOX_VERSION: z.string().default("0.1.0"),
+  SIGNALBOX_RECOVERY_KEY_FILE: z.string().min(1).optional(),
+  SIGNALBOX_BACKUP_DIR: z.string().min(1).optional(),
+  SIGNALBOX_BACKUP_COPY: z.string().min(1).optional(),
+  SIGNALBOX_BACKUP_HOURS: z.coerce.number().min(0.01).max(8_760).default(24),
+  SIGNALBOX_BACKUP_KEEP: z.coerce.number().int().min(1).max(10_000).default(7),
+  SIGNALBOX_VERSION: z.string().default("0.2.0"),
   SIGNALBOX_COMMIT: z.string().default("unknown"),
   SIGNALBOX_TRACK: z.enum(["stable", "canary"]).default("stable"),
   SIGNALBOX_ZONE: z
