@@ -45,6 +45,8 @@ type Policy = {
   allowance: number;
   /** What is not worth reporting in a second: 2 % of the limit. */
   forgettable: number;
+  /** What is reported at once, and not within a second: a tenth of what comes back in one. */
+  urgent: number;
   longestLease: number;
   /** This instance's own part, and how many instances these figures were made for. */
   part: Part;
@@ -77,6 +79,8 @@ type Bucket = {
   syncing: Promise<void> | undefined;
   isOpen: boolean;
   usedAt: number;
+  /** When it is looked at next, where it is open. */
+  roundAt: number;
   /** In use without Redis only. */
   own: OwnPart | undefined;
 };
@@ -85,6 +89,7 @@ const answerMs = 250;
 const pauseMs = 1_000;
 const leaseMs = 50;
 const roundMs = 1_000;
+const turnMs = 50;
 const closingMs = 1_000;
 const toldAtOnce = 1_000;
 /** Of one limit. Some 30 MB: what a flood of addresses may cost. Those that go are in Redis, or have filled up again. */
@@ -110,6 +115,7 @@ export function createLimiter(deps: {
   const policies = new Map<string, Policy>();
   const open = new Set<Bucket>();
   let awayUntil = 0;
+  let nextRoundAt = performance.now() + roundMs;
 
   function policyOf({ key, value }: Limit): Policy {
     const known = policies.get(key);
@@ -144,6 +150,10 @@ export function createLimiter(deps: {
     // Of a window it is the mean, which tells how much is worth asking for at once.
     const ratePerMs = value.rate / windowMs;
     const share = value.alonePercent / 100 / count;
+    // A small limit is not lent from: every single call counts.
+    const allowance = quota < 40 ? 0 : Math.floor(quota / 4 / count);
+    const inSecond = quota < 40 ? 0 : (ratePerMs * 1_000) / count;
+    const forgettable = Math.floor(inSecond * 0.02);
     return {
       key,
       value,
@@ -158,9 +168,9 @@ export function createLimiter(deps: {
         ratePerMs: ratePerMs * share,
         windowMs,
       },
-      // A small limit is not lent from: every single call counts.
-      allowance: quota < 40 ? 0 : Math.floor(quota / 4 / count),
-      forgettable: quota < 40 ? 0 : Math.floor((ratePerMs * 1_000 * 0.02) / count),
+      allowance,
+      forgettable,
+      urgent: Math.max(forgettable, Math.floor(Math.min(inSecond * 0.1, allowance / 4))),
       longestLease: Math.max(1, Math.floor(Math.min(quota / 10, ratePerMs * 250) / count)),
       buckets,
       turnAt: performance.now() + Math.max(10_000, secondsToFill(value) * 1_000),
@@ -186,6 +196,7 @@ export function createLimiter(deps: {
       syncing: undefined,
       isOpen: false,
       usedAt: 0,
+      roundAt: 0,
       own: undefined,
     };
     policy.buckets.set(subject, bucket);
@@ -195,6 +206,7 @@ export function createLimiter(deps: {
   const openUp = (bucket: Bucket): void => {
     if (bucket.isOpen) return;
     bucket.isOpen = true;
+    bucket.roundAt = performance.now() + roundMs;
     open.add(bucket);
   };
 
@@ -322,7 +334,8 @@ export function createLimiter(deps: {
       bucket.sinceSync += weight;
       if (bucket.debt > policy.forgettable) {
         openUp(bucket);
-        if (bucket.syncing === undefined) void sync(bucket, wanted(bucket, at));
+        if (bucket.debt > policy.urgent && bucket.syncing === undefined)
+          void sync(bucket, wanted(bucket, at));
       }
       return Math.max(0, Math.floor(left - weight));
     }
@@ -345,10 +358,20 @@ export function createLimiter(deps: {
     }
   }
 
-  async function round(): Promise<void> {
+  /** Each open bucket has its turn once in a round, spread over it: all at once would hold up whoever calls just then. */
+  function turn(): void {
     const at = performance.now();
+    if (at >= nextRoundAt) {
+      nextRoundAt = at + roundMs;
+      round(at);
+    }
     if (!isAway(at)) {
       for (const bucket of open) {
+        if (bucket.roundAt > at) break;
+        bucket.roundAt = at + roundMs;
+        // To the end of the line.
+        open.delete(bucket);
+        open.add(bucket);
         const { policy } = bucket;
         if (bucket.own !== undefined) endOwn(bucket, at);
         const idle = at - bucket.usedAt > roundMs / 2;
@@ -364,6 +387,9 @@ export function createLimiter(deps: {
         }
       }
     }
+  }
+
+  function round(at: number): void {
     const share = Math.max(1, instances());
     for (const { key, value, instances, buckets } of policies.values())
       if (instances !== share) adopt(derive(key, value, buckets), false);
@@ -375,7 +401,7 @@ export function createLimiter(deps: {
       }
   }
 
-  const timer = setInterval(round, roundMs);
+  const timer = setInterval(turn, turnMs);
   timer.unref();
 
   return {
