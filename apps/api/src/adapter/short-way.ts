@@ -10,6 +10,7 @@ import { sendProblem } from "./answer.ts";
 import { addressOf, type Trust } from "./caller-address.ts";
 import type { Asked, Gate, Reply } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
+import { Head } from "./head.ts";
 import type { Texts } from "./rest-input.ts";
 
 /** A read as its door mounts it with Fastify too. */
@@ -140,24 +141,11 @@ class ShortRequest implements Asked {
   }
 }
 
-const lowered = new Map<string, string>();
-
-/** Names come from code, so there are few. */
-function lower(name: string): string {
-  let known = lowered.get(name);
-  if (known === undefined) {
-    known = name.toLowerCase();
-    if (lowered.size < 1_000) lowered.set(name, known);
-  }
-  return known;
-}
-
 class ShortReply implements Reply {
   readonly raw: ServerResponse;
   readonly #request: ShortRequest;
   #status = 200;
-  /** Name, value, name, value: as writeHead() takes them. */
-  #fields: string[] = [];
+  #head = new Head();
 
   constructor(request: ShortRequest, raw: ServerResponse) {
     this.#request = request;
@@ -170,15 +158,7 @@ class ShortReply implements Reply {
   }
 
   header(name: string, value: string | number): this {
-    const fields = this.#fields;
-    const key = lower(name);
-    const text = typeof value === "string" ? value : String(value);
-    for (let at = 0; at < fields.length; at += 2)
-      if (fields[at] === key) {
-        fields[at + 1] = text;
-        return this;
-      }
-    fields.push(key, text);
+    this.#head.set(name, typeof value === "string" ? value : String(value));
     return this;
   }
 
@@ -192,10 +172,7 @@ class ShortReply implements Reply {
   }
 
   getHeader(name: string): string | undefined {
-    const fields = this.#fields;
-    const key = lower(name);
-    for (let at = 0; at < fields.length; at += 2) if (fields[at] === key) return fields[at + 1];
-    return undefined;
+    return this.#head.get(name);
   }
 
   hasHeader(name: string): boolean {
@@ -205,14 +182,20 @@ class ShortReply implements Reply {
   send(payload?: string | Buffer | Error): void {
     if (payload instanceof Error) {
       // What could not be written is not tried again.
-      this.#fields = [];
+      this.#head = new Head();
       sendProblem(this.#request, this, nameFault(payload));
       return;
     }
     const status = this.#status;
-    if (payload !== undefined) this.header("content-length", Buffer.byteLength(payload));
-    else if (status !== 204 && status !== 304) this.header("content-length", "0");
-    this.raw.writeHead(status, this.#fields);
-    this.raw.end(payload);
+    if (payload === undefined) {
+      if (status !== 204 && status !== 304) this.header("content-length", "0");
+      this.raw.writeHead(status, this.#head.fields()).end();
+      return;
+    }
+    const bytes = Buffer.byteLength(payload);
+    this.header("content-length", bytes);
+    this.#head.write(this.raw, status);
+    // As many bytes as signs: no sign needs two, and latin1 is written without a look at each.
+    this.raw.end(payload, bytes === payload.length ? "latin1" : "utf8");
   }
 }

@@ -1,0 +1,114 @@
+// The head of an answer, as one text. Nearly all of its lines are those of the answer before: they are checked and put together once.
+
+import { type ServerResponse, STATUS_CODES, validateHeaderName, validateHeaderValue } from "node:http";
+
+/** Everything known of one field; there are as many as names in the code. */
+type Field = { name: string; value: string; line: string };
+
+const fields = new Map<string, Field>();
+
+/** What Node writes by itself, and keeps for its own: the text that stands before the first byte of the body. */
+type Written = ServerResponse & {
+  _header: string | null;
+  _headerSent: boolean;
+  _keepAliveTimeout: number;
+  maxRequestsOnConnectionReached?: boolean;
+};
+
+function fieldOf(name: string): Field {
+  let field = fields.get(name);
+  if (field === undefined) {
+    validateHeaderName(name);
+    const lower = name.toLowerCase();
+    field = fields.get(lower) ?? { name: lower, value: "", line: `${lower}: \r\n` };
+    fields.set(name, field).set(lower, field);
+  }
+  return field;
+}
+
+function lineOf(field: Field, value: string): string {
+  if (field.value !== value) {
+    validateHeaderValue(field.name, value);
+    field.line = `${field.name}: ${value}\r\n`;
+    field.value = value;
+  }
+  return field.line;
+}
+
+const statusLines = new Map<number, string>();
+
+function statusLine(status: number): string {
+  let line = statusLines.get(status);
+  if (line === undefined) {
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
+    statusLines.set(status, line);
+  }
+  return line;
+}
+
+let second = 0;
+let dateLine = "";
+
+function date(): string {
+  const now = Math.floor(Date.now() / 1_000);
+  if (now !== second) {
+    second = now;
+    dateLine = `Date: ${new Date(now * 1_000).toUTCString()}\r\n`;
+  }
+  return dateLine;
+}
+
+let keptMs = 0;
+let keepLine = "";
+
+function keepAlive(ms: number): string {
+  if (ms !== keptMs) {
+    keptMs = ms;
+    keepLine = `Connection: keep-alive\r\n${ms > 0 ? `Keep-Alive: timeout=${Math.floor(ms / 1_000)}\r\n` : ""}`;
+  }
+  return keepLine;
+}
+
+export class Head {
+  readonly #fields: Field[] = [];
+  readonly #values: string[] = [];
+
+  set(name: string, value: string): void {
+    const field = fieldOf(name);
+    const at = this.#fields.indexOf(field);
+    if (at >= 0) {
+      this.#values[at] = value;
+      return;
+    }
+    this.#fields.push(field);
+    this.#values.push(value);
+  }
+
+  get(name: string): string | undefined {
+    const at = this.#fields.indexOf(fieldOf(name));
+    return at < 0 ? undefined : this.#values[at];
+  }
+
+  /** Name, value, name, value: as writeHead() takes them. */
+  fields(): string[] {
+    return this.#fields.flatMap(({ name }, at) => [name, this.#values[at]!]);
+  }
+
+  /** For an answer with a body of known length. Like writeHead(), which is asked where the connection ends with this answer. */
+  write(response: ServerResponse, status: number): void {
+    const written = response as Written;
+    if (
+      !written.shouldKeepAlive ||
+      written.maxRequestsOnConnectionReached ||
+      written.req.httpVersionMinor !== 1
+    ) {
+      response.writeHead(status, this.fields());
+      return;
+    }
+    response.statusCode = status;
+    let text = statusLine(status);
+    for (let at = 0; at < this.#fields.length; at++) text += lineOf(this.#fields[at]!, this.#values[at]!);
+    written._header = `${text}${date()}${keepAlive(written._keepAliveTimeout)}\r\n`;
+    written._headerSent = false;
+  }
+}
