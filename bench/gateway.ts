@@ -1,6 +1,7 @@
 // What the whole pipeline costs: a profile read from the cache with one of ten thousand tokens, through limits, switches, canary,
-// signals and trace, against bare Fastify with one Redis GET that answers the same bytes. Once the profile comes from the memory
+// signals and trace, against bare Fastify with one GET of ioredis that answers the same bytes. Once the profile comes from the memory
 // of the process (L1), once everything comes from Redis (L2). Engines, servers and load are processes of their own.
+// Printed as well: the same peer with our own way to Redis, which writes what one turn asks at once.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -11,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import fastify from "fastify";
+import { Redis } from "ioredis";
 import { createGatewayApp } from "../apps/api/src/app.ts";
 import { startTestEngines } from "../apps/cli/src/engines/for-tests.ts";
 import { limitSetting } from "../packages/control/src/settings.ts";
@@ -37,7 +39,7 @@ const roundMs = 500;
 const paceRounds = Number(process.env.PACE ?? 15);
 const paceMs = 700;
 
-type Side = "bare" | "l1" | "l2";
+type Side = "bare" | "gathered" | "l1" | "l2";
 type Server = { child: ChildProcess; port: number };
 type Order =
   | { do: "open"; port: number; file: string }
@@ -54,13 +56,14 @@ if (process.send && role !== "load")
     process.send!(user + system);
   });
 if (process.send && role === "load") serveLoad();
-else if (process.send && role === "bare") process.send(await serveBare(words[0]!, words[1]!));
+else if (process.send && (role === "bare" || role === "gathered"))
+  process.send(await serveBare(role, words[0]!, words[1]!));
 else if (process.send && (role === "l1" || role === "l2")) process.send(await serveOurs(role));
 else await measure();
 
-/** The peer: the same Fastify and the same Redis client, and nothing else. */
-async function serveBare(redisUrl: string, body: string): Promise<number> {
-  const redis = connectRedis(redisUrl);
+/** The peer: the same Fastify and a Redis client, and nothing else. */
+async function serveBare(side: "bare" | "gathered", redisUrl: string, body: string): Promise<number> {
+  const redis = side === "bare" ? new Redis(redisUrl) : connectRedis(redisUrl);
   await redis.set("bench:profile", body);
   const app = fastify();
   app.get("/v1/users/:handle", async (_request, reply) => {
@@ -178,6 +181,7 @@ async function measure(): Promise<void> {
     };
     const servers = {
       bare: await startServer("bare", [redisUrl, body]),
+      gathered: await startServer("gathered", [redisUrl, body]),
       l1: await startServer("l1"),
       l2: await startServer("l2"),
     };
@@ -188,7 +192,7 @@ async function measure(): Promise<void> {
       if (said.failed !== undefined) throw new Error(said.failed);
       return said.value as T;
     };
-    const sides: Side[] = ["bare", "l1", "l2"];
+    const sides: Side[] = ["bare", "gathered", "l1", "l2"];
     for (const side of sides) {
       const { port } = servers[side];
       await ask({ do: "open", port, file });
@@ -197,8 +201,8 @@ async function measure(): Promise<void> {
       await ask({ do: "run", port, ms: 2_000 });
     }
 
-    const rates: Record<Side, number[]> = { bare: [], l1: [], l2: [] };
-    const spent: Record<Side, number[]> = { bare: [], l1: [], l2: [] };
+    const rates: Record<Side, number[]> = { bare: [], gathered: [], l1: [], l2: [] };
+    const spent: Record<Side, number[]> = { bare: [], gathered: [], l1: [], l2: [] };
     const cpuOf = async ({ child }: Server): Promise<number> => {
       child.send("cpu");
       const [microseconds] = (await once(child, "message")) as [number];
