@@ -5,6 +5,7 @@ import { mintSignInToken } from "@signalbox/control/sign-in";
 import { createHealth } from "@signalbox/core/health";
 import { createMetrics } from "@signalbox/core/metrics";
 import { createGateway, type Gateway } from "@signalbox/gateway";
+import type { Stage } from "@signalbox/gateway/pipeline";
 import { openPlane } from "@signalbox/modules/control";
 import { testWorld, type World } from "@signalbox/modules/testing";
 import { nameError } from "@signalbox/modules/trpc";
@@ -15,12 +16,19 @@ const live = fixedLive();
 let world: World;
 let app: FastifyInstance;
 let gateway: Gateway;
+/** The sides of canaries that calls met. */
+const arms: string[] = [];
 
 before(async () => {
   world = await testWorld({ deps: { live } });
   const { redis, log, instance } = world.deps;
   gateway = createGateway({ live, redis, log, instance, nameError });
-  const deps = { ...world.deps, gateway };
+  const watched: Stage = (call, next) =>
+    gateway(call, () => {
+      if (call.arm) arms.push(`${call.arm.side}${call.arm.asked ? ", asked for" : ""}`);
+      return next();
+    });
+  const deps = { ...world.deps, gateway: watched };
   app = createGatewayApp(deps, createHealth({ version: "test", serviceId: "test" }));
 });
 after(async () => {
@@ -48,6 +56,33 @@ async function register(handle: string): Promise<string> {
   assert.equal(answer.statusCode, 201, answer.body);
   return answer.json().accessToken;
 }
+
+test("a tester meets a canary by header or cookie, or is kept from it; nobody else can choose", async () => {
+  const id = "01900000-0000-7000-8000-00000000c0de";
+  const steps = [{ weight: 0.001, bakeSeconds: 60 }];
+  const target = { kind: "switch" as const, key: "feed.post.read" };
+  live.set({ canaries: { [id]: { id, target, steps, salt: "s", weight: 0.001 } } });
+  const sideOf = async (headers: Record<string, string>) => {
+    arms.length = 0;
+    await app.inject({ method: "GET", url: `/v1/posts/${id}`, headers });
+    return arms.join();
+  };
+  assert.equal(await sideOf({}), "stable");
+  assert.equal(await sideOf({ "x-signalbox-canary": id }), "canary, asked for");
+  assert.equal(await sideOf({ cookie: `signalbox_canary=${id}` }), "canary, asked for");
+  assert.equal(
+    await sideOf({ cookie: `theme=dark; signalbox_canary=${id}=stable; a=b` }),
+    "stable, asked for",
+  );
+  assert.equal(
+    await sideOf({ cookie: `signalbox_canary=${id}`, "x-signalbox-canary": `${id}=stable` }),
+    "stable, asked for",
+  );
+  for (const wrong of ["01900000-0000-7000-8000-00000000dead", "canary", `${id}=canary`, ""])
+    assert.equal(await sideOf({ cookie: `signalbox_canary=${wrong}` }), "stable");
+  assert.equal(await sideOf({ cookie: `not_signalbox_canary=${id}` }), "stable");
+  live.set({});
+});
 
 test("the first path over REST: register, follow, post, read, delete", async () => {
   const [ann, bob] = [await register("ann"), await register("bob")];

@@ -181,6 +181,12 @@ export const knownNumbers = {
     max: 3_000,
     text: "a copy of the database that is further behind, in milliseconds, is not read from; 0: none is",
   },
+  "canaries.slotDays": {
+    preset: 30,
+    min: 1,
+    max: 3_650,
+    text: "days for which the counts of a canary that is over are kept; its decisions stay, each with its evidence",
+  },
   "feed.pullAbove": {
     preset: 10_000,
     min: 1,

@@ -14,8 +14,11 @@ export type Holding = {
   /** The rest, in order. Each step answers how much it took away; it may run again and must end with nothing left. */
   erase: { name: string; run(ctx: Ctx, userId: string): Promise<number> }[];
   /** What goes by age, whoever it belongs to. */
-  expire?: { name: string; run(ctx: Pick<Ctx, "sql">): Promise<number> }[];
+  expire?: { name: string; run(ctx: Expirer): Promise<number> }[];
 };
+
+/** What knows how old things are, and how old they may become. */
+export type Expirer = Pick<Ctx, "sql" | "live" | "now">;
 
 const batch = 500;
 

@@ -144,13 +144,17 @@ export async function openStage(engines: { databaseUrl: string; redisUrl: string
       }
     },
 
-    start: (steps: { weight: number; bakeSeconds: number }[]) =>
-      ask("POST", "/canaries", {
+    async start(steps: { weight: number; bakeSeconds: number }[]): Promise<Story> {
+      // What an earlier attempt left would stand in the way of this one.
+      const { items } = (await request("GET", "/canaries")) as { items: { id: string; inForce: boolean }[] };
+      for (const { id, inForce } of items) if (inForce) await ask("POST", `/canaries/${id}/abort`, {});
+      return ask("POST", "/canaries", {
         target: { kind: "release", service: "users", version: "2.0.0" },
         steps,
         // A machine on which tests run is no place to compare milliseconds.
         triggers: { minRequests: 20, slowFloorMs: 400, warmupSeconds: 0, guards: [] },
-      }),
+      });
+    },
 
     async close(): Promise<void> {
       going = false;

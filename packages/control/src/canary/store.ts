@@ -61,6 +61,16 @@ export function createCanaryStore(sql: Sql) {
           values (${canaryId}, ${slot.start}, ${text(slot)}::text::jsonb) on conflict do nothing`;
     },
 
+    /** Slots of canaries that nobody has judged since, at most so many; what they decided stays with its own evidence. */
+    async prune(unjudgedSince: Date, inForce: string[], limit: number): Promise<number> {
+      const { count } = await sql`
+        delete from canary_slots where (canary_id, start) in (
+          select canary_id, start from canary_slots join canary_standings using (canary_id)
+          where judged_at < ${unjudgedSince} and not (canary_id = any(${inForce}::uuid[]))
+          limit ${limit})`;
+      return count;
+    },
+
     async stand(canaryId: string, standing: Standing): Promise<void> {
       await sql`
         insert into canary_standings (canary_id, standing, judged_at)

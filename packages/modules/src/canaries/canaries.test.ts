@@ -9,6 +9,7 @@ import { z } from "zod";
 import { operatorRouter } from "../control/index.ts";
 import { planeOf } from "../control/plane.ts";
 import { type Actor, defineEvent, on } from "../ctx.ts";
+import { expireOld } from "../personal/retention.ts";
 import { jobHandler } from "../run-jobs.ts";
 import { ctxOf, testWorld, type World } from "../testing.ts";
 
@@ -145,6 +146,40 @@ test("every act is answered in every state, and the story tells them all", async
   );
   assert.equal(story.inForce, false);
   assert.ok((await planeOf(world.deps).controlLog.verify()).ok);
+});
+
+test("counts of a canary that is over go by age, as the setting says; those of one in force, and what was decided, stay", async () => {
+  const { sql } = world.deps;
+  const over = newId();
+  const { id } = await as().canaries.create({ target, steps, reason });
+  const daysAgo = async (days: number) => {
+    for (const canary of [over, id]) {
+      await sql`insert into canary_standings (canary_id, judged_at) values (${canary}, now() - ${days} * interval '1 day')
+        on conflict (canary_id) do update set judged_at = excluded.judged_at`;
+      await sql`insert into canary_slots (canary_id, start, counts)
+        select ${canary}, n, '{}'::jsonb from generate_series(1, 700) n on conflict do nothing`;
+    }
+  };
+  const left = async () =>
+    (
+      await sql<{ canary_id: string; count: number }[]>`
+      select canary_id, count(*)::int as count from canary_slots group by 1`
+    ).map(({ canary_id, count }) => [canary_id, count]);
+  await sql`insert into canary_decisions (id, canary_id, at, act, step, verdict, why, evidence)
+    values (${newId()}, ${over}, now() - interval '99 days', 'abort', 0, 'regressed', 'why', '{}')`;
+  await daysAgo(29);
+  assert.equal((await expireOld(world.deps))["canaries.counts"], undefined);
+  await daysAgo(31);
+  assert.equal((await expireOld(world.deps))["canaries.counts"], 700);
+  assert.deepEqual(await left(), [[id, 700]]);
+  await as().numbers.set({ key: "canaries.slotDays", value: 60, reason });
+  await as().canaries.abort({ id, reason });
+  await as().canaries.close({ id, reason });
+  assert.equal((await expireOld(world.deps))["canaries.counts"], undefined);
+  await daysAgo(61);
+  assert.equal((await expireOld(world.deps))["canaries.counts"], 1_400);
+  const [decision] = await sql`select 1 from canary_decisions where canary_id = ${over}`;
+  assert.ok(decision);
 });
 
 const probed = defineEvent("probe.done", 1, z.object({ userId: z.string() }));

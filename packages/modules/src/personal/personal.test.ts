@@ -306,6 +306,7 @@ test("an export is one archive of everything, for its owner alone, sealed until 
 test("every module says how long it keeps what", () => {
   assert.deepEqual([...new Set(retention().map(({ name }) => name))].sort(), [
     "auth",
+    "canaries",
     "feed",
     "notifications",
     "platform",

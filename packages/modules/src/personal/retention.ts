@@ -1,13 +1,16 @@
 // How long each kind of data is kept. What goes by age is taken away here; what goes with its user, by the erasure.
 
 import { z } from "zod";
-import type { Ctx } from "../ctx.ts";
+import { canaryCounts } from "../canaries/expire.ts";
+import type { Expirer } from "../holding.ts";
 import { defineWork } from "../work.ts";
 import { holdings } from "./holdings.ts";
 
+const keepers = [...holdings, canaryCounts];
+
 /** The whole list, for people: module, kind, how long. */
 export const retention = () =>
-  holdings.flatMap(({ name, kept }) =>
+  keepers.flatMap(({ name, kept }) =>
     Object.entries(kept).map(([kind, keptFor]) => ({ name, kind, keptFor })),
   );
 
@@ -23,9 +26,9 @@ export const work = [
 ];
 
 /** What is older than it may be goes now; answers what went. */
-export async function expireOld(ctx: Pick<Ctx, "sql">): Promise<Record<string, number>> {
+export async function expireOld(ctx: Expirer): Promise<Record<string, number>> {
   const gone: Record<string, number> = {};
-  for (const { name, expire = [] } of holdings)
+  for (const { name, expire = [] } of keepers)
     for (const step of expire) {
       const count = await step.run(ctx);
       if (count > 0) gone[`${name}.${step.name}`] = count;
