@@ -2,14 +2,16 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { request as ask, type IncomingHttpHeaders } from "node:http";
+import { Agent, request as ask, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { createHealth } from "@signalbox/core/health";
 import { testWorld, type World } from "@signalbox/modules/testing";
 import fastify, { type FastifyInstance } from "fastify";
 import { createGatewayApp } from "../app.ts";
 import type { Gate } from "./exchange.ts";
+import { serverOptions } from "./server.ts";
 import { openShortWay } from "./short-way.ts";
 import { createSampleApp } from "./testing.ts";
 
@@ -153,5 +155,34 @@ test("what a read throws by itself, at once or after a wait, is a refusal and no
     await app.listen({ port: 0, host: "127.0.0.1" });
     const { status, body } = await overTheWire(app, "/broken", {});
     assert.deepEqual([status, body], [500, "Error: broken"]);
+  }
+});
+
+test("a read that is under way when the server closes is answered, and its connection ends with it", async () => {
+  for (const body of ["the end", undefined]) {
+    const app = fastify(serverOptions());
+    openShortWay(app, { gates: [], trust: () => false });
+    const asked = Promise.withResolvers<() => void>();
+    app.shortWay.offer("/slow", {
+      admit: () => undefined,
+      answer: (_request, reply) =>
+        asked.resolve(() => void reply.code(body === undefined ? 204 : 200).send(body)),
+      refuse: (_request, _reply, thrown) => asked.reject(thrown),
+    });
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const { port } = app.server.address() as AddressInfo;
+    const agent = new Agent({ keepAlive: true });
+    const call = ask({ port, host: "127.0.0.1", path: "/slow", agent }).end();
+    const answered = once(call, "response");
+    const answer = await asked.promise;
+    const closed = app.close();
+    await setTimeout(20);
+    answer();
+    const [response] = await answered;
+    response.resume();
+    assert.equal(response.headers.connection, "close");
+    const inTime = await Promise.race([closed.then(() => true), setTimeout(5_000, false, { ref: false })]);
+    agent.destroy();
+    assert.ok(inTime, "the server closes once all is answered");
   }
 });

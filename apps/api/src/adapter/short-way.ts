@@ -43,14 +43,13 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
   const below = new Map<string, { name: string; read: Read }>();
   /** Paths of Fastify's that a parameter of ours must not stand for. */
   const others = new Set<string>();
-  let isClosing = false;
+  const server = { isClosing: false };
 
   app.addHook("onRoute", ({ method, url }) => {
     if ([method].flat().includes("GET") && !/[:*]/.test(url)) others.add(url);
   });
-  // An answer given while the server closes says that the connection ends, which Fastify sees to.
   app.addHook("preClose", (done) => {
-    isClosing = true;
+    server.isClosing = true;
     done();
   });
   app.decorate("shortWay", {
@@ -64,7 +63,7 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
 
   function take(raw: IncomingMessage, response: ServerResponse): boolean {
     const { url } = raw;
-    if (raw.method !== "GET" || url === undefined || isClosing) return false;
+    if (raw.method !== "GET" || url === undefined || server.isClosing) return false;
     let read: Read | undefined;
     let params = noParams;
     const cut = url.lastIndexOf("/") + 1;
@@ -79,7 +78,7 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
       if (read === undefined) return false;
     }
     const request = new ShortRequest(raw, addressOf(raw, trust));
-    walk(request, new ShortReply(request, response), read, params, 0);
+    walk(request, new ShortReply(request, response, server), read, params, 0);
     return true;
   }
 
@@ -145,11 +144,13 @@ class ShortReply implements Reply {
   readonly raw: ServerResponse;
   readonly #request: ShortRequest;
   #status = 200;
+  readonly #server: { readonly isClosing: boolean };
   #head = new Head();
 
-  constructor(request: ShortRequest, raw: ServerResponse) {
+  constructor(request: ShortRequest, raw: ServerResponse, server: { readonly isClosing: boolean }) {
     this.#request = request;
     this.raw = raw;
+    this.#server = server;
   }
 
   code(status: number): this {
@@ -186,6 +187,8 @@ class ShortReply implements Reply {
       sendProblem(this.#request, this, nameFault(payload));
       return;
     }
+    // A connection that stayed would keep the server from closing.
+    if (this.#server.isClosing) this.raw.shouldKeepAlive = false;
     const status = this.#status;
     if (payload === undefined) {
       if (status !== 204 && status !== 304) this.header("content-length", "0");
