@@ -9,6 +9,7 @@ const install = openInstall();
 const pages = [
   ["overview", "/", "Overview"],
   ["services", "/services", "Services"],
+  ["work", "/work", "Work"],
   ["switches", "/switches", "Switches"],
   ["canaries", "/canaries", "Canaries"],
   ["limits", "/limits", "Limits"],

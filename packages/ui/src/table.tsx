@@ -14,6 +14,39 @@ export function Table({ label, children }: { label: string; children: React.Reac
   );
 }
 
+/** The headings of a table that is read as it stands: texts first, then figures, then what can be done. */
+export function HeadRow({
+  texts,
+  numbers = [],
+  actions = false,
+}: {
+  texts: readonly string[];
+  numbers?: readonly string[];
+  actions?: boolean;
+}) {
+  return (
+    <thead>
+      <tr>
+        {texts.map((text) => (
+          <th key={text} scope="col">
+            {text}
+          </th>
+        ))}
+        {numbers.map((text) => (
+          <th key={text} scope="col" className={styles.numeric}>
+            {text}
+          </th>
+        ))}
+        {actions ? (
+          <th scope="col">
+            <span className="visually-hidden">What can be done</span>
+          </th>
+        ) : null}
+      </tr>
+    </thead>
+  );
+}
+
 export function SortHeading<K extends string>({
   column,
   sort,

@@ -13,6 +13,12 @@ export const pageGroups: { name: string; pages: PageEntry[] }[] = [
         key: "v",
         icon: <path d="M2.5 2.8h11v4h-11zM2.5 9.2h11v4h-11zM5 4.8h.01M5 11.2h.01" />,
       },
+      {
+        path: "/work",
+        name: "Work",
+        key: "w",
+        icon: <path d="M2 4h3v3H2zM6.5 4h3v3h-3zM11 4h3v3h-3M2 10.5h10m-2.2-2.2 2.2 2.2-2.2 2.2" />,
+      },
     ],
   },
   {

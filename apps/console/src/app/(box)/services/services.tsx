@@ -8,7 +8,7 @@ import { EmptyState } from "@signalbox/ui/empty-state";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
 import { Panel } from "@signalbox/ui/panel";
 import { SignalLamp } from "@signalbox/ui/signal-lamp";
-import { Cell, Table } from "@signalbox/ui/table";
+import { Cell, HeadRow, Table } from "@signalbox/ui/table";
 import { useQuery } from "@tanstack/react-query";
 import { bytes, duration, milliseconds, percent } from "@/format.ts";
 import { Moment } from "@/moment.tsx";
@@ -53,20 +53,10 @@ export function Services() {
             )}
             <Panel title="Processes" aside={`settings at version ${revision}`} flush>
               <Table label="Processes with their load">
-                <thead>
-                  <tr>
-                    {["Process", "Health", "Role", "Version", "Zone", "Settings"].map((name) => (
-                      <th key={name} scope="col">
-                        {name}
-                      </th>
-                    ))}
-                    {["CPU", "Loop delay", "Memory", "In flight", "Pool", "Up", "Seen"].map((name) => (
-                      <th key={name} scope="col" className={styles.numeric}>
-                        {name}
-                      </th>
-                    ))}
-                  </tr>
-                </thead>
+                <HeadRow
+                  texts={["Process", "Health", "Role", "Version", "Zone", "Settings"]}
+                  numbers={["CPU", "Loop delay", "Memory", "In flight", "Pool", "Up", "Seen"]}
+                />
                 <tbody>
                   {items.map((item) => (
                     <ServiceRow key={item.id} item={item} load={loads.get(item.id)} newest={revision} />

@@ -8,7 +8,7 @@ import { classNames } from "@signalbox/ui/class-names";
 import { EmptyState } from "@signalbox/ui/empty-state";
 import { Panel } from "@signalbox/ui/panel";
 import { Lamp, SignalLamp } from "@signalbox/ui/signal-lamp";
-import { Cell, Table } from "@signalbox/ui/table";
+import { Cell, HeadRow, Table } from "@signalbox/ui/table";
 import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { useState } from "react";
@@ -235,17 +235,7 @@ function Sides({ signals }: { signals: Standing["signals"] }) {
   return (
     <Panel title="Both sides" flush>
       <Table label="Figures of both sides">
-        <thead>
-          <tr>
-            <th scope="col">Signal</th>
-            <th scope="col">Verdict</th>
-            {heads.map((head) => (
-              <th key={head} scope="col" className={styles.numeric}>
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <HeadRow texts={["Signal", "Verdict"]} numbers={heads} />
         <tbody>
           {signals.map((signal) => (
             <tr key={signal.name}>

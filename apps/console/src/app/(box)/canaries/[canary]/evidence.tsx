@@ -1,6 +1,6 @@
 // What a decision rests on: both sides, slot by slot. The log keeps evidence as it was written, so another form is shown as it is.
 
-import { Cell, Table } from "@signalbox/ui/table";
+import { Cell, HeadRow, Table } from "@signalbox/ui/table";
 import { count } from "@/format.ts";
 import styles from "./canary.module.css";
 
@@ -26,16 +26,7 @@ export function Evidence({ evidence }: { evidence: unknown }) {
       </p>
       {slots.length > 0 ? (
         <Table label="Evidence slot by slot">
-          <thead>
-            <tr>
-              <th scope="col">Slot</th>
-              {heads.map((head) => (
-                <th key={head} scope="col" className={styles.numeric}>
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <HeadRow texts={["Slot"]} numbers={heads} />
           <tbody>
             {slots.map(({ start, canary, stable }) => (
               <tr key={start}>
