@@ -13,20 +13,30 @@ export function listen(
   subscriber.on("close", () => {
     connected = false;
   });
-  // ioredis subscribes again by itself after a reconnect, but what was said meanwhile is lost: `ready` is where to catch up.
-  subscriber.on("ready", () => {
+  let again: NodeJS.Timeout | undefined;
+  const subscribe = () => {
+    clearTimeout(again);
     subscriber.subscribe(channel).then(
       () => {
         connected = true;
         on.ready?.();
       },
-      () => {},
+      // Refused, as by rules of access that somebody changed; a connection that is lost comes back with another try.
+      () => {
+        again = setTimeout(() => subscriber.status === "ready" && subscribe(), 1_000 + Math.random() * 1_000);
+        again.unref();
+      },
     );
-  });
+  };
+  // What was said while the connection was lost is gone: this is where to catch up.
+  subscriber.on("ready", subscribe);
   return {
     get connected() {
       return connected;
     },
-    close: () => subscriber.disconnect(),
+    close() {
+      clearTimeout(again);
+      subscriber.disconnect();
+    },
   };
 }

@@ -24,6 +24,8 @@ export const patient: RedisOptions = {
   commandTimeout: undefined,
   maxRetriesPerRequest: null,
   autoResendUnfulfilledCommands: true,
+  // Whoever listens subscribes with each connection. Where ioredis does, a refusal is nobody's, and ends the process.
+  autoResubscribe: false,
 };
 
 /** What a connection lost is not sent again by itself: it may have arrived. */

@@ -177,7 +177,7 @@ export function createLink({
     const opened = connectAnother(redis, patient);
     opened.on("message", (_channel: string, text: string) => hear(text));
     opened.on("close", deaf);
-    // A subscription comes back by itself, what was said meanwhile does not.
+    // What was said while the connection was lost is gone.
     opened.on("ready", () => {
       opened.subscribe(channel).then(
         () => {

@@ -1,8 +1,9 @@
 // Sessions that ended before their access tokens did: told to every instance at once through Redis, and asked for in Postgres, so
 // that a token of an ended session is refused within a second even while Redis is away.
 
+import { listen } from "@signalbox/core/listen";
 import type { Logger } from "@signalbox/core/log";
-import { connectAnother, patient, type Redis } from "@signalbox/core/redis";
+import type { Redis } from "@signalbox/core/redis";
 import type { Sql } from "@signalbox/db";
 import { accessSeconds } from "./keys.ts";
 
@@ -22,7 +23,7 @@ export type Revocations = {
 export function createRevocations({ sql, redis, log }: { sql: Sql; redis: Redis; log: Logger }): Revocations {
   // By session, until when its last access token could live.
   const ended = new Map<string, number>();
-  let subscriber: Redis | undefined;
+  let listener: ReturnType<typeof listen> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
@@ -41,7 +42,7 @@ export function createRevocations({ sql, redis, log }: { sql: Sql; redis: Redis;
 
   function schedule() {
     if (closed) return;
-    const told = subscriber?.status === "ready";
+    const told = listener?.connected;
     timer = setTimeout(
       async () => {
         await poll().catch((error) => log.debug({ error }, "revoked sessions not readable; asking again"));
@@ -64,18 +65,18 @@ export function createRevocations({ sql, redis, log }: { sql: Sql; redis: Redis;
         );
     },
     async start() {
-      subscriber = connectAnother(redis, patient);
-      subscriber.on("message", (_channel, message) => add(JSON.parse(message)));
       // What was said while the connection was lost is asked for once it is back.
-      subscriber.on("ready", () => void poll().catch(() => {}));
-      subscriber.subscribe(channel).catch(() => {});
+      listener = listen(redis, channel, {
+        message: (text) => add(JSON.parse(text)),
+        ready: () => void poll().catch(() => {}),
+      });
       await poll().catch((error) => log.warn({ error }, "revoked sessions not readable yet; asking again"));
       schedule();
     },
     async close() {
       closed = true;
       clearTimeout(timer);
-      subscriber?.disconnect();
+      listener?.close();
     },
   };
 }

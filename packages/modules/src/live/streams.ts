@@ -5,9 +5,10 @@
 import type { Live } from "@signalbox/control/live";
 import { AppError } from "@signalbox/core/errors";
 import { idTime } from "@signalbox/core/ids";
+import { listen } from "@signalbox/core/listen";
 import type { Logger } from "@signalbox/core/log";
 import type { Family } from "@signalbox/core/metrics";
-import { patient, type Redis } from "@signalbox/core/redis";
+import type { Redis } from "@signalbox/core/redis";
 import { isDatabaseAway } from "@signalbox/db";
 import type { Revocations } from "../auth/revocations.ts";
 import type { AsUser } from "../ctx.ts";
@@ -86,7 +87,7 @@ export function createStreams({ redis, log, live, revocations, sources, pace }: 
   let count = 0;
   let isClosing = false;
   let whenEmpty: (() => void) | undefined;
-  let subscriber: Redis | undefined;
+  let listener: ReturnType<typeof listen> | undefined;
   let saying: NodeJS.Timeout | undefined;
   let watching: NodeJS.Timeout | undefined;
 
@@ -107,20 +108,15 @@ export function createStreams({ redis, log, live, revocations, sources, pace }: 
 
   /** With the first stream; a process without any listens to nothing. */
   function start(): void {
-    if (subscriber) return;
-    subscriber = redis.duplicate(patient);
-    subscriber.on("error", () => {});
-    subscriber.on("message", (_channel, message: string) => wake(message.split(" ")));
-    // What was said while the connection was lost is looked for once it is back.
-    subscriber.on("ready", () => {
-      say();
-      wake([...streams.keys()]);
+    if (listener) return;
+    // What was said while the connection was lost is looked for once it is back; the first look may lie before it, too.
+    listener = listen(redis, wakeChannel, {
+      message: (text) => wake(text.split(" ")),
+      ready() {
+        say();
+        wake([...streams.keys()]);
+      },
     });
-    // The first look may lie before it.
-    subscriber.subscribe(wakeChannel).then(
-      () => wake([...streams.keys()]),
-      () => {},
-    );
     saying = setInterval(say, sayEveryMs).unref();
     watching = setInterval(watch, watchEveryMs).unref();
   }
@@ -260,7 +256,7 @@ export function createStreams({ redis, log, live, revocations, sources, pace }: 
             }
           }
           failures = isAway ? failures + 1 : 0;
-          const told = subscriber?.status === "ready";
+          const told = listener?.connected;
           const waitMs = isAway ? Math.min(250 * 2 ** failures, 8_000) : told ? toldMs : aloneMs;
           lookAt = more ? 0 : performance.now() + spread(waitMs);
           if (goesOn() && !more) await pause(restMs - (performance.now() - lookedAt));
@@ -336,7 +332,7 @@ export function createStreams({ redis, log, live, revocations, sources, pace }: 
         ]);
       clearInterval(saying);
       clearInterval(watching);
-      subscriber?.disconnect();
+      listener?.close();
     },
   };
 }
