@@ -207,7 +207,7 @@ export async function openHistories(): Promise<Histories> {
   };
 }
 
-const atOnce = 12;
+const atOnce = 6;
 
 async function newPerson(deps: Deps): Promise<Person> {
   const handle = `h${newId().replaceAll("-", "").slice(-20)}`;

@@ -3,7 +3,9 @@
 // While a list is being built its last entry is the builder's token, which is longer than an id: pushes already collect above it.
 // A timeline is only ever a copy: what is missing is built again from Postgres, and reading goes on there below the floor.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { type LuaScript, luaScript } from "@signalbox/core/bus/script";
 import { createLoadGate } from "@signalbox/core/cache/load-gate";
 import { AppError } from "@signalbox/core/errors";
@@ -112,22 +114,51 @@ export async function readTimeline(ctx: Ctx, userId: string): Promise<Timeline |
     if (Math.random() < 0.05) ctx.redis.expire(key, idleSeconds).catch(() => {});
     return decode(entries);
   }
-  if (!last)
-    buildTimeline(ctx, userId).catch((error) =>
+  if (!last) buildSoon(ctx, userId);
+  return undefined;
+}
+
+const buildKey = ({ redis }: Store, userId: string) => (redis.options.keyPrefix ?? "") + userId;
+
+// Who finds no list is given his page from the tables, which is a small part of a list's cost. After a flush everyone needs one: they are
+// built one after the other, and with pauses, so that readers and not their lists have the database and this process.
+const soon = new Map<string, { ctx: Ctx; userId: string }>();
+const mostSoon = 10_000;
+const restPart = 3;
+const mostRestMs = 100;
+let isBuilding = false;
+/** Not within the call that found it missing, which may end before. */
+const apart = AsyncLocalStorage.snapshot();
+
+function buildSoon(ctx: Ctx, userId: string): void {
+  if (soon.size >= mostSoon) return;
+  soon.set(buildKey(ctx, userId), { ctx, userId });
+  if (isBuilding) return;
+  isBuilding = true;
+  apart(() => setImmediate(buildAll));
+}
+
+async function buildAll(): Promise<void> {
+  for (const [key, { ctx, userId }] of soon) {
+    soon.delete(key);
+    const from = performance.now();
+    await buildTimeline(ctx, userId).catch((error) =>
       ctx.log.warn(
         { error, requestId: ctx.requestId },
         "a home timeline was not built; the next read tries again",
       ),
     );
-  return undefined;
+    if (soon.size > 0) await pause(Math.min(restPart * (performance.now() - from), mostRestMs));
+  }
+  isBuilding = false;
 }
 
-// One build a user and process at a time, and of all users so many at once: after a flush everyone needs one.
+// One build a user and process at a time.
 const building = new Map<string, Promise<void>>();
 const gate = createLoadGate(() => 4, { maxWaiting: 10_000, waitMs: 60_000 });
 
 export function buildTimeline(ctx: Ctx, userId: string): Promise<void> {
-  const key = (ctx.redis.options.keyPrefix ?? "") + userId;
+  const key = buildKey(ctx, userId);
   let build = building.get(key);
   if (!build) {
     build = gate.run(() => buildOnce(ctx, userId)).finally(() => building.delete(key));
@@ -154,15 +185,17 @@ async function buildOnce(ctx: Ctx, userId: string): Promise<void> {
   // Before the truth is read: a post committed from now on is in the rows, in the list or in both.
   if ((await ctx.redis.eval(beginScript, 1, key, token)) === 0) return;
   const size = windowOf(ctx);
-  const ids = await newestWindow(ctx, await feedAuthors(ctx, userId), size);
-  const entries = ids.map(encodeId);
-  if (ids.length < size) entries.push(beginning);
+  const entries = await newestEntries(ctx, await feedAuthors(ctx, userId), size);
+  if (entries.length < size) entries.push(beginning);
   await ctx.redis.eval(installScript, 1, key, token, ...entries);
 }
 
 /** Whose posts a home feed is made of. */
-export async function feedAuthors(ctx: Ctx, userId: string): Promise<string[]> {
-  const followed = await followedIds(ctx, userId);
+export const feedAuthors = async (ctx: Ctx, userId: string): Promise<string[]> =>
+  unhidden(ctx, userId, await followedIds(ctx, userId));
+
+/** The reader, and of those whom he follows everyone whom he sees. */
+export async function unhidden(ctx: Ctx, userId: string, followed: string[]): Promise<string[]> {
   const [blocked, muted] = await Promise.all([
     blockedAmong(ctx, userId, followed),
     mutedAmong(ctx, userId, followed),
@@ -170,33 +203,54 @@ export async function feedAuthors(ctx: Ctx, userId: string): Promise<string[]> {
   return [userId, ...followed.filter((id) => !blocked.has(id) && !muted.has(id))];
 }
 
-/** The newest ids of many authors. Of each a few are read, and more only of those whose few are all among the newest. */
-export async function newestWindow(
+/**
+ * The newest posts of many authors, as a list holds them. Of each author a few are read, and more only of those whose few are all
+ * among the newest.
+ */
+async function newestEntries(
   { sql }: Pick<Ctx, "sql">,
   authorIds: string[],
   windowSize: number,
-): Promise<string[]> {
-  let found: string[] = [];
-  let asked = authorIds.map((id): { id: string; below: string | null } => ({ id, below: null }));
+): Promise<Buffer[]> {
+  let found: Buffer[] = [];
+  let asked = authorIds.map((id): Asked => ({ id, below: null }));
   let each = Math.min(windowSize, Math.ceil((2 * windowSize) / authorIds.length) + 10);
   while (asked.length > 0) {
-    const rows = await sql<{ author: string; id: string }[]>`
-      select author.id as author, post.id
-      from unnest(${asked.map(({ id }) => id)}::uuid[], ${asked.map(({ below }) => below)}::uuid[]) as author (id, below)
-      cross join lateral (
-        select id from posts where user_id = author.id and (author.below is null or posts.id < author.below)
-        order by id desc limit ${each}
-      ) as post`;
-    found = [...found, ...rows.map(({ id }) => id)].sort().reverse().slice(0, windowSize);
-    const lowest = found.length < windowSize ? undefined : found.at(-1)!;
-    asked = [...Map.groupBy(rows, ({ author }) => author)].flatMap(([id, own]) => {
-      const below = own.reduce((least, row) => (row.id < least ? row.id : least), own[0]!.id);
-      return own.length === each && (lowest === undefined || below > lowest) ? [{ id, below }] : [];
-    });
+    // As bytes and in one value: a thousand rows would cost this process more than the database.
+    const [part] = await sql<{ ids: Buffer | null; more: Asked[] | null }[]>`
+      with found as materialized (
+        select author.id as author, post.id
+        from unnest(${asked.map(({ id }) => id)}::uuid[], ${asked.map(({ below }) => below)}::uuid[]) as author (id, below)
+        cross join lateral (
+          select id from posts where user_id = author.id and (author.below is null or posts.id < author.below)
+          order by id desc limit ${each}
+        ) as post
+      ), newest as (select id from found order by id desc limit ${windowSize})
+      select (select string_agg(uuid_send(id), ''::bytea order by id desc) from newest) as ids,
+        (select json_agg(json_build_object('id', author, 'below', below)) from (
+          select author, (array_agg(id order by id))[1] as below from found group by author having count(*) = ${each}
+        ) as full_ones) as more`;
+    found = [...found, ...entriesOf(part!.ids)].sort((a, b) => b.compare(a)).slice(0, windowSize);
+    const lowest = found.length < windowSize ? undefined : decodeId(found.at(-1)!);
+    asked = (part!.more ?? []).filter(({ below }) => lowest === undefined || below! > lowest);
     each = windowSize;
   }
   return found;
 }
+
+type Asked = { id: string; below: string | null };
+
+const entriesOf = (bytes: Buffer | null): Buffer[] =>
+  Array.from({ length: (bytes?.length ?? 0) / idBytes }, (_, n) =>
+    bytes!.subarray(n * idBytes, (n + 1) * idBytes),
+  );
+
+/** The same as ids. */
+export const newestWindow = async (
+  ctx: Pick<Ctx, "sql">,
+  authorIds: string[],
+  windowSize: number,
+): Promise<string[]> => (await newestEntries(ctx, authorIds, windowSize)).map(decodeId);
 
 /** Undefined: there is no list, or it is being built. */
 export async function readEntries(

@@ -171,6 +171,10 @@ export async function followedIds(ctx: Ctx, userId: string): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
+/** The same as this process knows it, for a page that is held against it once more. */
+export const knownFollowed = async (ctx: Ctx, userId: string): Promise<string[]> =>
+  (await ctx.cache.entity(following).read(userId))?.ids ?? followedIds(ctx, userId);
+
 /** Of these people, those whom the user follows right now. */
 export async function followedAmong(ctx: Ctx, userId: string, ids: string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();

@@ -15,6 +15,7 @@ export {
   followedIds,
   followerIds,
   followersAfter,
+  knownFollowed,
 } from "./follows.ts";
 export { jobs } from "./jobs.ts";
 export { createProfile, findAccount, idsOfHandles, knownUser, readPeople, readPerson } from "./profile.ts";

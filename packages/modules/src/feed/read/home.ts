@@ -1,12 +1,11 @@
 // The skeleton of a home feed: the reader's list, merged with the posts of authors who are too large to push; below the list's
 // floor the truth itself, without a seam. Without Redis it is the truth from the top: slower, never wrong.
 
-import { isDatabaseAway } from "@signalbox/db";
 import type { AsUser } from "../../ctx.ts";
 import { fromReplica } from "../../replicas/index.ts";
-import { followedAmong } from "../../users/index.ts";
-import { readPulled } from "../cached.ts";
-import { feedAuthors, readTimeline, type Timeline } from "../timeline.ts";
+import { blockedAmong, followedAmong, knownFollowed } from "../../users/index.ts";
+import { marks, readPulled } from "../cached.ts";
+import { readTimeline, type Timeline, unhidden } from "../timeline.ts";
 import { newestOf, type Skeleton } from "./skeleton.ts";
 
 export const home = (ctx: AsUser): Skeleton =>
@@ -24,7 +23,7 @@ export const home = (ctx: AsUser): Skeleton =>
       if (whole.length < size) break;
     }
     if (timeline.isWhole) return;
-    const authors = await fromReplica(ctx, "feed.home", (ctx) => feedAuthors(ctx, ctx.actor.id));
+    const authors = await unhidden(ctx, ctx.actor.id, await knownFollowed(ctx, ctx.actor.id));
     for (;;) {
       const ids = await newest(ctx, authors, place, size);
       yield ids;
@@ -47,14 +46,24 @@ async function pulledBy(ctx: AsUser): Promise<string[]> {
 const nothing: Timeline = { below: () => [], holds: () => false, isWhole: false };
 
 async function timelineOf(ctx: AsUser): Promise<Timeline> {
-  try {
-    return (await readTimeline(ctx, ctx.actor.id)) ?? nothing;
-  } catch (error) {
-    if (isDatabaseAway(error)) throw error;
+  const timeline = await readTimeline(ctx, ctx.actor.id).catch((error) => {
     ctx.log.warn(
       { error, requestId: ctx.requestId },
       "home timeline not readable; reading the feed from Postgres",
     );
-    return nothing;
-  }
+    return undefined;
+  });
+  if (!timeline) await fetchAlong(ctx);
+  return timeline ?? nothing;
+}
+
+/** Of whoever has no list much else is not there either: what the page asks for by and by is asked for at once. */
+async function fetchAlong(ctx: AsUser): Promise<void> {
+  const me = ctx.actor.id;
+  // The page shows what it can without them.
+  ctx.cache
+    .entity(marks)
+    .read(me)
+    .catch(() => {});
+  await Promise.all([knownFollowed(ctx, me), blockedAmong(ctx, me, [me])]);
 }
