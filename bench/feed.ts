@@ -1,6 +1,6 @@
 // Creating posts and reading home feeds on a whole install, each beside the least that could do the same in the same run: a bare
 // postgres.js transaction that writes the same two rows, and a bare Fastify route that does the same Redis reads and returns strings
-// (the list, and each post by a GET, all in one trip). In turns, so that both meet the same machine, with the same pool, durability
+// (the list by an LRANGE and the posts by one MGET, as the real route does; in one trip, as it knows the posts beforehand). In turns, so that both meet the same machine, with the same pool, durability
 // and connections. Then what 50 authors who are fetched instead of pushed add.
 
 import { type ChildProcess, fork } from "node:child_process";
@@ -32,10 +32,7 @@ async function bePeer({ redis: url, postgres, timeline, posts, userId }: Peer): 
   const { sql } = connectDatabase(postgres, { name: "bench peer" });
   const app = fastify();
   app.get("/feed", async (_request, reply) => {
-    const [, found] = await Promise.all([
-      redis.lrangeBuffer(timeline, 0, -1),
-      Promise.all(posts.map((key) => redis.get(key))),
-    ]);
+    const [, found] = await Promise.all([redis.lrangeBuffer(timeline, 0, -1), redis.mget(posts)]);
     reply.header("content-type", "application/json; charset=utf-8");
     return `{"items":[${found.join(",")}],"nextCursor":null}`;
   });

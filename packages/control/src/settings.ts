@@ -193,6 +193,12 @@ export const knownNumbers = {
     max: 1_000_000_000,
     text: "with more followers than this an author's posts are not pushed to timelines but fetched by who reads",
   },
+  "feed.spreadAbove": {
+    preset: 5_000,
+    min: 1,
+    max: 1_000_000,
+    text: "with more followers than this a post that is pushed is brought to them in jobs on the queue feed.timeline.spread, by all workers",
+  },
   "feed.timelineEntries": {
     preset: 800,
     min: 1,

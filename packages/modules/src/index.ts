@@ -23,7 +23,7 @@ export const appRouter = createRouter({
 export type AppRouter = typeof appRouter;
 
 /** What is done on queues. */
-export const work = [...auth.work, ...personal.work] as unknown as AnyWork[];
+export const work = [...auth.work, ...feed.work, ...personal.work] as unknown as AnyWork[];
 
 /** What people asked for, one after the other: it is kept in the database, and not on a queue. */
 export const askedWork = [

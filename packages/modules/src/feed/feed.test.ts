@@ -4,6 +4,7 @@ import { fixedLive } from "@signalbox/control/live";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { ctxOf, testWorld, type World } from "../testing.ts";
+import { spread } from "./fan-out.ts";
 import {
   buildTimeline,
   dropTimelines,
@@ -199,6 +200,33 @@ test("an author who grows large is fetched, not pushed, and nothing is lost on t
     live.set({ numbers: { "feed.pullAbove": { value: 10 } } });
     await post("pushed again");
     assert.equal(await listed(), expected.length + 1);
+  } finally {
+    await large.close();
+  }
+});
+
+test("a post for many is brought to them by jobs on a queue, to each once, and one that is deleted meanwhile to nobody", async () => {
+  const live = fixedLive({ numbers: { "feed.spreadAbove": { value: 2 } } });
+  const large = await testWorld({ deps: { live } });
+  try {
+    const star = await large.user("star");
+    const fans = await Promise.all([1, 2, 3, 4, 5].map((n) => large.user(`fan_${n}`)));
+    for (const fan of fans) await fan.users.follow.create({ handle: "star" });
+    await large.settle();
+    const ids = await Promise.all(fans.map(async (fan) => (await fan.users.me.read()).id));
+    const ctx = ctxOf(large.deps, { kind: "job", name: "test" });
+    for (const id of ids) await buildTimeline(ctx, id);
+    const { id } = await star.feed.post.create({ text: "to many" });
+    await large.settle();
+    for (const fan of ids)
+      assert.deepEqual((await readTimeline(ctx, fan))?.below(undefined, 10), [id], "not there once");
+    assert.notEqual((await large.deps.queues.depth(spread.queue)).took, null, "no job was done");
+
+    const { id: gone } = await star.feed.post.create({ text: "not for long" });
+    await star.feed.post.delete({ id: gone });
+    await spread.run(ctx, { userId: (await star.users.me.read()).id, id: gone, after: null, upTo: null });
+    for (const fan of ids)
+      assert.equal(await large.deps.redis.llen(timelineKey(fan)), 2, "a deleted post is in a list");
   } finally {
     await large.close();
   }

@@ -12,7 +12,7 @@ import {
   postUnliked,
   postUnreposted,
 } from "./events.ts";
-import { fanOut, withdraw } from "./fan-out.ts";
+import { fanOut, spread, withdraw } from "./fan-out.ts";
 import { dropTimelines } from "./timeline.ts";
 
 type Post = { userId: string; id: string };
@@ -45,6 +45,9 @@ const forgetMark = async (
   ]);
 };
 const rebuild = (ctx: Ctx, { userId }: { userId: string }) => dropTimelines(ctx, [userId]);
+
+/** What is done on queues. */
+export const work = [spread];
 
 export const jobs = [
   on(postCreated, "feed.timeline.push", fanOut),

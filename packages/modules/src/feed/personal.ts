@@ -4,6 +4,7 @@
 import type { Ctx } from "../ctx.ts";
 import { type Holding, untilNone } from "../holding.ts";
 import { countsKey, forgetCounts, forgetMarks, forgetPosts, forgetPulled } from "./cached.ts";
+import { spread } from "./fan-out.ts";
 import { timelineKey } from "./timeline.ts";
 
 const pageSize = 500;
@@ -61,6 +62,10 @@ export const holding: Holding = {
         await forgetPulled(ctx);
         return gone.count;
       },
+    },
+    {
+      name: "posts on their way",
+      run: ({ queues }, userId) => queues.remove(spread.queue, (stretch) => stretch.userId === userId),
     },
     { name: "timeline", run: ({ redis }, userId) => redis.del(timelineKey(userId)) },
   ],

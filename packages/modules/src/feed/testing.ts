@@ -6,12 +6,14 @@ import { fixedLive } from "@signalbox/control/live";
 import type { BusEvent, Handler } from "@signalbox/core/bus/bus";
 import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/envelope";
 import { newId } from "@signalbox/core/ids";
+import type { Queues } from "@signalbox/core/queues";
 import type { Redis } from "@signalbox/core/redis";
 import { type Ctx, type Deps, transaction } from "../ctx.ts";
 import { appRouter, jobs } from "../index.ts";
 import { groupsOf, jobHandler } from "../run-jobs.ts";
 import { ctxOf, testWorld } from "../testing.ts";
 import { createProfile } from "../users/index.ts";
+import { spread } from "./fan-out.ts";
 import { buildTimeline, timelineKey } from "./timeline.ts";
 
 type Person = { id: string; handle: string; caller: ReturnType<typeof appRouter.createCaller> };
@@ -37,7 +39,9 @@ export async function openHistories(): Promise<Histories> {
   async function run(seed: number) {
     const live = fixedLive();
     let aheadMs = 0;
-    const deps: Deps = { ...world.deps, live, now: () => new Date(Date.now() + aheadMs) };
+    const spreads: unknown[] = [];
+    const queues: Queues = { ...world.deps.queues, add: async (_queue, data) => String(spreads.push(data)) };
+    const deps: Deps = { ...world.deps, live, queues, now: () => new Date(Date.now() + aheadMs) };
     const fragile = breakable(deps.redis);
     const handlers = [...groupsOf(jobs.filter(({ name }) => /^(feed|users)\./.test(name))).values()].map(
       (each) => jobHandler({ ...deps, redis: fragile.redis }, each),
@@ -46,18 +50,25 @@ export async function openHistories(): Promise<Histories> {
     const random = randomFrom(seed);
     const pick = <T>(from: T[]): T => from[Math.floor(random() * from.length)]!;
     const window = pick([2, 3, 5, 12, 800]);
-    const set = (pullAbove: number) =>
+    const set = () =>
       live.set({
-        numbers: { "feed.pullAbove": { value: pullAbove }, "feed.timelineEntries": { value: window } },
+        numbers: {
+          "feed.pullAbove": { value: pick([1, 2, 3, 10_000]) },
+          "feed.spreadAbove": { value: pick([1, 2, 10_000]) },
+          "feed.timelineEntries": { value: window },
+        },
       });
-    set(pick([1, 2, 3, 10_000]));
+    set();
     const people: Person[] = [];
     for (let n = 0; n < 6; n += 1) people.push(await newPerson(deps));
     const model: Model = { posts: [], follows: new Set(), blocks: new Set(), mutes: new Set() };
+    const spreadOne = (data: unknown) =>
+      spread.run({ ...ctx, redis: fragile.redis }, data as Parameters<typeof spread.run>[1]);
     const bus = createTestBus(
       ctx,
       handlers,
       people.map(({ id }) => id),
+      { waiting: spreads, run: spreadOne },
     );
 
     const two = () => {
@@ -149,7 +160,7 @@ export async function openHistories(): Promise<Histories> {
       // The workers go on for a while; else they stand still.
       [14, async () => bus.deliver(Math.ceil(random() * 8), random, fragile)],
       [2, async () => void (await deps.redis.del(timelineKey(pick(people).id)))],
-      [5, async () => set(pick([1, 2, 3, 10_000]))],
+      [5, async () => set()],
       [4, async () => buildTimeline(ctx, pick(people).id)],
       // Longer than anything that holds for a while only.
       [
@@ -266,8 +277,16 @@ async function wholeFeed(reader: Person, size: () => number): Promise<string[]> 
   }
 }
 
-/** Delivers as the bus does: the events of one key in order and at least once, those of different keys in any order. */
-function createTestBus(ctx: Ctx, handlers: Handler[], keys: string[]) {
+/**
+ * Delivers as the bus does: the events of one key in order and at least once, those of different keys in any order; and does jobs as
+ * a queue does, at any time and at least once.
+ */
+function createTestBus(
+  ctx: Ctx,
+  handlers: Handler[],
+  keys: string[],
+  jobs: { waiting: unknown[]; run(data: unknown): Promise<void> },
+) {
   const lanes = handlers.map((handle) => ({ handle, done: new Set<string>() }));
   const events: BusEvent[] = [];
   let seen = "0";
@@ -299,10 +318,14 @@ function createTestBus(ctx: Ctx, handlers: Handler[], keys: string[]) {
             if (!lane.done.has(event.id) && !next.has(event.key)) next.set(event.key, event);
           return [...next.values()].map((event) => ({ lane, event }));
         });
-        const chosen = waiting[Math.floor(random() * waiting.length)];
-        if (!chosen) return;
-        const { lane, event } = chosen;
-        const run = () => lane.handle(event, { group: "tests", partition: 0, attempt: 1 });
+        const at = Math.floor(random() * (waiting.length + jobs.waiting.length));
+        if (waiting.length + jobs.waiting.length === 0) return;
+        const chosen = waiting[at];
+        const [job] = chosen ? [] : jobs.waiting.splice(at - waiting.length, 1);
+        const run = () =>
+          chosen
+            ? chosen.lane.handle(chosen.event, { group: "tests", partition: 0, attempt: 1 })
+            : jobs.run(job);
         if (random() < 0.25) {
           fragile.breakAfter(Math.floor(random() * 3));
           await run().catch(() => {});
@@ -310,7 +333,7 @@ function createTestBus(ctx: Ctx, handlers: Handler[], keys: string[]) {
         }
         await run();
         if (random() < 0.1) await run();
-        lane.done.add(event.id);
+        chosen?.lane.done.add(chosen.event.id);
         delivered += 1;
       }
     },
@@ -326,7 +349,8 @@ function breakable(redis: Redis): Fragile {
     const value: unknown = Reflect.get(target, name);
     if (typeof value !== "function") return value;
     return (...words: unknown[]) => {
-      if (name === "eval" && left-- <= 0) return Promise.reject(new Error("the worker died here"));
+      if ((name === "eval" || name === "evalsha") && left-- <= 0)
+        return Promise.reject(new Error("the worker died here"));
       return Reflect.apply(value, target, words);
     };
   };

@@ -126,10 +126,25 @@ export async function followersAfter(
   userId: string,
   after: string | undefined,
   size: number,
+  upTo?: string,
 ): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
-    select user_id as id from follows where target_id = ${userId} ${after ? sql`and user_id > ${after}` : sql``}
+    select user_id as id from follows where target_id = ${userId}
+      ${after ? sql`and user_id > ${after}` : sql``} ${upTo ? sql`and user_id <= ${upTo}` : sql``}
     order by user_id limit ${size}`;
+  return rows.map(({ id }) => id);
+}
+
+/** Where stretches of so many followers end. */
+export async function everyNthFollower(
+  { sql }: Pick<Ctx, "sql">,
+  userId: string,
+  n: number,
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select user_id as id from (
+      select user_id, row_number() over (order by user_id) as at from follows where target_id = ${userId}
+    ) as numbered where at % ${n}::int = 0 order by user_id`;
   return rows.map(({ id }) => id);
 }
 

@@ -9,6 +9,7 @@ export {
 } from "./events.ts";
 export {
   countFollowers,
+  everyNthFollower,
   firstFollowers,
   firstFollowersSize,
   followedAmong,
