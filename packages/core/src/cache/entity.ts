@@ -51,7 +51,8 @@ export type Entity<Value> = {
   find(id: string): Found<Value> | Promise<Found<Value>>;
   /** What this process has in memory, without waiting; undefined: ask find(). */
   peek(id: string): Found<Value> | undefined;
-  readMany(ids: string[]): Promise<Map<string, Value>>;
+  /** `seen` is told of each as it was found. */
+  readMany(ids: string[], seen?: (found: Found<Value>) => void): Promise<Map<string, Value>>;
   /** Write-through: does the write, whose answer is the new value, and puts it in place of the old one everywhere. */
   write(id: string, work: () => Promise<Value>): Promise<Value>;
   /** After the commit of a change: no instance serves the old value from a moment later. Never fails. */
@@ -551,11 +552,12 @@ export function createEntity<Source, Value>(
     return value;
   }
 
-  async function readMany(ids: string[]): Promise<Map<string, Value>> {
+  async function readMany(ids: string[], seen?: (found: Found<Value>) => void): Promise<Map<string, Value>> {
     const map = new Map<string, Value>();
     const asked: Promise<void>[] = [];
-    const take = (id: string, { value }: Found<Value>) => {
-      if (value !== undefined) map.set(id, value);
+    const take = (id: string, found: Found<Value>) => {
+      seen?.(found);
+      if (found.value !== undefined) map.set(id, found.value);
     };
     for (const id of new Set(ids)) {
       const held = peek(id);

@@ -7,6 +7,7 @@ import type { tables } from "@signalbox/db";
 import { sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, type InTransaction, together } from "../ctx.ts";
+import { markStale } from "../stale.ts";
 import { handleOwners, profiles, type StoredProfile } from "./cached.ts";
 import { claimHandle } from "./handles.ts";
 import { profileTag } from "./profile-version.ts";
@@ -123,14 +124,10 @@ export async function readOwnProfile(ctx: AsUser): Promise<OwnProfile> {
 type Present = Found<StoredProfile> & { value: StoredProfile };
 
 /** Validators and how long others may keep the answer. Only what a guest was given is for everyone. */
-function describeAnswer(
-  ctx: Ctx,
-  { stale, filledAt }: Found<unknown>,
-  tag: string,
-  { own = false } = {},
-): void {
+function describeAnswer(ctx: Ctx, found: Found<unknown>, tag: string, { own = false } = {}): void {
   const { headers } = ctx.answer;
-  const { cdnSeconds, staleMs, l2Ms } = ctx.cache.entity(profiles).ttl();
+  const { stale } = found;
+  const { cdnSeconds, staleMs } = ctx.cache.entity(profiles).ttl();
   headers.ETag = tag;
   headers.Vary = "Authorization";
   headers["Cache-Control"] =
@@ -139,10 +136,7 @@ function describeAnswer(
       : stale || cdnSeconds === 0
         ? "public, no-cache"
         : `public, max-age=0, s-maxage=${cdnSeconds}, stale-if-error=${Math.round(staleMs / 1_000)}`;
-  // RFC 9211: a hit whose time to live is over.
-  if (stale)
-    headers["Cache-Status"] =
-      `signalbox; hit; ttl=${Math.min(-1, Math.round((filledAt + l2Ms - Date.now()) / 1_000))}`;
+  markStale(ctx, ctx.cache.entity(profiles), found);
 }
 
 const unknown = (handle: string) => new AppError("not_found", `there is no user @${handle}`);

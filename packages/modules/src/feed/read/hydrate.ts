@@ -1,16 +1,21 @@
-// Step two of reading posts: the posts behind ids, in the order of the ids. What is gone falls out here.
+// Step two of reading posts: the posts behind ids, in the order of the ids. What is gone falls out here; while the database is away
+// what was kept serves, and the answer says so.
 
 import type { Ctx } from "../../ctx.ts";
+import { markStale } from "../../stale.ts";
 import { posts, type StoredPost } from "../cached.ts";
 import { noPost } from "./rules.ts";
 
 export async function hydrate(ctx: Ctx, ids: string[]): Promise<StoredPost[]> {
-  const found = await ctx.cache.entity(posts).readMany(ids);
+  const entity = ctx.cache.entity(posts);
+  const found = await entity.readMany(ids, (each) => markStale(ctx, entity, each));
   return ids.flatMap((id) => found.get(id) ?? []);
 }
 
 export async function hydrateOne(ctx: Ctx, id: string): Promise<StoredPost> {
-  const post = await ctx.cache.entity(posts).read(id);
-  if (!post) throw noPost();
-  return post;
+  const entity = ctx.cache.entity(posts);
+  const found = await entity.find(id);
+  if (!found.value) throw noPost();
+  markStale(ctx, entity, found);
+  return found.value;
 }
