@@ -39,7 +39,7 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
   },
   compose: { text: "an install in containers", load: () => import("./commands/compose.ts") },
   test: { text: "run the tests", load: () => import("./commands/test.ts") },
-  check: { text: "format, lint, types, dead code", load: () => import("./commands/check.ts") },
+  check: { text: "format, lint, types, dead code, charts", load: () => import("./commands/check.ts") },
   bench: { text: "run a benchmark", load: () => import("./commands/bench.ts") },
 };
 

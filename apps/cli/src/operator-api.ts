@@ -15,6 +15,13 @@ export type OperatorApi = {
   /** Where nothing is answered. */
   send(method: "POST" | "DELETE", path: string, body?: object): Promise<unknown>;
   fetch(path: string): Promise<Response>;
+  /** All the way through every part; an install that is not well is no fault here, but an answer. */
+  health(): Promise<DeepHealth>;
+};
+
+export type DeepHealth = {
+  status: string;
+  checks: Record<string, { status: "pass" | "warn" | "fail"; output?: string; observedMs?: number }[]>;
 };
 
 /** In a container the install's processes are elsewhere, and the environment says where. */
@@ -33,8 +40,8 @@ export function operatorApi(dir: DataDir): OperatorApi {
   const { operator } = run;
   const authorization = `Bearer ${readSecret(run.operatorToken)}`;
 
-  async function send(method: string, path: string, body?: object): Promise<Response> {
-    const response = await fetch(operator + path, {
+  const ask = (method: string, path: string, body?: object): Promise<Response> =>
+    fetch(operator + path, {
       method,
       headers: { authorization, ...(body ? { "content-type": "application/json" } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
@@ -45,6 +52,9 @@ export function operatorApi(dir: DataDir): OperatorApi {
         "See what runs: ./signalbox status",
       );
     });
+
+  async function send(method: string, path: string, body?: object): Promise<Response> {
+    const response = await ask(method, path, body);
     if (response.ok) return response;
     const problem = (await response.json().catch(() => ({}))) as { detail?: string; requestId?: string };
     throw new Fault(
@@ -58,5 +68,11 @@ export function operatorApi(dir: DataDir): OperatorApi {
       (await (await send(method, path, body)).json()) as T,
     send,
     fetch: (path) => send("GET", path),
+    async health() {
+      const response = await ask("GET", "/healthz?deep=1");
+      if (response.status !== 200 && response.status !== 503)
+        throw new Fault(`The operator API answered ${response.status} to a question about its health.`, "");
+      return (await response.json()) as DeepHealth;
+    },
   };
 }

@@ -7,10 +7,13 @@ import { z } from "zod";
 import { isCountry } from "./countries.ts";
 
 const port = z.coerce.number().int().min(0).max(65535);
-const url = (example: string, protocols: RegExp) =>
-  z.string().refine((value) => protocols.test(value) && URL.canParse(value.split(",")[0]!), {
-    error: `must be a URL such as ${example}`,
-  });
+const url = (example: string, protocols: RegExp) => {
+  const error = `must be a URL such as ${example}`;
+  return z
+    .string()
+    .regex(protocols, { error, abort: true })
+    .refine((value) => URL.canParse(value.split(",")[0]!), { error });
+};
 
 /** Words with commas between them, each of one form. */
 const list = (example: string, isGood: (word: string) => boolean) =>

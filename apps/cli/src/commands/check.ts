@@ -1,4 +1,4 @@
-// check: format, lint, types and dead code, side by side, with all that is wrong shown at once.
+// check: format, lint, types, dead code and charts, side by side, with all that is wrong shown at once.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -13,7 +13,7 @@ type Result = Check & { ok: boolean; output: string; ms: number };
 export const command: Command = {
   name: "check",
   usage: "check [--fix]",
-  text: "Checks format, lint, types and dead code: exactly what CI checks.",
+  text: "Checks format, lint, types, dead code and charts: exactly what CI checks.",
   words: 0,
   options: { fix: { type: "boolean", text: "apply Biome's fixes first" } },
   async run(values) {
@@ -64,6 +64,7 @@ function checks(fix: boolean): Check[] {
     },
     ...types,
     { name: "dead code", script: tool("knip/bin/knip.js"), args: ["--no-progress"] },
+    { name: "charts", script: join(root, "apps/cli/src/charts/check-profiles.ts"), args: [] },
   ];
 }
 

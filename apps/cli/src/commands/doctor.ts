@@ -10,23 +10,28 @@ import { findPostgres } from "../engines/postgres-binaries.ts";
 import { findRedis, redisMend, requireAnsweringRedis } from "../engines/redis.ts";
 import { engineUser } from "../engines/system-user.ts";
 import { toFault } from "../fault.ts";
+import { type Finding, installFindings } from "../install-checks.ts";
 import { holderOf, isFree, largestPortBase, portsFrom } from "../ports.ts";
 import { dim, green, red, yellow } from "../screen.ts";
 import { lockHolder } from "../supervisor/lock.ts";
 
-type Finding = { name: string; state: "ok" | "warn" | "fail"; text: string; mend?: string };
-
 export const command: Command = {
   name: "doctor",
-  usage: "doctor [--data-dir DIR] [--port-base N]",
+  usage: "doctor [--install] [--data-dir DIR] [--port-base N]",
   text: "Checks this machine and every dependency; each fault comes with the line to type. Exit code 1 if one must be mended.",
   words: 0,
   options: {
     ...dataDirOption,
+    install: {
+      type: "boolean",
+      text: "check the install that runs, all the way through, instead of this machine",
+    },
+    gateway: { type: "string", value: "URL", text: "with --install in a container: where its gateway is" },
     "port-base": { type: "string", value: "N", text: "check the ports that up --port-base N would use" },
   },
   async run(values) {
     const dir = chosenDataDir(values);
+    if (values.install) return show(await installFindings(dir, values.gateway as string | undefined));
     const ports = portsFrom(wholeNumber(values, "port-base", 0, largestPortBase));
     const configuration = readConfiguration(dir);
     const findings = [
@@ -39,13 +44,20 @@ export const command: Command = {
       ...(await freePorts(dir, ports, configuration)),
       browser(),
     ];
-    for (const { name, state, text, mend } of findings) {
-      const sign = state === "ok" ? green("ok  ") : state === "warn" ? yellow("warn") : red("fail");
-      console.log(`${sign} ${name.padEnd(12)} ${text}${mend ? `\n     ${" ".repeat(12)} ${dim(mend)}` : ""}`);
-    }
-    return findings.some(({ state }) => state === "fail") ? 1 : 0;
+    return show(findings);
   },
 };
+
+function show(findings: Finding[]): number {
+  const width = Math.max(12, ...findings.map(({ name }) => name.length));
+  for (const { name, state, text, mend } of findings) {
+    const sign = state === "ok" ? green("ok  ") : state === "warn" ? yellow("warn") : red("fail");
+    console.log(
+      `${sign} ${name.padEnd(width)} ${text}${mend ? `\n     ${" ".repeat(width)} ${dim(mend)}` : ""}`,
+    );
+  }
+  return findings.some(({ state }) => state === "fail") ? 1 : 0;
+}
 
 function runtime(): Finding {
   const [major] = process.versions.node.split(".");

@@ -35,16 +35,19 @@ const stages: Record<string, Stage> = {
       atOnce: 1,
       minutes: 180,
     }),
+  distribution: (filter, engines) =>
+    nodeTests([`${where}.distribution.test.ts`], undefined, filter, engines, { atOnce: 1, minutes: 40 }),
 };
 const usual = ["unit", "integration", "e2e"];
 
 export const command: Command = {
   name: "test",
-  usage: "test [unit|integration|e2e|long] [WORD]",
+  usage: "test [unit|integration|e2e|distribution|long] [WORD]",
   text: `Runs unit, integration and e2e, or the one stage that is named; WORD picks the files whose path contains it.
   unit         *.test.ts, in process, on a Postgres and a Redis of their own
   integration  *.integration.test.ts, whole processes
   e2e          browser tests in e2e/, in Chromium
+  distribution *.distribution.test.ts: charts by the real helm, containers, upgrades; only when named
   long         *.long.test.ts: repeated kills, big data, soak; only when named`,
   words: 2,
   options: {},
