@@ -5,7 +5,7 @@ import type { Confirmed } from "../confirmations.ts";
 import { inTime } from "../in-time.ts";
 import type { Decision } from "./decide.ts";
 import type { Evidence, Verdict } from "./judge.ts";
-import type { KeptSlot } from "./tally.ts";
+import { type KeptSlot, type Side, type SideCounts, slotMs } from "./tally.ts";
 
 const patienceMs = 2_000;
 
@@ -26,6 +26,12 @@ export type DecisionRow = {
 };
 
 export type CanaryStore = ReturnType<typeof createCanaryStore>;
+
+type CourseRow = { endMs: number } & Record<Side, SideCounts>;
+
+const sides = (sql: Sql, side: Side) => sql`json_build_object(
+  'n', sum((counts->${side}::text->>'n')::int), 'errors', sum((counts->${side}::text->>'errors')::int),
+  'slow95', sum((counts->${side}::text->>'slow95')::int), 'slow99', sum((counts->${side}::text->>'slow99')::int))`;
 
 export function createCanaryStore(sql: Sql) {
   // A JSON value as text: no driver may guess at it.
@@ -52,6 +58,20 @@ export function createCanaryStore(sql: Sql) {
       const rows = await sql<{ counts: KeptSlot }[]>`
         select counts from canary_slots where canary_id = ${canaryId} order by start`;
       return rows.map(({ counts }) => counts);
+    },
+
+    /** What was counted on each side over the canary's whole life, in so many spans at most, oldest first. */
+    async course(canaryId: string, spans: number): Promise<CourseRow[]> {
+      const [life] = await sql<{ first: string | null; last: string | null }[]>`
+        select min(start)::text as first, max(start)::text as last from canary_slots where canary_id = ${canaryId}`;
+      if (!life?.first || !life.last) return [];
+      const [first, last] = [Number(life.first), Number(life.last)];
+      const widthMs = Math.max(1, Math.ceil((last - first + slotMs) / slotMs / spans)) * slotMs;
+      const rows = await sql<{ start: string; stable: SideCounts; canary: SideCounts }[]>`
+        select max(start)::text as start, ${sides(sql, "stable")} as stable, ${sides(sql, "canary")} as canary
+        from canary_slots where canary_id = ${canaryId}
+        group by (start - ${first}::bigint) / ${widthMs}::bigint order by max(start)`;
+      return rows.map(({ start, ...counts }) => ({ endMs: Number(start) + slotMs, ...counts }));
     },
 
     async keep(canaryId: string, slots: KeptSlot[]): Promise<void> {

@@ -219,3 +219,27 @@ test("a job goes by the same bucket as its user's calls, and counts for its side
     canary,
   );
 });
+
+test("the course of both sides adds up, and never has more points than a picture has room for", async () => {
+  const { id } = await as().canaries.create({ target, steps, reason });
+  const side = (n: number, errors: number) => ({ n, errors, slow95: 0, slow99: 0 });
+  const keep = (at: number, stable: object, canary: object) => world.deps.sql`
+    insert into canary_slots (canary_id, start, counts)
+    values (${id}, ${1_000_000 + at * 5_000}, ${JSON.stringify({ stable, canary })}::text::jsonb)`;
+  await keep(0, side(90, 0), side(10, 1));
+  await keep(1, side(90, 1), side(10, 0));
+  const { items } = await as().canaries.course({ id });
+  assert.deepEqual(
+    items.map(({ at, stable, canary }) => [Date.parse(at), stable.x, stable.n, canary.x, canary.n]),
+    [
+      [1_005_000, 0, 90, 1, 10],
+      [1_010_000, 1, 180, 1, 20],
+    ],
+  );
+  assert.ok(items[1]!.canary.low < 0.05 && items[1]!.canary.high > 0.05);
+  for (let at = 2; at < 300; at++) await keep(at, side(1, 0), side(1, 0));
+  const long = (await as().canaries.course({ id })).items;
+  assert.ok(long.length > 60 && long.length <= 120, String(long.length));
+  assert.deepEqual([long.at(-1)!.stable.n, long.at(-1)!.canary.n], [478, 318]);
+  assert.deepEqual((await as().canaries.course({ id, signal: "slow95" })).items.at(-1)!.canary.x, 0);
+});

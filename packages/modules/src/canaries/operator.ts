@@ -5,14 +5,17 @@ import type { TRPCRouterRecord } from "@trpc/server";
 import { Changed, OperatorPage } from "../control/schema.ts";
 import { operatorProcedure } from "../trpc.ts";
 import { changeCanary, createCanary, listCanaries, previewCanary, readCanary } from "./canaries.ts";
+import { readCourse } from "./course.ts";
 import { changeFreeze, listFreezes, takeFreeze } from "./freezes.ts";
 import {
   ActOnCanary,
   ByCanary,
+  CanaryCourse,
   CanaryList,
   CanaryQuery,
   CanaryStory,
   ChangedCanary,
+  CourseQuery,
   Estimate,
   ExtendCanary,
   FreezeList,
@@ -73,6 +76,14 @@ export const operatorCanaries = {
       .input(ByCanary)
       .output(CanaryStory)
       .query(({ ctx, input }) => readCanary(ctx, input)),
+    course: operatorProcedure
+      .meta({
+        rest: "GET /canaries/{id}/course",
+        summary: "How both sides fared over its life, with the interval of each",
+      })
+      .input(CourseQuery)
+      .output(CanaryCourse)
+      .query(({ ctx, input }) => readCourse(ctx, input)),
     pause: act("pause", "Hold the weight where it is; the judge still turns back"),
     resume: act("resume", "Go on; this step bakes anew"),
     promote: act("promote", "Everybody gets the canary, whatever the judge says"),

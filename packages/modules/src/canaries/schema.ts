@@ -172,6 +172,17 @@ export const CanaryStory = CanaryItem.extend({
 });
 export type CanaryStory = z.output<typeof CanaryStory>;
 
+export const CourseQuery = z.object({
+  id: canaryId,
+  signal: z.enum(["errors", "slow95", "slow99"]).default("errors"),
+});
+/** Each point says how both sides had fared from the canary's start until then. */
+export const CanaryCourse = z.object({
+  items: z.array(z.object({ at: z.string(), stable: Share, canary: Share })),
+  nextCursor: z.null(),
+});
+export type CanaryCourse = z.output<typeof CanaryCourse>;
+
 export const TemplateList = z.object({
   items: z.array(z.object({ name: templateName, steps: z.array(canaryStep) })),
   nextCursor: z.null(),

@@ -17,6 +17,7 @@ import { useUrl } from "@/use-url.ts";
 import { PageHeader } from "../page-header.tsx";
 import { QueryView } from "../query-view.tsx";
 import { isRunning, stateWords, targetKinds, verdictWords, weightWords } from "./canary-words.ts";
+import { Freezes } from "./freezes.tsx";
 import { StartDialog } from "./start-dialog.tsx";
 
 export function Canaries() {
@@ -69,6 +70,7 @@ export function Canaries() {
           </Panel>
         )}
       </QueryView>
+      <Freezes />
       {params.get("start") === "new" ? <StartDialog onClose={() => set({ start: null })} /> : null}
     </>
   );

@@ -4,7 +4,7 @@ import { Canaries } from "./canaries.tsx";
 
 export default async function CanariesPage() {
   const { trpc, prefetch } = await operator();
-  const state = await prefetch(trpc.canaries.list.queryOptions({}));
+  const state = await prefetch(trpc.canaries.list.queryOptions({}), trpc.freezes.list.queryOptions({}));
   return (
     <HydrationBoundary state={state}>
       <Canaries />

@@ -4,23 +4,32 @@
 
 import type { Estimate, StartCanary } from "@signalbox/modules/canaries/schema";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
-import { FieldGroup, TextField } from "@signalbox/ui/field";
+import { CheckField, FieldGroup, TextField } from "@signalbox/ui/field";
+import { More } from "@signalbox/ui/more";
+import { Note } from "@signalbox/ui/note";
 import { Segmented } from "@signalbox/ui/segmented";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useId, useState } from "react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
 import { faultOf } from "@/errors.ts";
 import { compact, count, duration, percent, sentenceCase } from "@/format.ts";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
-import { useSwitches } from "../use-switches.ts";
+import { KeyField, useKeyFault } from "../key-field.tsx";
 import styles from "./canaries.module.css";
 import { weightWords } from "./canary-words.ts";
+import { draftSteps, type StepDraft, stepFault, stepsOf } from "./ladder.ts";
+import { LadderFields, type LadderName } from "./ladder-fields.tsx";
 
 type Kind = StartCanary["target"]["kind"];
-type Template = NonNullable<StartCanary["template"]>;
+type Triggers = Pick<NonNullable<StartCanary["triggers"]>, "onRegression" | "onMissing"> & {
+  minRequests: string;
+};
 
 /** One does not ask at each letter. */
 const typingMs = 400;
+/** What a canary of a code path can be of. */
+const pathKinds = ["procedure", "prefix", "job"] as const;
+const usual: Triggers = { minRequests: "200", onRegression: "rollback", onMissing: "rollback" };
 
 export function StartDialog({ onClose }: { onClose: () => void }) {
   const trpc = useTRPC();
@@ -31,28 +40,47 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
     }),
   );
   const preview = useMutation(trpc.canaries.preview.mutationOptions());
-  const { items: switches } = useSwitches();
-  const keysId = useId();
+  const { data: templates } = useQuery(
+    trpc.canaries.templates.queryOptions(undefined, { staleTime: Number.POSITIVE_INFINITY }),
+  );
   const [kind, setKind] = useState<Kind>("switch");
   const [key, setKey] = useState("");
   const [version, setVersion] = useState("");
-  const [template, setTemplate] = useState<Template>("usual");
+  const [ladder, setLadder] = useState<LadderName>("usual");
+  const [own, setOwn] = useState<StepDraft[]>([]);
+  const [triggers, setTriggers] = useState(usual);
+  const [redraw, setRedraw] = useState(false);
+
+  const stepsOfTemplate = (name: LadderName) =>
+    draftSteps(templates?.items.find((one) => one.name === name)?.steps ?? []);
+  const steps = ladder === "own" ? own : stepsOfTemplate(ladder);
 
   const name = key.trim();
-  const known = kind !== "switch" || switches?.some((it) => it.key === name && it.key !== "*");
+  const unknownKey = useKeyFault(name, pathKinds);
   const keyFault =
     name === ""
       ? kind === "switch"
         ? "Say which call, job or prefix of names."
         : "Say which service."
-      : known
-        ? undefined
-        : "The name of a call or a job, or a prefix of names: feed.post.create, feed.post, feed.";
+      : kind === "switch"
+        ? unknownKey
+        : undefined;
   const versionFault = kind === "switch" || version.trim() !== "" ? undefined : "Say which version.";
-  const valid = !keyFault && !versionFault;
+  const { minRequests } = triggers;
+  const requestsFault =
+    Number.isInteger(Number(minRequests)) && Number(minRequests) >= 20
+      ? undefined
+      : "A whole number from 20.";
+  const valid =
+    !keyFault && !versionFault && !requestsFault && (ladder !== "own" || own.every((it) => !stepFault(it)));
   const target: StartCanary["target"] =
     kind === "switch" ? { kind, key: name } : { kind, service: name, version: version.trim() };
-  const wanted = JSON.stringify({ target, template });
+  const climb = {
+    target,
+    ...(ladder === "own" ? { steps: stepsOf(own) } : { template: ladder }),
+    ...(isUsual(triggers) ? {} : { triggers: { ...triggers, minRequests: Number(minRequests) } }),
+  };
+  const wanted = JSON.stringify(climb);
 
   const { mutate: ask } = preview;
   useEffect(() => {
@@ -73,7 +101,7 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
       }
       onClose={onClose}
       change={start}
-      onSubmit={(said) => start.mutate({ target, template, ...said })}
+      onSubmit={(said) => start.mutate({ ...climb, redraw, ...said })}
       failed="The canary was not started"
       needs="operator"
       submit={start.isPending ? "Waiting for confirmations" : "Start the canary"}
@@ -93,16 +121,25 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
             />
           </FieldGroup>
           <div className={kind === "switch" ? undefined : styles.pair}>
-            <TextField
-              data-autofocus=""
-              label={kind === "switch" ? "Call, job or prefix" : "Service"}
-              list={kind === "switch" ? keysId : undefined}
-              value={key}
-              onChange={(event) => setKey(event.target.value)}
-              fault={tried ? (serverFault("target") ?? keyFault) : undefined}
-              autoComplete="off"
-              spellCheck={false}
-            />
+            {kind === "switch" ? (
+              <KeyField
+                label="Call, job or prefix"
+                kinds={pathKinds}
+                value={key}
+                onChange={setKey}
+                fault={tried ? (serverFault("target") ?? keyFault) : undefined}
+              />
+            ) : (
+              <TextField
+                data-autofocus=""
+                label="Service"
+                value={key}
+                onChange={(event) => setKey(event.target.value)}
+                fault={tried ? (serverFault("target") ?? keyFault) : undefined}
+                autoComplete="off"
+                spellCheck={false}
+              />
+            )}
             {kind === "switch" ? null : (
               <TextField
                 label="Version on the canary track"
@@ -114,27 +151,20 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
               />
             )}
           </div>
-          <datalist id={keysId}>
-            {switches
-              ?.filter((it) => ["procedure", "prefix", "job"].includes(it.kind))
-              .map((it) => (
-                <option key={it.key} value={it.key} />
-              ))}
-          </datalist>
-          <FieldGroup label="Ladder">
-            <Segmented
-              label="Ladder"
-              options={[
-                { value: "quick", label: "Quick" },
-                { value: "usual", label: "Usual" },
-                { value: "careful", label: "Careful" },
-              ]}
-              value={template}
-              onChange={setTemplate}
-            />
-          </FieldGroup>
+          <LadderFields
+            name={ladder}
+            onName={(chosen) => {
+              // One's own begins as the one that was in sight.
+              if (chosen === "own") setOwn(stepsOfTemplate(ladder));
+              setLadder(chosen);
+            }}
+            steps={steps}
+            onSteps={setOwn}
+            tried={tried}
+            serverFault={(field) => serverFault(field) ?? brokenAt(told?.data, field)}
+          />
           {valid ? (
-            <div className={styles.preview} role="status">
+            <Note label="Whom it touches">
               {told?.data ? (
                 <Preview told={told.data} />
               ) : told?.error ? (
@@ -142,13 +172,66 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
               ) : (
                 "Reading whom it touches"
               )}
-            </div>
+            </Note>
           ) : null}
         </>
       )}
-    />
+    >
+      {({ tried }) => (
+        <More label="More" aside={isUsual(triggers) && !redraw ? "what the judge goes by" : "not as usual"}>
+          <TextField
+            label="Requests of each side that a step needs"
+            inputMode="numeric"
+            value={minRequests}
+            onChange={(event) => setTriggers({ ...triggers, minRequests: event.target.value })}
+            fault={tried ? requestsFault : undefined}
+            hint="Fewer are quicker, and see only what is much worse."
+          />
+          <FieldGroup
+            label="Where it is worse"
+            hint={
+              triggers.onRegression === "freeze"
+                ? "For a change that must not be taken back by itself: it stays where it is, and waits for you."
+                : "It goes to nobody, at once."
+            }
+          >
+            <Segmented
+              label="Where it is worse"
+              options={[
+                { value: "rollback", label: "Turn back" },
+                { value: "freeze", label: "Freeze" },
+              ]}
+              value={triggers.onRegression}
+              onChange={(onRegression) => setTriggers({ ...triggers, onRegression })}
+            />
+          </FieldGroup>
+          <FieldGroup label="Where nothing is seen for five minutes">
+            <Segmented
+              label="Where nothing is seen"
+              options={[
+                { value: "rollback", label: "Turn back" },
+                { value: "pause", label: "Pause" },
+              ]}
+              value={triggers.onMissing}
+              onChange={(onMissing) => setTriggers({ ...triggers, onMissing })}
+            />
+          </FieldGroup>
+          <CheckField
+            label="Meet other callers than the last canary of the same thing did"
+            checked={redraw}
+            onChange={(event) => setRedraw(event.target.checked)}
+          />
+        </More>
+      )}
+    </ChangeDialog>
   );
 }
+
+const isUsual = (given: Triggers) => JSON.stringify(given) === JSON.stringify(usual);
+
+/** What the preview says of a step is said beside that step. */
+const brokenAt = (told: Estimate | undefined, field: string) =>
+  told?.broken.find((broken) => broken.field === field)?.message;
 
 function Preview({ told }: { told: Estimate }) {
   return (

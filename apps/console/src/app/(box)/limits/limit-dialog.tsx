@@ -4,18 +4,21 @@
 
 import type { LimitItem } from "@signalbox/modules/control/schema";
 import { FieldGroup, TextField } from "@signalbox/ui/field";
+import { Note } from "@signalbox/ui/note";
 import { Segmented } from "@signalbox/ui/segmented";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { compact, count } from "@/format.ts";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
 import { rateWords } from "../event-words.ts";
+import { KeyField, useKeyFault } from "../key-field.tsx";
 import { useGoldenPoll } from "../use-golden.ts";
-import { useSwitches } from "../use-switches.ts";
 import { callsBelow, countsWhat } from "./limit-words.ts";
 import styles from "./limits.module.css";
 
+/** What a limit counts. */
+const callKinds = ["procedure", "prefix"] as const;
 const highest = { rate: 1_000_000, burst: 10_000_000 };
 
 export function LimitDialog({
@@ -42,16 +45,12 @@ export function LimitDialog({
   const [by, setBy] = useState<LimitItem["by"]>(item?.by ?? "caller");
   const [algorithm, setAlgorithm] = useState<LimitItem["algorithm"]>(item?.algorithm ?? "token-bucket");
   const isBucket = algorithm === "token-bucket";
-  const { items: switches } = useSwitches();
-  const keysId = useId();
 
   const key = name ?? typedKey.trim();
   const rateFault = inRange(rate, highest.rate, false) ? undefined : "A number above 0.";
   const burstFault = !isBucket || inRange(burst, highest.burst, true) ? undefined : "A whole number from 1.";
-  const keyFault =
-    name !== undefined || switches?.some((it) => it.key === key && it.kind !== "job" && it.key !== "*")
-      ? undefined
-      : "The name of a call, or a prefix of names: feed.post.create, feed.post, feed.";
+  const unknownKey = useKeyFault(key, callKinds);
+  const keyFault = name === undefined ? unknownKey : undefined;
   const seconds = item?.perSeconds ?? 1;
 
   return (
@@ -98,25 +97,13 @@ export function LimitDialog({
       fields={({ tried, serverFault }) => (
         <>
           {name === undefined ? (
-            <>
-              <TextField
-                data-autofocus=""
-                label="Call"
-                list={keysId}
-                value={typedKey}
-                onChange={(event) => setTypedKey(event.target.value)}
-                fault={tried ? (serverFault("key") ?? keyFault) : undefined}
-                autoComplete="off"
-                spellCheck={false}
-              />
-              <datalist id={keysId}>
-                {switches
-                  ?.filter(({ kind }) => kind === "procedure" || kind === "prefix")
-                  .map((it) => (
-                    <option key={it.key} value={it.key} />
-                  ))}
-              </datalist>
-            </>
+            <KeyField
+              label="Call"
+              kinds={callKinds}
+              value={typedKey}
+              onChange={setTypedKey}
+              fault={tried ? (serverFault("key") ?? keyFault) : undefined}
+            />
           ) : null}
           <div className={styles.pair}>
             <TextField
@@ -180,10 +167,10 @@ function Touched({ name }: { name: string }) {
   const { data: golden } = useGoldenPoll("5m", "endpoint");
   const below = callsBelow(name, golden);
   return (
-    <p className={styles.touched}>
+    <Note>
       {below
         ? `Below this key now: ${compact(below.rps)} requests per second of all callers together, ${count(below.refused)} refused in the last 5 minutes.`
         : "How many calls this touches is not known."}
-    </p>
+    </Note>
   );
 }

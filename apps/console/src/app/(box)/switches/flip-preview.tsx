@@ -3,6 +3,7 @@
 "use client";
 
 import type { SwitchItem } from "@signalbox/modules/control/schema";
+import { Note } from "@signalbox/ui/note";
 import { compact, count } from "@/format.ts";
 import { Moment } from "@/moment.tsx";
 import { useGoldenPoll } from "../use-golden.ts";
@@ -34,7 +35,7 @@ export function FlipPreview({ item, draft }: { item: SwitchItem; draft: Draft })
   const isOff = draft.state === "off";
   const parts = [item, ...below].filter(({ kind }) => kind === "dependency").length;
   return (
-    <div className={styles.touched} role="status" aria-label="What will happen">
+    <Note label="What will happen">
       {takesCalls(item) && parts === 0 ? (
         <p>
           {!golden ? (
@@ -54,7 +55,7 @@ export function FlipPreview({ item, draft }: { item: SwitchItem; draft: Draft })
         </p>
       ) : null}
       {endpoints.length > 1 ? (
-        <ul>
+        <ul className={styles.endpoints}>
           {endpoints.slice(0, listedAtMost).map((endpoint) => (
             <li key={endpoint.key}>
               <code>{endpoint.key}</code>
@@ -97,6 +98,6 @@ export function FlipPreview({ item, draft }: { item: SwitchItem; draft: Draft })
           It was to end <Moment at={item.expiresAt} future />; what you choose here replaces that.
         </p>
       ) : null}
-    </div>
+    </Note>
   );
 }

@@ -10,14 +10,12 @@ import { useToast } from "@signalbox/ui/toasts";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { wallTime } from "@/format.ts";
+import { timeZoneHere, timeZones } from "@/time-zones.ts";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
 import { beyondPlain, type Draft, draftOf, isValid, positionOf } from "./draft.ts";
 import styles from "./flip-dialog.module.css";
 import { ScopeFields } from "./scope-fields.tsx";
-
-const zones = () => Intl.supportedValuesOf("timeZone");
-const zoneHere = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function PlanDialog({ item, onClose }: { item: SwitchItem; onClose: () => void }) {
   const trpc = useTRPC();
@@ -37,7 +35,7 @@ export function PlanDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
   );
   const [draft, setDraft] = useState(() => draftOf(item, "off"));
   const [at, setAt] = useState(() => wallTime(Date.now() + 3_600_000));
-  const [timeZone, setTimeZone] = useState(zoneHere);
+  const [timeZone, setTimeZone] = useState(timeZoneHere);
   const [repeat, setRepeat] = useState<ScheduleItem["repeat"]>("once");
   const [minutes, setMinutes] = useState("60");
   const [late, setLate] = useState(false);
@@ -111,14 +109,14 @@ export function PlanDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
               onChange={(event) => setTimeZone(event.target.value)}
               fault={serverFault("timeZone")}
             >
-              {[...new Set([timeZone, "UTC", ...zones()])].map((zone) => (
+              {timeZones(timeZone).map((zone) => (
                 <option key={zone} value={zone}>
                   {zone.replaceAll("_", " ")}
                 </option>
               ))}
             </SelectField>
             <TextField
-              label="For how many minutes"
+              label="For minutes"
               optional
               inputMode="numeric"
               value={minutes}

@@ -3,12 +3,14 @@
 "use client";
 
 import type { CanaryItem } from "@signalbox/modules/canaries/schema";
+import { TextField } from "@signalbox/ui/field";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../../change-dialog.tsx";
 import { weightWords } from "../canary-words.ts";
 
-export type Act = "pause" | "resume" | "promote" | "abort" | "restore";
+export type Act = "pause" | "resume" | "extend" | "promote" | "abort" | "restore" | "close";
 
 const words: Record<Act, { verb: string; means: (weight: string) => string; done: string; tone?: "danger" }> =
   {
@@ -18,6 +20,11 @@ const words: Record<Act, { verb: string; means: (weight: string) => string; done
       done: "is paused",
     },
     resume: { verb: "Resume", means: () => "It goes on, and this step bakes anew.", done: "goes on" },
+    extend: {
+      verb: "Extend",
+      means: (weight) => `This step at ${weight} bakes longer. The judge still turns it back if it is worse.`,
+      done: "bakes longer",
+    },
     promote: {
       verb: "Promote",
       means: (weight) => `From ${weight} to everybody at once, whatever the judge says.`,
@@ -36,6 +43,13 @@ const words: Record<Act, { verb: string; means: (weight: string) => string; done
       done: "is taken back",
       tone: "danger",
     },
+    close: {
+      verb: "Close",
+      means: () =>
+        "Nobody goes by it any more: callers get what stands without it. For when the change is everybody’s by itself.",
+      done: "is closed",
+      tone: "danger",
+    },
   };
 
 export function ActDialog({ act, item, onClose }: { act: Act; item: CanaryItem; onClose: () => void }) {
@@ -50,9 +64,14 @@ export function ActDialog({ act, item, onClose }: { act: Act; item: CanaryItem; 
     promote: useMutation(trpc.canaries.promote.mutationOptions(settled)),
     abort: useMutation(trpc.canaries.abort.mutationOptions(settled)),
     restore: useMutation(trpc.canaries.restore.mutationOptions(settled)),
+    close: useMutation(trpc.canaries.close.mutationOptions(settled)),
   };
+  const extend = useMutation(trpc.canaries.extend.mutationOptions(settled));
+  const [minutes, setMinutes] = useState("15");
+  const seconds = Math.round(Number(minutes) * 60);
+  const minutesFault = seconds >= 1 && seconds <= 7 * 86_400 ? undefined : "Up to a week in minutes.";
   const { verb, means, done, tone } = words[act];
-  const change = changes[act];
+  const change = act === "extend" ? extend : changes[act];
   return (
     <ChangeDialog
       title={
@@ -68,7 +87,24 @@ export function ActDialog({ act, item, onClose }: { act: Act; item: CanaryItem; 
       }
       onClose={onClose}
       change={change}
-      onSubmit={(said) => change.mutate({ id: item.id, ...said })}
+      onSubmit={(said) =>
+        act === "extend"
+          ? extend.mutate({ id: item.id, seconds, ...said })
+          : changes[act].mutate({ id: item.id, ...said })
+      }
+      valid={act !== "extend" || !minutesFault}
+      fields={({ tried, serverFault }) =>
+        act === "extend" ? (
+          <TextField
+            data-autofocus=""
+            label="Minutes more"
+            inputMode="decimal"
+            value={minutes}
+            onChange={(event) => setMinutes(event.target.value)}
+            fault={tried ? (serverFault("seconds") ?? minutesFault) : undefined}
+          />
+        ) : null
+      }
       failed="The canary was not changed"
       needs="operator"
       submit={change.isPending ? "Waiting for confirmations" : `${verb} the canary`}

@@ -31,6 +31,7 @@ import {
 import { type Story, tellStory } from "../story.ts";
 import { type Act, ActDialog } from "./act-dialog.tsx";
 import styles from "./canary.module.css";
+import { Course } from "./course.tsx";
 import { Evidence } from "./evidence.tsx";
 
 type Standing = NonNullable<Story["standing"]>;
@@ -63,7 +64,14 @@ export function CanaryView({ id }: { id: string }) {
         about={
           item ? (
             <>
-              {targetKinds[item.target.kind]} · {item.purpose} · <Link href="/canaries">all canaries</Link>
+              {targetKinds[item.target.kind]} · {item.purpose}
+              {item.state === "promoted" && item.restorableUntil ? (
+                <>
+                  {" "}
+                  · can be taken back for all, latest <Moment at={item.restorableUntil} future />
+                </>
+              ) : null}{" "}
+              · <Link href="/canaries">all canaries</Link>
             </>
           ) : null
         }
@@ -80,6 +88,7 @@ export function CanaryView({ id }: { id: string }) {
         {(story) => (
           <>
             <Ladder story={story} />
+            <Course story={story} />
             <Judged story={story} />
             <Timeline story={story} />
             {isRunning(story) ? (
@@ -108,11 +117,18 @@ export function CanaryView({ id }: { id: string }) {
 
 type Offered = [Act, string, "plain" | "primary" | "danger"];
 
-function actsOf({ state, restorableUntil }: Story): Offered[] {
-  if (state === "promoted") return restorableUntil ? [["restore", "Restore", "danger"]] : [];
-  if (state === "aborted") return [];
+function actsOf({ state, restorableUntil, inForce }: Story): Offered[] {
+  const close: Offered[] = inForce ? [["close", "Close", "plain"]] : [];
+  if (state === "promoted")
+    return [...close, ...(restorableUntil ? [["restore", "Restore", "danger"] satisfies Offered] : [])];
+  if (state === "aborted") return close;
   return [
-    ...(state === "ramping" ? [["pause", "Pause", "plain"] satisfies Offered] : []),
+    ...(state === "ramping"
+      ? ([
+          ["extend", "Extend", "plain"],
+          ["pause", "Pause", "plain"],
+        ] satisfies Offered[])
+      : []),
     ...(state === "paused" ? [["resume", "Resume", "primary"] satisfies Offered] : []),
     ["promote", "Promote", "plain"],
     ["abort", "Abort", "danger"],
