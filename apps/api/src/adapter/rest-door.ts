@@ -4,7 +4,7 @@ import { ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import type { Ctx } from "@signalbox/modules/ctx";
 import { Foreign } from "@signalbox/modules/elsewhere";
-import type { Shapes } from "@signalbox/modules/versions";
+import type { Shapes } from "@signalbox/modules/shapes";
 import type { FastifyInstance } from "fastify";
 import { isFresh, logFault, sendProblem, sendText, setHeader } from "./answer.ts";
 import { signalOf } from "./departure.ts";

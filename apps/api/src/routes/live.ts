@@ -4,8 +4,8 @@ import type { ServerResponse } from "node:http";
 import type { AsUser, Ctx } from "@signalbox/modules/ctx";
 import { FeedItem } from "@signalbox/modules/feed/schema";
 import type { LiveEvent } from "@signalbox/modules/live";
+import type { Shapes } from "@signalbox/modules/shapes";
 import { cross, enter } from "@signalbox/modules/trpc";
-import type { Shapes } from "@signalbox/modules/versions";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 type Options = {

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { pageOf } from "../page.ts";
-import type { Shape } from "../versions.ts";
+import type { Shape } from "../shapes.ts";
 import { FeedItem, FeedPage, WriteState } from "./schema.ts";
 
 const { id, handle, displayName, avatar } = FeedItem.shape.author.shape;
