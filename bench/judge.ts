@@ -1,11 +1,16 @@
 // How seldom the judge of canaries turns a healthy one back, and how soon a bad one: by simulation, seeded, over the same code that
 // judges in production; and from the first failure to 0 % everywhere, on real processes.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { openStage } from "@signalbox/api/testing/canary-stage";
+import { judgeAgain, judgeSignals, readSignals } from "@signalbox/control/canary/recorded";
 import { templates } from "@signalbox/control/canary/rules";
+import { intervalOf, tailOf } from "@signalbox/control/canary/sequential";
 import { type Scene, simulate } from "@signalbox/control/canary/simulate";
 import { createTestDatabase } from "@signalbox/db/testing";
 import { startTestEngines } from "../apps/cli/src/engines/for-tests.ts";
+import published from "../packages/control/vectors/published.json" with { type: "json" };
 import { percentile } from "./harness/connection.ts";
 import { figure, progress, report } from "./harness/report.ts";
 
@@ -100,6 +105,43 @@ async function onProcesses() {
   }
 }
 
+/** What was recorded elsewhere than in this simulation: on real processes, and in the literature. */
+function recorded() {
+  const vector = (name: string) =>
+    readFileSync(join(import.meta.dirname, "../packages/control/vectors", name), "utf8");
+  const decisions = judgeAgain(JSON.parse(vector("canary-decisions.json")));
+  const steps = [...templates.quick];
+  const [good, failing] = ["good", "failing"].map((name) =>
+    judgeSignals(readSignals(vector(`signals-${name}.csv`)), { steps }).acts.at(-1),
+  );
+  const wrong = [
+    ...published.exact.filter(
+      ({ canary, stable, chance, within }) => Math.abs(tailOf(canary, stable) / chance - 1) > within,
+    ),
+    ...published.intervals.filter(({ n, x, low, high }) => {
+      const interval = intervalOf({ n, x });
+      return Math.abs(interval.low - low) > 5e-5 || Math.abs(interval.high - high) > 5e-5;
+    }),
+  ];
+  const none = { unit: "of them", bar: 0, better: "lower" as const };
+  const count = published.exact.length + published.intervals.length;
+  return [
+    figure(
+      `recorded decisions that are judged otherwise, of ${decisions.length}`,
+      decisions.filter(({ isSame }) => !isSame).length,
+      none,
+    ),
+    figure("a recorded good canary turned back", good?.act === "abort" ? 1 : 0, none),
+    // In the recording its requests begin to fail at second 40.
+    figure(
+      "a recorded canary whose requests begin to fail (3 %), turned back after",
+      failing?.act === "abort" ? failing.seconds - 40 : Number.POSITIVE_INFINITY,
+      { ...seconds, bar: 60 },
+    ),
+    figure(`published vectors that do not hold, of ${count}`, wrong.length, none),
+  ];
+}
+
 const live = await onProcesses();
 progress("simulating");
 report("judge", [
@@ -114,5 +156,6 @@ report("judge", [
     120,
     100,
   ),
+  ...recorded(),
   ...live,
 ]);

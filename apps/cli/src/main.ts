@@ -20,6 +20,10 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
     load: () => import("./commands/switch.ts"),
   },
   audit: { text: "prove that nobody edited the log of operators", load: () => import("./commands/audit.ts") },
+  judge: {
+    text: "say what the judge of canaries makes of recorded signals",
+    load: () => import("./commands/judge.ts"),
+  },
   deadletters: {
     text: "show and replay events that could not be handled",
     load: () => import("./commands/deadletters.ts"),

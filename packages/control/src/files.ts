@@ -5,6 +5,7 @@ import { type ChangeDeps, change, type Why } from "./changes.ts";
 import { type Document, type Section, sections } from "./fold.ts";
 import { needsSecondPerson } from "./protection.ts";
 import { holding, type SwitchSetting, switchSetting } from "./settings.ts";
+import { isArchived } from "./switch-acts.ts";
 import { nextDue } from "./wall-clock.ts";
 
 export type SettingsFile = { path: string; text: string };
@@ -12,7 +13,18 @@ export type FileChange = { section: string; key: string; act: "set" | "removed" 
 
 /** In this order they are brought in: what must be there before what needs it. */
 const filed = [
-  ...(["own", "archive", "limit", "weight", "number", "cache_ttl", "shed", "zone", "dependency"] as const),
+  ...([
+    "own",
+    "archive",
+    "limit",
+    "weight",
+    "number",
+    "cache_ttl",
+    "shed",
+    "zone",
+    "dependency",
+    "freeze",
+  ] as const),
   ...(["switch", "protection", "schedule"] as const),
 ] satisfies Section[];
 type Filed = (typeof filed)[number];
@@ -200,7 +212,9 @@ function refuseOpening(
   values: (Planned & { after: Record<string, unknown> | null })[],
   nowMs: number,
 ) {
-  const opened = values.filter(({ section, key, after }) => {
+  const opened = values.filter(({ section, key, act, after }) => {
+    if (act === "set" && (section === "own" || section === "switch") && isArchived(document, key))
+      return true;
     if (section === "protection" || section === "archive") return after === null;
     if (section !== "switch") return false;
     const next = after && (switchSetting.parse(after) as SwitchSetting);

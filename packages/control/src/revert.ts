@@ -5,9 +5,10 @@ import { type ChangeDeps, change, type Why } from "./changes.ts";
 import { type ControlEvent, type Section, sections } from "./fold.ts";
 import { needsSecondPerson } from "./protection.ts";
 import { switchSetting } from "./settings.ts";
+import { refuseArchived } from "./switch-acts.ts";
 
 const revertible: ReadonlySet<string> = new Set([
-  ...["switch", "limit", "weight", "number", "cache_ttl", "shed", "zone", "dependency", "own"],
+  ...["switch", "limit", "weight", "number", "cache_ttl", "shed", "zone", "dependency", "own", "freeze"],
 ]);
 
 /** What stands in an event beside the value itself. */
@@ -55,6 +56,7 @@ export async function revertAct(
     kind: `${section}.reverted`,
     key,
     decide(document, nowMs) {
+      if (section === "switch" || section === "own") refuseArchived(document, key);
       const current = (document[field] as Record<string, Before> | undefined)?.[key];
       if (!force && (current?.revision ?? 0) !== seen)
         throw new AppError("conflict", `${key} was changed this very moment; look at it again`);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { approve, closeReview, propose, protect, reject } from "./approvals.ts";
+import { setFreeze } from "./canary/acts.ts";
 import { setLimit } from "./changes.ts";
 import { createExpirySweep } from "./expiry.ts";
 import { bringIn, toFiles } from "./files.ts";
@@ -217,6 +218,11 @@ describe("taking an act back", () => {
     assert.equal(layer.order, done.revision - 2);
     assert.equal(done.event.kind, "switch.reverted");
 
+    const window = { from: null, until: inMs(60_000).toISOString(), weekly: null };
+    const freeze = await setFreeze(deps, "release-day", window, why());
+    await revertAct(deps, freeze.revision, why());
+    assert.equal(deps.live.current().freezes["release-day"], undefined);
+
     const limit = await setLimit(deps, "user", { rate: 7 }, why());
     assert.equal(deps.live.rules().limitAt("user", 0)?.value.rate, 7);
     await revertAct(deps, limit.revision, why());
@@ -263,11 +269,31 @@ describe("an install's own switches", () => {
     await assert.rejects(archiveSwitch(deps, "shop.checkout", { inUse: () => true }, why()), {
       code: "conflict",
     });
+    const turned = await setSwitch(deps, "shop.checkout", { state: "off" }, why());
+    await setSwitch(deps, "shop.checkout", { state: "on" }, why());
     await archiveSwitch(deps, "shop.checkout", { inUse: () => false }, why());
+    const files = toFiles((await deps.controlLog.fold()).document, Date.now());
+    const edited = (path: string) =>
+      files.map((file) =>
+        file.path === path ? { path, text: '{\n  "title": "Something else"\n}\n' } : file,
+      );
     for (const act of [
       () => setSwitch(deps, "shop.checkout", { state: "off" }, why()),
       () => createSwitch(deps, "shop.checkout", own, why()),
       () => archiveSwitch(deps, "shop.checkout", { inUse: () => false }, why()),
+      () => revertAct(deps, turned.revision, why(), { force: true }),
+      () => bringIn(deps, { files: edited("own/shop.checkout.json"), dryRun: false }, why()),
+      () => bringIn(deps, { files: edited("switches/shop.checkout.json"), dryRun: false }, why()),
+      () =>
+        planSwitch(
+          deps,
+          "p",
+          {
+            ...{ key: "shop.checkout", change: { state: "off" }, at: "2090-01-01T00:00", timeZone: "UTC" },
+            ...{ repeat: "once", forMinutes: null, missed: "skip" },
+          },
+          why(),
+        ),
     ])
       await assert.rejects(act, /archived/);
   });
@@ -285,7 +311,17 @@ describe("files", () => {
       { ...why(), expiresAt: inMs(3_600_000) },
     );
     await setSwitch(deps, "files", { state: "off", message: "later than files.a" }, why());
+    await setFreeze(
+      deps,
+      "files-weekend",
+      {
+        ...{ from: null, until: null },
+        weekly: { days: [6, 7], from: "00:00", until: "23:59", timeZone: "Europe/Berlin" },
+      },
+      why("nobody looks"),
+    );
     const before = await files(deps);
+    assert.ok(before.some(({ path }) => path === "freezes/files-weekend.json"));
     const same = await bringIn(deps, { files: before, dryRun: false }, why());
     assert.deepEqual(same.changes, []);
     assert.deepEqual(await files(deps), before);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import published from "../../vectors/published.json" with { type: "json" };
 import {
-  type Counted,
   errorOdds,
   intervalOf,
   mixed,
@@ -64,16 +64,20 @@ test("with a canary that is better, or within what is tolerated, it is worth les
   }
 });
 
-/** Fisher's tea-tasting lady, and tables whose one-sided p is in textbooks. */
-const published: [Counted, Counted, number][] = [
-  [{ n: 4, x: 3 }, { n: 4, x: 1 }, 0.242857142857],
-  [{ n: 4, x: 4 }, { n: 4, x: 0 }, 0.014285714286],
-  // Fisher 1935, convictions of twins: 10 of 13 monozygotic, 2 of 17 dizygotic.
-  [{ n: 13, x: 10 }, { n: 17, x: 2 }, 0.000465368],
-];
-
-test("the exact test gives the published values", () => {
-  for (const [canary, stable, chance] of published) near(tailOf(canary, stable), chance, 1e-6);
+test("the arithmetic gives what others published", () => {
+  for (const { source, canary, stable, chance, within } of published.exact)
+    assert.ok(
+      Math.abs(tailOf(canary, stable) / chance - 1) <= within,
+      `${source}: ${tailOf(canary, stable)}`,
+    );
+  for (const { source, n, x, low, high } of published.intervals) {
+    const interval = intervalOf({ n, x });
+    assert.deepEqual(
+      [interval.low.toFixed(4), interval.high.toFixed(4)],
+      [low.toFixed(4), high.toFixed(4)],
+      source,
+    );
+  }
 });
 
 test("what can not differ is evidence of nothing", () => {

@@ -2,11 +2,10 @@
 
 import { addToSketch, newSketch } from "@signalbox/core/signals/sketch";
 import type { CanaryStep } from "../settings.ts";
-import { canarySetting } from "../settings.ts";
-import { type Act, decide } from "./decide.ts";
-import { type Evidence, judge, shorten, type Verdict } from "./judge.ts";
-import { beginCanary, changeCanary } from "./machine.ts";
-import { emptyTally, type KeptSlot, keepSlot, memorySlots, slotMs } from "./tally.ts";
+import type { Act } from "./decide.ts";
+import type { Verdict } from "./judge.ts";
+import { type KeptSlot, keepSlot, memorySlots, slotMs } from "./tally.ts";
+import { openTrial } from "./trial.ts";
 
 export type Traits = {
   errors: number;
@@ -30,23 +29,11 @@ export type Scene = {
 
 export type Outcome = { act: Act | "none"; verdict: Verdict; seconds: number; step: number };
 
-/** How the next slot is known: when it is over and written. */
-const settleMs = 2_000;
-
 export function simulate(scene: Scene): Outcome {
   const random = seeded(scene.seed);
-  const spec = {
-    id: "simulated",
-    target: { kind: "switch" as const, key: "feed" },
-    steps: scene.steps,
-    triggers: canarySetting.shape.triggers.parse(scene.triggers ?? {}),
-    purpose: "",
-  };
-  let setting = canarySetting.parse({ ...beginCanary(spec, 0) });
-  let carried = emptyTally(0);
-  let slots: KeptSlot[] = [];
+  const trial = openTrial(scene);
   let before: KeptSlot[] = [];
-  let verdict: Verdict | undefined;
+  let last: Outcome | undefined;
   for (let start = 0; start < scene.limitSeconds * 1_000; start += slotMs) {
     const isTurned = start >= (scene.turnsAtSeconds ?? 0) * 1_000;
     const draw = (share: number, traits: Traits) => {
@@ -60,29 +47,18 @@ export function simulate(scene: Scene): Outcome {
       }
       return { requests, errors, refused: 0, sketch };
     };
-    const share = setting.weight / 100;
+    const { weight, triggers } = trial.setting;
     const sides = {
-      stable: draw(1 - share, scene.stable),
-      canary: draw(share, isTurned ? scene.canary : scene.stable),
+      stable: draw(1 - weight / 100, scene.stable),
+      canary: draw(weight / 100, isTurned ? scene.canary : scene.stable),
     };
-    const kept = keepSlot(start, sides, before, setting.triggers, { counters: {}, saturation: {} });
-    slots = [...slots, kept];
+    const kept = keepSlot(start, sides, before, triggers, { counters: {}, saturation: {} });
     before = [...before, kept].slice(-memorySlots);
-    const nowMs = start + slotMs + settleMs;
-    const times = (): Evidence["canary"] => ({
-      startedAt: Date.parse(setting.startedAt!),
-      since: Date.parse(setting.since!),
-      weight: setting.weight,
-      triggers: setting.triggers,
-    });
-    verdict = judge({ at: nowMs, canary: times(), carried, slots, running: null, blind: null });
-    const { act } = decide(setting, verdict, { nowMs, held: [] });
-    if (act !== "hold" && act !== "advance")
-      return { act, verdict, seconds: nowMs / 1_000, step: setting.step };
-    if (act === "advance") setting = canarySetting.parse(changeCanary(setting, { act }, nowMs));
-    ({ carried, slots } = shorten({ canary: times(), carried, slots }));
+    const { act, verdict, seconds, step } = trial.look(start, kept);
+    if (act !== "hold" && act !== "advance") return { act, verdict, seconds, step };
+    last = { act: "none", verdict, seconds: scene.limitSeconds, step: trial.setting.step };
   }
-  return { act: "none", verdict: verdict!, seconds: scene.limitSeconds, step: setting.step };
+  return last!;
 }
 
 /** mulberry32: small, and the same everywhere. */
