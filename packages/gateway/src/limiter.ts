@@ -379,7 +379,9 @@ export function createLimiter(deps: {
           bucket.debt -= bucket.lease;
           bucket.lease = 0;
         }
-        if (bucket.debt > 0 && bucket.debt <= policy.forgettable) bucket.debt = 0;
+        // Near the limit every single call counts.
+        if (bucket.debt > 0 && bucket.debt <= policy.forgettable && leftNow(bucket, at) > policy.quota / 2)
+          bucket.debt = 0;
         if (bucket.debt !== 0 && !bucket.syncing) void sync(bucket, 0);
         if (idle && bucket.debt === 0 && !bucket.syncing) {
           open.delete(bucket);
