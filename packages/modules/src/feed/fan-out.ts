@@ -71,7 +71,8 @@ async function askForAll(ctx: Ctx, post: Post, ends: string[]): Promise<void> {
 }
 
 export const spread = defineWork(
-  { name: "feed.timeline.spread", schema: Stretch, concurrency: 2, keptDone: 0 },
+  // One at a time in a process: readers have the rest of Redis.
+  { name: "feed.timeline.spread", schema: Stretch, concurrency: 1, keptDone: 0 },
   async (ctx: Ctx, stretch) => {
     await pushStretch(ctx, stretch);
     // Its author may have deleted it, and that may have been cleared away before this job began.
