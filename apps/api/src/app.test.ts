@@ -84,6 +84,43 @@ test("a tester meets a canary by header or cookie, or is kept from it; nobody el
   live.set({});
 });
 
+test("an off is aimed by what a call says of itself, and says itself what its callers get", async () => {
+  const token = await register("aimed_at");
+  const status = async (url: string, headers: Record<string, string>) =>
+    (await app.inject({ method: "GET", url, headers })).statusCode;
+  const aim = (attribute: string, is: "in" | "below", value: string) =>
+    live.set({
+      switches: { "feed.home.read": { state: "off", targets: [{ attribute, is, values: [value] }] } },
+    });
+  const own = { authorization: `Bearer ${token}` };
+  type Case = [string, "in" | "below", string, Record<string, string>, Record<string, string>];
+  const cases: Case[] = [
+    ["region", "in", "DE", { "x-region": "DE" }, { "x-region": "FR" }],
+    ["appVersion", "below", "2.10.0", { "x-app-version": "2.9.3" }, { "x-app-version": "2.10.1" }],
+  ];
+  for (const [attribute, is, value, met, unmet] of cases) {
+    aim(attribute, is, value);
+    assert.equal(await status("/v1/feed", { ...own, ...met }), 503, attribute);
+    for (const other of [unmet, {}])
+      assert.equal(await status("/v1/feed", { ...own, ...other }), 200, attribute);
+  }
+  aim("role", "in", "user");
+  assert.equal(await status("/v1/feed", own), 503);
+  aim("role", "in", "guest");
+  assert.equal(await status("/v1/feed", own), 200);
+
+  await call("POST", "/v1/posts", token, { text: "with counts" });
+  await world.settle();
+  const read = () => call("GET", "/v1/users/aimed_at/posts", token);
+  assert.equal((await read()).headers.degraded, undefined);
+  live.set({ switches: { feed: { state: "off", instead: "degrade" } } });
+  const degraded = await read();
+  assert.equal(degraded.statusCode, 200);
+  assert.equal(degraded.headers.degraded, "counts, viewer");
+  assert.equal(degraded.json().items[0].text, "with counts");
+  live.set({});
+});
+
 test("the first path over REST: register, follow, post, read, delete", async () => {
   const [ann, bob] = [await register("ann"), await register("bob")];
   const followed = await call("PUT", "/v1/users/ann/follow", bob);

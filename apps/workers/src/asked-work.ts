@@ -6,9 +6,7 @@ import { childOf, formatTraceparent } from "@signalbox/core/trace-context";
 import { askedWork } from "@signalbox/modules";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 
-const askEveryMs = 2_500;
-
-export function startAskedWork(deps: Deps): { close(): Promise<void> } {
+export function startAskedWork(deps: Deps, askEveryMs = 2_500): { close(): Promise<void> } {
   let closed = false;
   const running = askedWork.map(({ name, next }) => {
     /** What is switched off in the middle goes on from there later. */

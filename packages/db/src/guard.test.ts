@@ -98,6 +98,16 @@ test("what is read for everyone does not end with the call that asked first", as
   assert.equal(rows[0]?.one, 1);
 });
 
+test("what is read in parts is left to its reader, and counts for nothing once it is read", async () => {
+  let count = 0;
+  for await (const rows of database.sql`select n from generate_series(1, 50) n`.cursor(10)) {
+    count += rows.length;
+    await pause(5);
+  }
+  assert.equal(count, 50);
+  assert.equal(database.pool().inUse, 0);
+});
+
 test("fragments, lists, JSON and nested transactions still work", async () => {
   const { sql } = database;
   const found =

@@ -19,6 +19,8 @@ type Statement = Promise<unknown> & {
   state: object | null;
   /** The server works on it now. */
   active: boolean;
+  /** Of one that is read in parts. */
+  cursorFn: unknown;
 };
 type Handler = ((statement: Statement) => unknown) & { debug?: unknown };
 type Sql = postgres.Sql;
@@ -114,6 +116,8 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
     let ticket: number;
     try {
       deadline?.throwIfBarred();
+      // Its reader takes as long as it takes, and the driver settles each part anew: whoever followed it would stop it in the middle.
+      if (statement.cursorFn) return void inner(statement);
       ticket = ticketOf(deadline, isShared);
     } catch (error) {
       statement.reject(error);
