@@ -93,12 +93,11 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
           request.body as string | undefined,
         ),
     });
-    if (method === "GET")
-      scope.shortWay.offer(url, {
-        admit,
-        answer: (request, reply, params) => answer(request, reply, params, noQuery),
-        refuse,
-      });
+    scope.shortWay.offer(method, url, {
+      admit,
+      answer: (request, reply, params, body) => answer(request, reply, params, noQuery, body),
+      refuse,
+    });
   }
   mountDescription(scope, prefix, () =>
     describe(procedures, {

@@ -17,10 +17,25 @@ import { createSampleApp } from "./testing.ts";
 
 type Answer = { status: number; headers: IncomingHttpHeaders; body: string };
 
-async function overTheWire(app: FastifyInstance, path: string, headers: object): Promise<Answer> {
+type Sent = { method?: string; body?: string | Buffer };
+
+async function overTheWire(
+  app: FastifyInstance,
+  path: string,
+  headers: object,
+  { method = "GET", body: payload }: Sent = {},
+): Promise<Answer> {
   const { port } = app.server.address() as AddressInfo;
-  const asked = ask({ port, host: "127.0.0.1", path, headers: { ...headers }, agent: false });
-  asked.end();
+  const length = payload === undefined ? {} : { "content-length": Buffer.byteLength(payload) };
+  const asked = ask({
+    port,
+    host: "127.0.0.1",
+    method,
+    path,
+    headers: { ...length, ...headers },
+    agent: false,
+  });
+  asked.end(payload);
   const [response] = await once(asked, "response");
   let body = "";
   response.setEncoding("latin1");
@@ -28,12 +43,22 @@ async function overTheWire(app: FastifyInstance, path: string, headers: object):
   return { status: response.statusCode, headers: response.headers, body };
 }
 
-async function injected(app: FastifyInstance, url: string, headers: object): Promise<Answer> {
+async function injected(
+  app: FastifyInstance,
+  url: string,
+  headers: object,
+  { method = "GET", body }: Sent = {},
+): Promise<Answer> {
   const {
     statusCode: status,
     headers: said,
     rawPayload,
-  } = await app.inject({ url, headers: { ...headers } });
+  } = await app.inject({
+    method: method as "GET",
+    url,
+    headers: { ...headers },
+    ...(body === undefined ? {} : { payload: body }),
+  });
   return { status, headers: said as IncomingHttpHeaders, body: rawPayload.toString("latin1") };
 }
 
@@ -46,19 +71,33 @@ function comparable({ status, headers, body }: Answer) {
   return { status, headers: same, body };
 }
 
-async function compare(app: FastifyInstance, path: string, more: object = {}): Promise<Answer> {
+async function compare(
+  app: FastifyInstance,
+  path: string,
+  more: object = {},
+  sent: Sent = {},
+): Promise<Answer> {
   const headers = {
     "x-request-id": "the-same-request",
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     ...more,
   };
-  const [long, short] = [await injected(app, path, headers), await overTheWire(app, path, headers)];
-  assert.deepEqual(comparable(short), comparable(long), `GET ${path} ${JSON.stringify(more)}`);
+  const [long, short] = [
+    await injected(app, path, headers, sent),
+    await overTheWire(app, path, headers, sent),
+  ];
+  assert.deepEqual(
+    comparable(short),
+    comparable(long),
+    `${sent.method ?? "GET"} ${path} ${JSON.stringify(more)}`,
+  );
   return short;
 }
 
 const user = { authorization: "Bearer user" };
-const samples: [path: string, headers: object, status: number, way: "short" | "long"][] = [
+const json = { ...user, "content-type": "application/json" };
+const hello = '{"text":"hello"}';
+const samples: [path: string, headers: object, status: number, way: "short" | "long", sent?: Sent][] = [
   ["/v1/items/7", {}, 200, "short"],
   ["/v1/items/7", user, 200, "short"],
   ["/v1/items/7", { "if-none-match": '"v1"' }, 304, "short"],
@@ -76,6 +115,21 @@ const samples: [path: string, headers: object, status: number, way: "short" | "l
   ["/v1/items/7/none", {}, 404, "long"],
   ["/v1/docs", {}, 200, "long"],
   [`/v1/items/${"x".repeat(501)}`, {}, 404, "long"],
+  ["/v1/items", json, 201, "short", { method: "POST", body: hello }],
+  ["/v1/items", json, 201, "short", { method: "POST", body: `{"text":"${"Grüße ".repeat(30_000)}"}` }],
+  ["/v1/items", {}, 401, "short", { method: "POST", body: hello }],
+  ["/v1/items", json, 422, "short", { method: "POST", body: '{"text":""}' }],
+  ["/v1/items", json, 422, "short", { method: "POST" }],
+  ["/v1/items", json, 400, "short", { method: "POST", body: "{text" }],
+  ["/v1/items", json, 400, "short", { method: "POST", body: '{"text":"a","__proto__":{}}' }],
+  ["/v1/items", json, 400, "short", { method: "POST", body: Buffer.from([0x22, 0xff, 0x22]) }],
+  ["/v1/items", json, 413, "short", { method: "POST", body: `{"text":"${"x".repeat(1_048_577)}"}` }],
+  ["/v1/items", { ...user, "content-type": "text/plain" }, 415, "short", { method: "POST", body: hello }],
+  ["/v1/items", user, 415, "short", { method: "POST", body: hello }],
+  ["/v1/items/7", json, 200, "short", { method: "PATCH", body: hello }],
+  ["/v1/items/7", { ...json, "if-match": '"v0"' }, 412, "short", { method: "PATCH", body: hello }],
+  ["/v1/items?limit=2", json, 201, "long", { method: "POST", body: hello }],
+  ["/v1/items/7", json, 405, "long", { method: "POST", body: hello }],
 ];
 
 test("what takes the short way is answered as on the long one", async () => {
@@ -83,9 +137,9 @@ test("what takes the short way is answered as on the long one", async () => {
   const app = await createSampleApp({ onLong: (url) => long.push(url) });
   await app.listen({ port: 0, host: "127.0.0.1" });
   try {
-    for (const [path, headers, status, way] of samples) {
+    for (const [path, headers, status, way, sent] of samples) {
       long.length = 0;
-      const answer = await compare(app, path, headers);
+      const answer = await compare(app, path, headers, sent);
       assert.equal(answer.status, status, path);
       // Once by inject(); Fastify is given what takes the long way once more, or refuses it before anyone is told.
       assert.equal(long.length === 1, way === "short", `${path} takes the ${way} way`);
@@ -140,12 +194,34 @@ test("reads of the product, through every stage, are the same on both ways", asy
   );
 });
 
+test("what is done on the short way is done as on the long one", async () => {
+  const json = { "content-type": "application/json" };
+  const send = (path: string, body: object, headers: object = {}, method = "POST") =>
+    overTheWire(app, path, { ...json, ...headers }, { method, body: JSON.stringify(body) });
+  const account = { handle: "bea", email: "bea@example.test", password: "the phrase of bea" };
+  const { status, body } = await send("/v1/auth/register", account);
+  assert.equal(status, 201, body);
+  const { accessToken, refreshToken } = JSON.parse(body);
+  const known = { authorization: `Bearer ${accessToken}` };
+  const key = { ...known, "idempotency-key": "one-write" };
+  const [first, again] = [
+    await send("/v1/posts", { text: "hi" }, key),
+    await send("/v1/posts", { text: "hi" }, key),
+  ];
+  assert.deepEqual([first.status, JSON.parse(again.body)], [201, JSON.parse(first.body)]);
+  const changed = await send("/v1/me", { bio: "on the short way" }, known, "PATCH");
+  assert.deepEqual([changed.status, JSON.parse(changed.body).bio], [200, "on the short way"]);
+  assert.equal((await send("/v1/auth/refresh", { refreshToken })).status, 200);
+  assert.equal((await send("/v1/auth/refresh", { refreshToken: "none" })).status, 401);
+  assert.equal((await overTheWire(app, "/v1/auth/logout-all", known, { method: "POST" })).status, 204);
+});
+
 test("what a read throws by itself, at once or after a wait, is a refusal and not the end of the process", async (t) => {
   for (const gate of [() => undefined, async () => undefined] as Gate[]) {
     const app = fastify();
     t.after(() => app.close());
     openShortWay(app, { gates: [gate], trust: () => false });
-    app.shortWay.offer("/broken", {
+    app.shortWay.offer("GET", "/broken", {
       admit: () => undefined,
       answer() {
         throw new Error("broken");
@@ -163,7 +239,7 @@ test("a read that is under way when the server closes is answered, and its conne
     const app = fastify(serverOptions());
     openShortWay(app, { gates: [], trust: () => false });
     const asked = Promise.withResolvers<() => void>();
-    app.shortWay.offer("/slow", {
+    app.shortWay.offer("GET", "/slow", {
       admit: () => undefined,
       answer: (_request, reply) =>
         asked.resolve(() => void reply.code(body === undefined ? 204 : 200).send(body)),

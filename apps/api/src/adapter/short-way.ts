@@ -1,5 +1,5 @@
-// The short way of a read: the gates and the handler that Fastify would call, called one after the other, without the machinery that
-// any request of any kind needs between them. Whatever is not plainly such a read goes on to Fastify (docs/decisions/0016).
+// The short way of a call: the gates and the handler that Fastify would call, called one after the other, without the machinery that
+// any request of any kind needs between them. Whatever is not plainly such a call goes on to Fastify (docs/decisions/0016).
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { acceptRequestId } from "@signalbox/core/trace-context";
@@ -11,12 +11,13 @@ import { addressOf, type Trust } from "./caller-address.ts";
 import type { Asked, Gate, Reply } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
 import { Head } from "./head.ts";
+import { readUtf8 } from "./json.ts";
 import type { Texts } from "./rest-input.ts";
 
-/** A read as its door mounts it with Fastify too. */
-export type Read = {
+/** A call as its door mounts it with Fastify too. */
+export type Direct = {
   admit: Gate;
-  answer(request: Asked, reply: Reply, params: Texts): void;
+  answer(request: Asked, reply: Reply, params: Texts, body?: string): void;
   refuse(request: Asked, reply: Reply, thrown: unknown): void;
 };
 
@@ -27,8 +28,8 @@ const plain = /^[\w.~-]{1,500}$/;
 const noParams: Texts = Object.freeze({});
 
 export type ShortWay = {
-  /** The same path and handler that Fastify is given; GET only. */
-  offer(path: string, read: Read): void;
+  /** The same method, path and handler that Fastify is given. */
+  offer(method: string, path: string, call: Direct): void;
 };
 
 declare module "fastify" {
@@ -37,77 +38,94 @@ declare module "fastify" {
   }
 }
 
+/** What one method offers. */
+class Offers {
+  readonly whole = new Map<string, Direct>();
+  readonly below = new Map<string, { name: string; call: Direct }>();
+  /** Paths of Fastify's that a parameter of ours must not stand for. */
+  readonly others = new Set<string>();
+}
+
 /** Call it before anything is mounted, and after the gates are known. */
 export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Gate[]; trust: Trust }): void {
-  const whole = new Map<string, Read>();
-  const below = new Map<string, { name: string; read: Read }>();
-  /** Paths of Fastify's that a parameter of ours must not stand for. */
-  const others = new Set<string>();
+  const byMethod = new Map(["GET", "POST", "PUT", "PATCH", "DELETE"].map((name) => [name, new Offers()]));
   const server = { isClosing: false };
 
   app.addHook("onRoute", ({ method, url }) => {
-    if ([method].flat().includes("GET") && !/[:*]/.test(url)) others.add(url);
+    if (!/[:*]/.test(url)) for (const name of [method].flat()) byMethod.get(name)?.others.add(url);
   });
   app.addHook("preClose", (done) => {
     server.isClosing = true;
     done();
   });
   app.decorate("shortWay", {
-    offer(path, read) {
+    offer(method, path, call) {
+      const offers = byMethod.get(method);
       const [, start, name] = pathForm.exec(path) ?? [];
-      if (start === undefined) return;
-      if (name === undefined) whole.set(path, read);
-      else below.set(`${start}/`, { name, read });
+      if (offers === undefined || start === undefined) return;
+      if (name === undefined) offers.whole.set(path, call);
+      else offers.below.set(`${start}/`, { name, call });
     },
   });
 
   function take(raw: IncomingMessage, response: ServerResponse): boolean {
-    const { url } = raw;
-    if (raw.method !== "GET" || url === undefined || server.isClosing) return false;
-    let read: Read | undefined;
+    const { url, method } = raw;
+    const offers = byMethod.get(method!);
+    if (offers === undefined || url === undefined || server.isClosing) return false;
+    // Without a length it is Fastify who counts. A GET with a body is strange enough for the long way.
+    if (raw.headers["transfer-encoding"] !== undefined) return false;
+    const hasBody = (raw.headers["content-length"] ?? "0") !== "0";
+    if (hasBody && method === "GET") return false;
+    let call: Direct | undefined;
     let params = noParams;
     const cut = url.lastIndexOf("/") + 1;
-    const found = below.get(url.slice(0, cut));
-    if (found !== undefined && !others.has(url)) {
+    const found = offers.below.get(url.slice(0, cut));
+    if (found !== undefined && !offers.others.has(url)) {
       const value = url.slice(cut);
       if (!plain.test(value)) return false;
-      read = found.read;
+      call = found.call;
       params = { [found.name]: value };
     } else {
-      read = whole.get(url);
-      if (read === undefined) return false;
+      call = offers.whole.get(url);
+      if (call === undefined) return false;
     }
     const request = new ShortRequest(raw, addressOf(raw, trust));
-    walk(request, new ShortReply(request, response, server), read, params, 0);
+    walk({ request, reply: new ShortReply(request, response, server), call, params, hasBody }, 0);
     return true;
   }
 
-  /** As Fastify does: what a read throws is its refusal, and never the end of the process. */
-  function walk(request: ShortRequest, reply: ShortReply, read: Read, params: Texts, from: number): void {
+  type Walk = { request: ShortRequest; reply: ShortReply; call: Direct; params: Texts; hasBody: boolean };
+
+  /** As Fastify does: what a call throws is its refusal, and never the end of the process. */
+  function guarded({ request, reply, call }: Walk, work: () => void): void {
     try {
-      goOn(request, reply, read, params, from);
+      work();
     } catch (thrown) {
       if (reply.raw.headersSent) reply.raw.destroy();
-      else read.refuse(request, reply, thrown);
+      else call.refuse(request, reply, thrown);
     }
   }
 
-  function goOn(request: ShortRequest, reply: ShortReply, read: Read, params: Texts, from: number): void {
+  const walk = (on: Walk, from: number): void => guarded(on, () => goOn(on, from));
+
+  function goOn(on: Walk, from: number): void {
+    const { request, reply, call, params } = on;
     for (let at = from; at <= gates.length; at++) {
-      const passed = (gates[at] ?? read.admit)(request, reply);
+      const passed = (gates[at] ?? call.admit)(request, reply);
       if (passed === undefined) continue;
       if (passed instanceof Promise)
         passed.then(
-          (refusal) =>
-            refusal === undefined
-              ? walk(request, reply, read, params, at + 1)
-              : read.refuse(request, reply, refusal),
-          (thrown) => read.refuse(request, reply, thrown),
+          (refusal) => (refusal === undefined ? walk(on, at + 1) : call.refuse(request, reply, refusal)),
+          (thrown) => call.refuse(request, reply, thrown),
         );
-      else read.refuse(request, reply, passed);
+      else call.refuse(request, reply, passed);
       return;
     }
-    read.answer(request, reply, params);
+    if (on.hasBody)
+      readBody(request.raw, (body) =>
+        guarded(on, () => call.answer(request, reply, params, readUtf8(body, "the body"))),
+      );
+    else call.answer(request, reply, params);
   }
 
   const [long] = app.server.listeners("request") as ((
@@ -120,10 +138,17 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
   });
 }
 
+/** Its length is known and was let in. Whoever goes away before its end gets no answer. */
+function readBody(raw: IncomingMessage, done: (body: Buffer) => void): void {
+  const chunks: Buffer[] = [];
+  raw.on("data", (chunk: Buffer) => void chunks.push(chunk));
+  raw.on("end", () => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+}
+
 class ShortRequest implements Asked {
   readonly raw: IncomingMessage;
   readonly headers: IncomingMessage["headers"];
-  readonly method = "GET";
+  readonly method: string;
   readonly url: string;
   readonly id: string;
   readonly address: string;
@@ -134,6 +159,7 @@ class ShortRequest implements Asked {
   constructor(raw: IncomingMessage, address: string) {
     this.raw = raw;
     this.headers = raw.headers;
+    this.method = raw.method!;
     this.url = raw.url!;
     this.id = acceptRequestId(raw.headers["x-request-id"]);
     this.address = address;

@@ -99,11 +99,20 @@ function codeWanted(message: string): AppError {
 export async function refresh(ctx: Ctx, input: z.infer<typeof Refresh>): Promise<z.infer<typeof SignedIn>> {
   const claim = openRefresh(ctx.secret, input.refreshToken);
   if (!claim) throw new AppError("unauthorized", "this is not a refresh token of this install");
-  const { counter, role } = await advance(ctx, claim);
+  // Signed while the database commits; the token leaves only once the session has moved on.
+  const [{ counter, role }, accessToken] = await Promise.all([
+    advance(ctx, claim),
+    signAccess(ctx, claim.userId, claim.sessionId),
+  ]);
   // From the cache: the session that was just moved on is the proof that the account is there.
   const user = await readPerson(ctx, claim.userId);
   if (!user) throw new AppError("unauthorized", "this account no longer exists");
-  return answer(ctx, user, { ...claim, counter }, role);
+  return present(
+    ctx,
+    user,
+    { ...claim, counter },
+    role === "user" ? accessToken : await signAccess(ctx, claim.userId, claim.sessionId, role),
+  );
 }
 
 /** Of many who show one token at once exactly one moves its session on, and the rest get its answer. */
@@ -156,11 +165,12 @@ async function findCredentials(ctx: Ctx, login: string) {
   return { ...rest, user, key: masterVersion && wrapped ? { masterVersion, wrapped } : undefined };
 }
 
-async function answer(ctx: Ctx, user: Account, claim: RefreshClaim, role: Role = "user") {
-  return {
-    user: { id: user.id, handle: user.handle, displayName: user.displayName },
-    accessToken: await signAccess(ctx, claim.userId, claim.sessionId, role),
-    refreshToken: sealRefresh(ctx.secret, claim),
-    expiresIn: accessSeconds,
-  };
-}
+const answer = async (ctx: Ctx, user: Account, claim: RefreshClaim, role?: Role) =>
+  present(ctx, user, claim, await signAccess(ctx, claim.userId, claim.sessionId, role));
+
+const present = (ctx: Ctx, user: Account, claim: RefreshClaim, accessToken: string) => ({
+  user: { id: user.id, handle: user.handle, displayName: user.displayName },
+  accessToken,
+  refreshToken: sealRefresh(ctx.secret, claim),
+  expiresIn: accessSeconds,
+});

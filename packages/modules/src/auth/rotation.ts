@@ -15,8 +15,8 @@ type Waiting = {
 type Queue = { waiting: Waiting[]; underWay: number; scheduled: boolean };
 
 const maxRows = 64;
-/** While one batch is committed the next one is gathered and sent. */
-const maxUnderWay = 2;
+/** While one batch is committed the next ones are gathered and sent: the database flushes what waits for it together. */
+const maxUnderWay = 4;
 
 // By client, because several installs can live in one process (tests do).
 const queues = new WeakMap<Sql, Queue>();
