@@ -88,7 +88,7 @@ test("anything is one name away: Ctrl K opens a switch, a limit and a page", asy
   await install.signIn(page);
   await page.goto(install.console);
   await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
-  const field = page.getByRole("combobox");
+  const field = page.getByRole("combobox", { name: "A page, a switch, a limit or a person" });
   const openPalette = async () => {
     // The dialog before it is gone, and its page there: a key that falls between two pages is pressed again.
     await expect(page.getByRole("dialog")).toBeHidden();

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, compact, count, duration, milliseconds, percent, until } from "./format.ts";
+import {
+  ago,
+  bytes,
+  compact,
+  count,
+  duration,
+  milliseconds,
+  percent,
+  sentenceCase,
+  until,
+} from "./format.ts";
 
 const table = (
   format: (value: number | null | undefined) => string,
@@ -86,4 +96,9 @@ test("memory is told in the unit that fits", () => {
     [1_610_612_736, "1.5 GB"],
     [undefined, "–"],
   ]);
+});
+
+test("a sentence begins with a capital letter, a name never does", () => {
+  assert.equal(sentenceCase("it is off"), "It is off");
+  assert.equal(sentenceCase("feed.post.create was changed"), "feed.post.create was changed");
 });

@@ -73,6 +73,8 @@ export function wallTime(at: number): string {
   return local.toISOString().slice(0, 16);
 }
 
-export const sentenceCase = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+/** A name such as feed.post.create stays as it is. */
+export const sentenceCase = (text: string) =>
+  /^[\w-]+\.\w/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
 
 const trim = (text: string) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);

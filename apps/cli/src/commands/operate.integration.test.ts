@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
-import { partitionOf } from "@signalbox/core/bus/partition";
 import { newId } from "@signalbox/core/ids";
 import { connectDatabase } from "@signalbox/db";
 import { freePortBase } from "../testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "../testing/install.ts";
+import { layAside } from "../testing/lay-aside.ts";
 import { createPeople } from "../testing/people.ts";
 
 let portBase: number;
@@ -26,25 +26,6 @@ after(async () => {
   await install.stop();
 });
 
-/** As a consumer sets one aside after its last attempt. */
-async function layAside(userId: string, error: string): Promise<string> {
-  const id = newId();
-  const event = {
-    id,
-    topic: "user.updated",
-    version: 1,
-    key: userId,
-    requestId: "r-1",
-    at: new Date().toISOString(),
-  };
-  const [row] = await database.sql<{ sequence: string }[]>`
-    insert into dead_letters (consumer_group, partition, key, event_id, topic, event, error, attempts, failed_at)
-    values ('users', ${partitionOf(userId, 8)}, ${userId}, ${id}, 'user.updated',
-      ${database.sql.json({ ...event, payload: { userId, version: 2, changed: ["bio"] } })}, ${error}, 8, now())
-    returning sequence::text`;
-  return row!.sequence;
-}
-
 const failing = (...args: string[]) =>
   install.signalbox(...args).then(
     (out) => assert.fail(`it went well: ${out}`),
@@ -53,8 +34,8 @@ const failing = (...args: string[]) =>
 
 test("a dead letter is listed, run again by the workers, and gone; another is given up", async () => {
   assert.match(await install.signalbox("deadletters", "list"), /no dead letters/);
-  const id = await layAside(newId(), "boom");
-  const given = await layAside(newId(), "never again");
+  const id = await layAside(database.sql, newId(), "boom");
+  const given = await layAside(database.sql, newId(), "never again");
   const list = await install.signalbox("deadletters", "list");
   assert.match(list, /user\.updated[\s\S]*boom[\s\S]*8 attempts; 0 events/);
   assert.match(

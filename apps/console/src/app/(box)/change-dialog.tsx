@@ -213,13 +213,15 @@ export function ChangeDialog({
 }
 
 function Refused({ fault, title }: { fault: Fault; title: string }) {
+  // Why this very act conflicts, or is not allowed, says more than that it is so.
+  const saysItself = Boolean(fault.detail) && ["conflict", "forbidden"].includes(fault.code);
   return (
     <ErrorNotice title={title} requestId={fault.requestId}>
-      {sentence(fault.code)}{" "}
+      {saysItself ? null : <>{sentence(fault.code)} </>}
       {fault.fields.length > 0
         ? fault.fields.map(({ field, message }) => (field ? `${field} ${message}` : message)).join("; ")
         : fault.code !== "internal"
-          ? sentenceCase(fault.detail ?? "")
+          ? `${sentenceCase(fault.detail ?? "")}${saysItself ? "." : ""}`
           : null}
     </ErrorNotice>
   );

@@ -7,6 +7,8 @@ export default async function ServicesPage() {
   const state = await prefetch(
     trpc.services.list.queryOptions({}),
     trpc.dependencies.list.queryOptions({}),
+    trpc.shed.list.queryOptions({}),
+    trpc.zones.list.queryOptions({}),
     trpc.signals.golden.queryOptions({ window: "30s", by: "version" }),
   );
   return (

@@ -20,6 +20,8 @@ import { QueryView } from "../query-view.tsx";
 import { useGoldenPoll } from "../use-golden.ts";
 import { Dependencies } from "./dependencies.tsx";
 import styles from "./services.module.css";
+import { Shedding } from "./shedding.tsx";
+import { Zones } from "./zones.tsx";
 
 type Load = Golden["saturation"]["instances"][number];
 
@@ -73,6 +75,8 @@ export function Services() {
         )}
       </QueryView>
       <Dependencies />
+      <Shedding />
+      <Zones />
     </>
   );
 }

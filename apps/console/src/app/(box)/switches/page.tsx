@@ -5,7 +5,7 @@ import { Switches } from "./switches.tsx";
 export default async function SwitchesPage() {
   const { trpc, prefetch } = await operator();
   const state = await prefetch(
-    trpc.switches.list.queryOptions({}),
+    // The switches themselves come with the frame around every page.
     trpc.proposals.list.queryOptions({}),
     trpc.reviews.list.queryOptions({}),
     trpc.schedules.list.queryOptions({}),

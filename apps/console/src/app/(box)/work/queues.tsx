@@ -36,7 +36,7 @@ export function Queues({
     <QueryView query={query} what="Queues">
       {({ items }) => (
         <Panel title="Queues" flush>
-          <Table label="Queues">
+          <Table label="How far each queue is">
             <HeadRow texts={["Queue", "State"]} numbers={heads} actions />
             <tbody>
               {items.map((item) => (
