@@ -200,7 +200,7 @@ test("a gateway streams what is new of services behind it, and is done with it w
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) text += chunk;
   })();
   const has = async (what: RegExp) => {
-    for (let left = 200; !what.test(text); left -= 1) {
+    for (let left = 400; !what.test(text); left -= 1) {
       assert.ok(left > 0, `${what} did not come: ${text}`);
       await pause(100);
     }

@@ -4,10 +4,13 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "@signalbox/core/testing/free-port";
-import { eventually, freePortBase } from "./testing/harness.ts";
+import { eventually as eventuallyWithin, freePortBase } from "./testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "./testing/install.ts";
 import { createPeople, type People } from "./testing/people.ts";
 import { makeStandby, type Standby } from "./testing/standby.ts";
+
+const eventually = (holds: () => boolean | Promise<boolean>, what: string) =>
+  eventuallyWithin(holds, what, 60_000);
 
 let install: TestInstall;
 let standby: Standby;

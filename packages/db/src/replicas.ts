@@ -118,7 +118,15 @@ export function openReplicas(options: {
 
   async function look(copy: Copy): Promise<void> {
     const from = performance.now();
-    const timer = setTimeout(lose, silentMs, copy, "it does not answer");
+    let isAnswered = false;
+    // What came while this process was late itself is read first.
+    const timer = setTimeout(
+      () =>
+        setImmediate(() => {
+          if (!isAnswered) lose(copy, "it does not answer");
+        }),
+      silentMs,
+    );
     try {
       const [seen] = await within(
         stuckMs,
@@ -126,6 +134,7 @@ export function openReplicas(options: {
           select pg_is_in_recovery() as copy, (pg_last_wal_replay_lsn() - '0/0')::text as replayed,
             (select system_identifier::text from pg_control_system()) as cluster`,
       );
+      isAnswered = true;
       take(copy, seen);
     } catch (error) {
       if (isClosed) return;
