@@ -260,9 +260,11 @@ const besides: typeof cases = {
     },
   ],
   "3.3.1": [
-    "over https the operators' cookie goes over https alone",
+    "over https the operators' cookie goes over https alone, and no other host can set it",
     async () => {
-      assert.match((await operators("https://api.example.com")).cookie, /; Secure(;|$)/);
+      const { cookie } = await operators("https://api.example.com");
+      assert.match(cookie, /^__Host-sb_session=[^;]+; Path=\/;.*; Secure(;|$)/);
+      assert.doesNotMatch(cookie, /Domain/i);
       // On a laptop there is no https, and the cookie would never come back.
       assert.doesNotMatch((await operators("http://127.0.0.1:8080")).cookie, /Secure/);
     },
@@ -271,7 +273,7 @@ const besides: typeof cases = {
     "no other site's page sends the operators' cookie",
     async () => {
       const { cookie, opened } = await operators("https://api.example.com");
-      assert.match(cookie, /^sb_session=[^;]+; Path=\/;.*SameSite=Strict/);
+      assert.match(cookie, /^__Host-sb_session=[^;]+; Path=\/;.*SameSite=Strict/);
       assert.equal(opened.headers["cache-control"], "no-store");
     },
   ],

@@ -1,7 +1,7 @@
 // Who calls, and with what: one ctx a request, for either port. Runs before the body is read.
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { verifyOperatorSession } from "@signalbox/control/operator-session";
+import { readSessionCookie, verifyOperatorSession } from "@signalbox/control/operator-session";
 import { AppError } from "@signalbox/core/errors";
 import { readTimeout, timeoutHeader } from "@signalbox/core/resilience/deadline";
 import type { Edge } from "@signalbox/gateway/edge";
@@ -51,6 +51,7 @@ export function createOperatorCtx(
   operatorToken: string | undefined,
 ): (request: Asked) => Promise<Ctx> {
   const expected = operatorToken === undefined ? undefined : digest(operatorToken);
+  const isSecure = deps.publicUrl.startsWith("https:");
   const script: Actor = { kind: "operator", id: "script", name: "operator token", role: "admin" };
 
   return async (request) => {
@@ -60,7 +61,7 @@ export function createOperatorCtx(
         throw new AppError("unauthorized", "this is not this install's operator token");
       return toCtx(deps, request, script);
     }
-    const cookie = /(?:^|; *)sb_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
+    const cookie = readSessionCookie(request.headers.cookie, isSecure);
     const session = cookie === undefined ? undefined : verifyOperatorSession(deps.secret, cookie, deps.now());
     return toCtx(
       deps,

@@ -6,7 +6,9 @@ const development = process.env.NODE_ENV === "development";
 
 export function proxy(request: NextRequest) {
   const { pathname, search } = request.nextUrl;
-  if (pathname !== "/sign-in" && !request.cookies.has("sb_session")) {
+  // The first over https, the second on a laptop; whether it is good, the operator API says.
+  const hasSession = request.cookies.has("__Host-sb_session") || request.cookies.has("sb_session");
+  if (pathname !== "/sign-in" && !hasSession) {
     const to = request.nextUrl.clone();
     to.pathname = "/sign-in";
     const next = pathname === "/" && search === "" ? "" : pathname + search;

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mintOperatorSession, sessionCookieHeader, verifyOperatorSession } from "./operator-session.ts";
+import {
+  mintOperatorSession,
+  readSessionCookie,
+  sessionCookieHeader,
+  verifyOperatorSession,
+} from "./operator-session.ts";
 import { mintSignInToken } from "./sign-in.ts";
 
 const secret = Buffer.from("a secret of this test, long enough");
@@ -33,5 +38,13 @@ test("the cookie is closed to scripts and other sites", () => {
     sessionCookieHeader("v", 12_500, false),
     "sb_session=v; Path=/; HttpOnly; SameSite=Strict; Max-Age=12",
   );
-  assert.match(sessionCookieHeader("v", 0, true), /Max-Age=0; Secure$/);
+  assert.match(sessionCookieHeader("v", 0, true), /^__Host-sb_session=v; Path=\/; .*Max-Age=0; Secure$/);
+});
+
+test("over https only the cookie that this host alone can set is read", () => {
+  const sent = "theme=dark; sb_session=planted; __Host-sb_session=own";
+  assert.equal(readSessionCookie(sent, true), "own");
+  assert.equal(readSessionCookie("sb_session=planted", true), undefined);
+  assert.equal(readSessionCookie("__Host-sb_session=own; sb_session=here", false), "here");
+  assert.equal(readSessionCookie(undefined, false), undefined);
 });

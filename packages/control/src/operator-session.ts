@@ -11,7 +11,12 @@ const operatorSession = z.object({
 });
 export type OperatorSession = z.infer<typeof operatorSession>;
 
-export const sessionCookie = "sb_session";
+/** With the prefix, a browser takes it over https alone and from this very host; no laptop without https could use it. */
+const cookieName = (secure: boolean) => (secure ? "__Host-sb_session" : "sb_session");
+const cookieForms = {
+  true: /(?:^|; *)__Host-sb_session=([^;]+)/,
+  false: /(?:^|; *)sb_session=([^;]+)/,
+};
 export const sessionMs = 12 * 60 * 60_000;
 const prefix = "sbs_";
 
@@ -35,5 +40,9 @@ export function verifyOperatorSession(
 /** SameSite keeps other sites from using it; HttpOnly keeps scripts from reading it. */
 export function sessionCookieHeader(value: string, maxAgeMs: number, secure: boolean): string {
   const flags = `Path=/; HttpOnly; SameSite=Strict; Max-Age=${Math.max(0, Math.floor(maxAgeMs / 1_000))}`;
-  return `${sessionCookie}=${value}; ${flags}${secure ? "; Secure" : ""}`;
+  return `${cookieName(secure)}=${value}; ${flags}${secure ? "; Secure" : ""}`;
 }
+
+/** Of a Cookie header. Over https the name without the prefix, which a neighbouring host could set, counts for nothing. */
+export const readSessionCookie = (header: string | undefined, secure: boolean): string | undefined =>
+  cookieForms[`${secure}`].exec(header ?? "")?.[1];

@@ -174,6 +174,12 @@ export const numberSetting = numberLayer.extend({ afterwards: z.array(numberLaye
 
 /** Numbers by which modules decide, each with what it is unless an operator says otherwise. */
 export const knownNumbers = {
+  "auth.secondFactor": {
+    preset: 0,
+    min: 0,
+    max: 2,
+    text: "who must have a second factor to sign in and to stay signed in; 0: nobody, 1: moderators, 2: everyone",
+  },
   "database.replicaLagMs": {
     preset: 1_000,
     min: 0,

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { fixedLive } from "@signalbox/control/live";
 import { SignJWT } from "jose";
 import type { AsOperator } from "../ctx.ts";
 import { appRouter } from "../index.ts";
@@ -58,13 +59,17 @@ async function signed(header: object, claims: object) {
     .sign(current.key);
 }
 
-async function withFactor() {
-  const person = await someone();
-  const { secret } = await person.me.auth.secondFactor.setUp({ password: phrase });
+function keyOf(secret: string): Buffer {
   const bits = [...secret]
     .map((char) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(char).toString(2).padStart(5, "0"))
     .join("");
-  const key = Buffer.from(bits.match(/.{8}/g)!.map((byte) => Number.parseInt(byte, 2)));
+  return Buffer.from(bits.match(/.{8}/g)!.map((byte) => Number.parseInt(byte, 2)));
+}
+
+async function withFactor() {
+  const person = await someone();
+  const { secret } = await person.me.auth.secondFactor.setUp({ password: phrase });
+  const key = keyOf(secret);
   const { recoveryCodes } = await person.me.auth.secondFactor.confirm({
     code: codeAt(key, stepAt(new Date())),
   });
@@ -154,6 +159,42 @@ const cases: Record<string, [title: string, run: () => Promise<unknown>]> = {
       const [row] = await empty.deps.sql`select count(*)::int as n from credentials`;
       await empty.close();
       assert.equal(row!.n, 0);
+    },
+  ],
+  "6.3.3": [
+    "where operators ask for it, nobody signs in or stays signed in without a second factor",
+    async () => {
+      const live = fixedLive({});
+      const strict = await testWorld({ deps: { live } });
+      const ann = { login: "ann", password: phrase };
+      const { session, secondFactor, account } = strict.guest().auth;
+      try {
+        const made = await account.register({ handle: "ann", email: "ann@example.test", password: phrase });
+        await assert.rejects(secondFactor.enrol(ann), refused("forbidden"));
+        live.set({ numbers: { "auth.secondFactor": { value: 1 } } });
+        await session.create(ann);
+        await strict.deps.sql`update credentials set role = 'moderator'`;
+        await assert.rejects(session.create(ann), refused("forbidden"));
+        await strict.deps.sql`update credentials set role = 'user'`;
+        live.set({ numbers: { "auth.secondFactor": { value: 2 } } });
+        await assert.rejects(session.create(ann), refused("forbidden"));
+        await assert.rejects(session.refresh({ refreshToken: made.refreshToken }), refused("unauthorized"));
+        await assert.rejects(createAccessVerifier(strict.deps)(made.accessToken), { code: "unauthorized" });
+
+        await assert.rejects(secondFactor.enrol({ ...ann, password: "wrong" }), refused("unauthorized"));
+        const key = keyOf((await secondFactor.enrol(ann)).secret);
+        const code = (after: number) => codeAt(key, stepAt(new Date()) + after);
+        await assert.rejects(secondFactor.confirmEnrol({ ...ann, code: "000000" }), refused("invalid"));
+        assert.equal((await secondFactor.confirmEnrol({ ...ann, code: code(0) })).recoveryCodes.length, 10);
+        await assert.rejects(secondFactor.enrol(ann), refused("conflict"));
+        await assert.rejects(session.create(ann), /code is needed/);
+        const { accessToken, refreshToken } = await session.create({ ...ann, code: code(1) });
+        await session.refresh({ refreshToken });
+        const me = strict.as(await createAccessVerifier(strict.deps)(accessToken));
+        await assert.rejects(me.auth.secondFactor.remove({ password: phrase }), refused("forbidden"));
+      } finally {
+        await strict.close();
+      }
     },
   ],
   "6.3.4": [
@@ -334,6 +375,28 @@ const cases: Record<string, [title: string, run: () => Promise<unknown>]> = {
     async () => {
       const { me } = await withFactor();
       await assert.rejects(me.auth.secondFactor.remove({ password: "wrong" }), refused("forbidden"));
+    },
+  ],
+  "7.5.2": [
+    "whoever signed in a while ago ends other sessions with the password",
+    async () => {
+      const { me, actor, user, signIn } = await someone();
+      const others = async () => (await me.auth.session.list({})).items.filter(({ current }) => !current);
+      await signIn();
+      await signIn();
+      // Who has just signed in is known.
+      await me.auth.session.delete({ id: (await others())[0]!.id });
+      await world.deps.sql`
+        update sessions set created_at = now() - interval '16 minutes' where user_id = ${user.id}`;
+      const [other] = await others();
+      for (const ending of [me.auth.session.delete({ id: other!.id }), me.auth.session.endAll()])
+        await assert.rejects(ending, /password is needed/);
+      await assert.rejects(me.auth.session.endAll({ password: "wrong" }), refused("forbidden"));
+      assert.equal((await others()).length, 1);
+      await me.auth.session.delete({ id: other!.id, password: phrase });
+      assert.equal((await others()).length, 0);
+      // His own he ends as he likes.
+      await me.auth.session.delete({ id: actor.sessionId });
     },
   ],
   "8.1.1": ["who may what is documented", documented(/Who may what \(8\.1\.1/)],

@@ -2,22 +2,20 @@
 
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
-import type { tables } from "@signalbox/db";
 import type { z } from "zod";
 import { type Ctx, emit, together, transaction } from "../ctx.ts";
-import { createProfile, findAccount, readPerson, requireServed } from "../users/index.ts";
+import { createProfile, readPerson, requireServed } from "../users/index.ts";
 import { makeKey } from "../vault.ts";
-import { note } from "./activity.ts";
 import { sealDeviceBy, sealDeviceWith } from "./device.ts";
-import { findByEmail, sealEmail } from "./email.ts";
+import { sealEmail } from "./email.ts";
 import { userCreated } from "./events.ts";
 import { accessSeconds } from "./keys.ts";
-import { hashPassword, isOutdated, verifyPassword } from "./passwords.ts";
+import { knownByPassword } from "./known.ts";
+import { hashPassword, isOutdated } from "./passwords.ts";
 import { type Moved, moveOn } from "./rotation.ts";
 import type { Login, Refresh, Register, SignedIn } from "./schema.ts";
-import { takeCode } from "./second-factor.ts";
+import { hasFactor, isFactorNeeded, takeCode } from "./second-factor.ts";
 import { endSessions, openAccount, openSession } from "./sessions.ts";
-import { beginAttempt } from "./throttle.ts";
 import { openRefresh, type RefreshClaim, type Role, sealRefresh, signAccess } from "./tokens.ts";
 
 /** A client that lost the answer may show the last token again for this long. */
@@ -45,27 +43,7 @@ export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promi
 }
 
 export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.infer<typeof SignedIn>> {
-  // Counted by what was typed: one count for a handle and its address would tell that they belong together.
-  const attempt = await beginAttempt(ctx, `login:${input.login.toLowerCase()}`);
-  const found = await attempt.during(findCredentials(ctx, input.login));
-  // An unknown account costs the same hash, so that the time tells nothing either.
-  const right = await attempt.during(verifyPassword(ctx.passwordCost, found?.passwordHash, input.password));
-  if (!found || !right) {
-    const { last } = await attempt.failed();
-    // Not waited for: only a known account has anyone to tell.
-    if (last && found)
-      note(ctx, found.user.id, "sign_in.failed", { times: "too often in a quarter of an hour" }).catch(
-        (error) => ctx.log.warn({ error }, "failed sign-ins were not noted"),
-      );
-    throw new AppError("unauthorized", "this login and password do not belong together");
-  }
-  if (found.suspendedAt) {
-    attempt.forgive();
-    throw new AppError(
-      "forbidden",
-      `this account is suspended: ${found.suspendedFor ?? "no reason was given"}`,
-    );
-  }
+  const { attempt, found } = await knownByPassword(ctx, input);
   const { user, role } = found;
   if (found.hasSecondFactor) {
     if (input.code === undefined) {
@@ -78,6 +56,12 @@ export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.i
     }
   }
   attempt.forgive();
+  if (!found.hasSecondFactor && isFactorNeeded(ctx, role))
+    throw new AppError(
+      "forbidden",
+      "this install asks your account for a second factor: set one up with /auth/second-factor/enrol, then sign in",
+      { errors: [{ field: "code", message: "is needed, and this account has no second factor yet" }] },
+    );
   const { passwordHash } = found;
   const device = await sealDeviceWith(ctx, user.id, found.key);
   const sessionId = await openSession(ctx, user.id, { passwordHash, device });
@@ -104,6 +88,13 @@ export async function refresh(ctx: Ctx, input: z.infer<typeof Refresh>): Promise
     advance(ctx, claim),
     signAccess(ctx, claim.userId, claim.sessionId),
   ]);
+  if (isFactorNeeded(ctx, role) && !(await hasFactor(ctx, claim.userId))) {
+    await endSessions(ctx, claim.userId, { only: claim.sessionId });
+    throw new AppError(
+      "unauthorized",
+      "this install asks your account for a second factor by now; set one up and sign in again",
+    );
+  }
   // From the cache: the session that was just moved on is the proof that the account is there.
   const user = await readPerson(ctx, claim.userId);
   if (!user) throw new AppError("unauthorized", "this account no longer exists");
@@ -137,32 +128,6 @@ async function advance(ctx: Ctx, claim: RefreshClaim): Promise<Moved> {
     "unauthorized",
     "this refresh token was used before; its session is ended to be safe, sign in again",
   );
-}
-
-/** As many questions for an unknown login as for a known one. */
-const nobody = "00000000-0000-7000-8000-000000000000";
-
-type Credentials = Pick<
-  typeof tables.credentials.$inferSelect,
-  "passwordHash" | "role" | "suspendedAt" | "suspendedFor"
-> & {
-  hasSecondFactor: boolean;
-};
-type Kept = Credentials & { masterVersion: string | null; wrapped: Buffer | null };
-
-async function findCredentials(ctx: Ctx, login: string) {
-  const user = await findAccount(
-    ctx,
-    login.includes("@") ? { id: (await findByEmail(ctx, login)) ?? nobody } : { handle: login.toLowerCase() },
-  );
-  const [row] = await ctx.sql<Kept[]>`
-    select password_hash as "passwordHash", role, suspended_at as "suspendedAt", suspended_for as "suspendedFor",
-      exists (select from second_factors where second_factors.user_id = credentials.user_id and confirmed_at is not null) as "hasSecondFactor",
-      user_keys.master_version as "masterVersion", user_keys.wrapped
-    from credentials left join user_keys using (user_id) where user_id = ${user?.id ?? nobody}`;
-  if (!row || !user) return undefined;
-  const { masterVersion, wrapped, ...rest } = row;
-  return { ...rest, user, key: masterVersion && wrapped ? { masterVersion, wrapped } : undefined };
 }
 
 const answer = async (ctx: Ctx, user: Account, claim: RefreshClaim, role?: Role) =>

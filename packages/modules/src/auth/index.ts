@@ -17,10 +17,10 @@ export {
   listApplications,
   revokeApplication,
 } from "./applications.ts";
+export { confirmPassword } from "./confirm.ts";
 export { userCreated } from "./events.ts";
 export { jobs, work } from "./jobs.ts";
 export { listKeys, rotateKeys, signingKeys } from "./keys.ts";
-export { confirmPassword } from "./password.ts";
 export { defaultPasswordCost } from "./passwords.ts";
 export { createRevocations, type Revocations } from "./revocations.ts";
 export { router } from "./router.ts";

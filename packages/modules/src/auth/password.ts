@@ -7,6 +7,7 @@ import { eq } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsUser, type Ctx, emit, transaction } from "../ctx.ts";
 import { note } from "./activity.ts";
+import { confirmPassword } from "./confirm.ts";
 import { findByEmail, readEmail, writeVerifiedEmail } from "./email.ts";
 import {
   credentialsChanged,
@@ -16,29 +17,12 @@ import {
   verificationAsked,
 } from "./events.ts";
 import { makeLink, rememberAddress, takeLink } from "./links.ts";
-import { hashPassword, verifyPassword } from "./passwords.ts";
+import { hashPassword } from "./passwords.ts";
 import type { ByEmail, ByToken, ChangeEmail, ChangePassword, ResetPassword } from "./schema.ts";
 import { revokeSessions } from "./sessions.ts";
-import { beginAttempt, nameless } from "./throttle.ts";
+import { nameless } from "./throttle.ts";
 
 const { credentials } = tables;
-
-/** Whoever holds a session has yet to show that he is its owner, before what protects the account is changed. */
-export async function confirmPassword(ctx: Ctx, userId: string, password: string): Promise<void> {
-  const attempt = await beginAttempt(ctx, `account:${userId}`);
-  const [row] = await attempt.during(
-    ctx.db
-      .select({ passwordHash: credentials.passwordHash })
-      .from(credentials)
-      .where(eq(credentials.userId, userId))
-      .execute(),
-  );
-  if (!(await attempt.during(verifyPassword(ctx.passwordCost, row?.passwordHash, password)))) {
-    await attempt.failed();
-    throw new AppError("forbidden", "this is not the password of this account");
-  }
-  attempt.forgive();
-}
 
 export async function changePassword(ctx: AsUser, input: z.infer<typeof ChangePassword>): Promise<void> {
   const { id, sessionId } = ctx.actor;

@@ -4,6 +4,7 @@ import { Page } from "../page.ts";
 import { guestProcedure, userProcedure } from "../trpc.ts";
 import { listOwnActivity } from "./activity.ts";
 import { login, refresh, register } from "./auth.ts";
+import { confirmEnrol, enrol } from "./enrol.ts";
 import {
   askForReset,
   askForVerification,
@@ -22,7 +23,10 @@ import {
   ByToken,
   ChangeEmail,
   ChangePassword,
+  ConfirmEnrol,
   ConfirmedFactor,
+  EndAll,
+  Enrol,
   Login,
   NewFactor,
   Refresh,
@@ -123,6 +127,23 @@ export const router = {
       .input(ByCode)
       .output(ConfirmedFactor)
       .mutation(({ ctx, input }) => confirmFactor(ctx, input)),
+    enrol: guestProcedure
+      .meta({
+        rest: "POST /auth/second-factor/enrol",
+        status: 201,
+        summary: "Begin with an authenticator app where signing in needs one and the account has none",
+      })
+      .input(Enrol)
+      .output(NewFactor)
+      .mutation(({ ctx, input }) => enrol(ctx, input)),
+    confirmEnrol: guestProcedure
+      .meta({
+        rest: "POST /auth/second-factor/enrol/confirm",
+        summary: "Show its code; then sign in with the next one; answers the recovery codes, once",
+      })
+      .input(ConfirmEnrol)
+      .output(ConfirmedFactor)
+      .mutation(({ ctx, input }) => confirmEnrol(ctx, input)),
     remove: userProcedure
       .meta({
         rest: "POST /auth/second-factor/remove",
@@ -169,7 +190,12 @@ export const router = {
       .output(SessionList)
       .query(({ ctx, input }) => listSessions(ctx, input)),
     delete: userProcedure
-      .meta({ rest: "DELETE /auth/sessions/{id}", status: 204, summary: "End one of your sessions" })
+      .meta({
+        rest: "DELETE /auth/sessions/{id}",
+        status: 204,
+        body: true,
+        summary: "End one of your sessions",
+      })
       .input(BySession)
       .output(z.void())
       .mutation(({ ctx, input }) => endSession(ctx, input)),
@@ -190,7 +216,8 @@ export const router = {
         priority: "critical",
         summary: "Sign out everywhere",
       })
+      .input(EndAll)
       .output(z.void())
-      .mutation(({ ctx }) => logoutEverywhere(ctx)),
+      .mutation(({ ctx, input }) => logoutEverywhere(ctx, input)),
   },
 } satisfies TRPCRouterRecord;

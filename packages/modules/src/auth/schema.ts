@@ -58,6 +58,8 @@ export const ChangePassword = z.object({ current: Claimed, password: Password })
 export const ByPassword = z.object({ password: Claimed });
 export const ChangeEmail = z.object({ email: Email, password: Claimed });
 export const ByCode = z.object({ code: z.string().min(6).max(40) });
+export const Enrol = z.object({ login: Login.shape.login, password: Claimed });
+export const ConfirmEnrol = Enrol.extend({ code: z.string().min(6).max(40) });
 export const NewFactor = z.object({
   secret: z.string(),
   uri: z.string().describe("for an authenticator app, as text or as a QR code"),
@@ -93,5 +95,10 @@ export const Session = z.object({
   expiresAt: z.string(),
   current: z.boolean(),
 });
-export const BySession = z.object({ id: z.uuid() });
+/** By which someone who signed in a while ago proves that it is still him. */
+const again = {
+  password: Claimed.optional().describe("needed where you signed in more than 15 minutes ago"),
+};
+export const BySession = z.object({ id: z.uuid(), ...again });
+export const EndAll = z.object(again).optional();
 export const SessionList = z.object({ items: z.array(Session), nextCursor: z.string().nullable() });

@@ -8,15 +8,16 @@ import type { z } from "zod";
 import { type AsUser, type Ctx, emit, type InTransaction, transaction } from "../ctx.ts";
 import { findAccount } from "../users/index.ts";
 import { note } from "./activity.ts";
+import { confirmPassword } from "./confirm.ts";
 import { credentialsChanged } from "./events.ts";
-import { confirmPassword } from "./password.ts";
 import type { ByCode, ByPassword, ConfirmedFactor, NewFactor } from "./schema.ts";
 import { open, seal } from "./sealed.ts";
 import { revokeSessions } from "./sessions.ts";
 import { beginAttempt } from "./throttle.ts";
+import type { Role } from "./tokens.ts";
 import { stepOf, toBase32 } from "./totp.ts";
 
-const { recoveryCodes, secondFactors } = tables;
+const { credentials, recoveryCodes, secondFactors } = tables;
 const codesAtOnce = 10;
 
 /** Six digits of the app, or a recovery code; true once for each. */
@@ -63,12 +64,27 @@ const hashOf = (code: string) => createHash("sha256").update(code.toUpperCase())
 const newCode = () => toBase32(randomBytes(15));
 const spaced = (code: string) => code.match(/.{4}/g)!.join("-");
 
+/** Must an account of this role have one? */
+export const isFactorNeeded = ({ live, now }: Pick<Ctx, "live" | "now">, role: Role): boolean =>
+  live.rules().number("auth.secondFactor", now().getTime()) >= (role === "moderator" ? 1 : 2);
+
+export async function hasFactor({ sql }: Ctx, userId: string): Promise<boolean> {
+  const [found] = await sql`
+    select from second_factors where user_id = ${userId} and confirmed_at is not null`;
+  return found !== undefined;
+}
+
 export async function setUpFactor(
   ctx: AsUser,
   input: z.infer<typeof ByPassword>,
 ): Promise<z.infer<typeof NewFactor>> {
   const { id } = ctx.actor;
   await confirmPassword(ctx, id, input.password);
+  return beginFactor(ctx, id);
+}
+
+/** For who has shown the password. */
+export async function beginFactor(ctx: Ctx, id: string): Promise<z.infer<typeof NewFactor>> {
   const secret = randomBytes(20);
   const sealed = seal(secret, ctx.secret, "second-factors");
   // One that is in use stays until its owner removes it.
@@ -97,9 +113,17 @@ export async function confirmFactor(
   input: z.infer<typeof ByCode>,
 ): Promise<z.infer<typeof ConfirmedFactor>> {
   const { id, sessionId } = ctx.actor;
+  return finishFactor(ctx, { id, sessionId, code: input.code });
+}
+
+/** Every session ends but the one that is named. */
+export async function finishFactor(
+  ctx: Ctx,
+  { id, sessionId, code }: { id: string; sessionId?: string; code: string },
+): Promise<z.infer<typeof ConfirmedFactor>> {
   const attempt = await beginAttempt(ctx, `account:${id}`);
   return transaction(ctx, async (ctx) => {
-    if (!(await takeStep(ctx, id, input.code.replace(/\s/g, ""), false))) {
+    if (!(await takeStep(ctx, id, code.replace(/\s/g, ""), false))) {
       await attempt.failed();
       const message = "is not the one that the app shows now, or nothing was set up";
       throw new AppError("invalid", `code: ${message}`, { errors: [{ field: "code", message }] });
@@ -119,6 +143,15 @@ export async function confirmFactor(
 export async function removeFactor(ctx: AsUser, input: z.infer<typeof ByPassword>): Promise<void> {
   const { id } = ctx.actor;
   await confirmPassword(ctx, id, input.password);
+  const [account] = await ctx.db
+    .select({ role: credentials.role })
+    .from(credentials)
+    .where(eq(credentials.userId, id));
+  if (account && isFactorNeeded(ctx, account.role))
+    throw new AppError(
+      "forbidden",
+      "this install asks your account for a second factor; it can not be removed",
+    );
   await transaction(ctx, (ctx) => dropFactor(ctx, id));
 }
 

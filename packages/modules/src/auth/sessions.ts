@@ -8,8 +8,9 @@ import type { z } from "zod";
 import { type AsOperator, type AsUser, type Ctx, type InTransaction, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
 import { byOf, note } from "./activity.ts";
+import { confirmPassword } from "./confirm.ts";
 import { openDevices } from "./device.ts";
-import type { BySession, Refresh, SessionList } from "./schema.ts";
+import type { BySession, EndAll, Refresh, SessionList } from "./schema.ts";
 import { openRefresh, refreshMs } from "./tokens.ts";
 
 const { sessions } = tables;
@@ -124,13 +125,30 @@ export async function logout(ctx: Ctx, input: z.infer<typeof Refresh>): Promise<
   await endSessions(ctx, claim.userId, { only: claim.sessionId });
 }
 
-export async function endSession(ctx: AsUser, { id }: z.infer<typeof BySession>): Promise<void> {
+export async function endSession(ctx: AsUser, { id, password }: z.infer<typeof BySession>): Promise<void> {
+  if (id !== ctx.actor.sessionId) await requireOwner(ctx, password);
   const ended = await endSessions(ctx, ctx.actor.id, { only: id });
   if (ended === 0) throw new AppError("not_found", "you have no running session under this id");
 }
 
-export async function logoutEverywhere(ctx: AsUser): Promise<void> {
+export async function logoutEverywhere(ctx: AsUser, input: z.infer<typeof EndAll> = {}): Promise<void> {
+  await requireOwner(ctx, input.password);
   await endSessions(ctx, ctx.actor.id);
+}
+
+/** For so long after signing in nobody is asked for the password again. */
+const recentMs = 15 * 60_000;
+
+/** Who found a device unlocked must not put its owner out everywhere else. */
+async function requireOwner(ctx: AsUser, password: string | undefined): Promise<void> {
+  const { id: userId, sessionId: id } = ctx.actor;
+  if (password !== undefined) return confirmPassword(ctx, userId, password);
+  const [session] = await ctx.sql`
+    select from sessions
+    where user_id = ${userId} and id = ${id} and created_at > now() - ${recentMs} * interval '1 millisecond'`;
+  if (session) return;
+  const message = "is needed: you signed in more than 15 minutes ago";
+  throw new AppError("forbidden", `password ${message}`, { errors: [{ field: "password", message }] });
 }
 
 type Which = { only?: string; except?: string };

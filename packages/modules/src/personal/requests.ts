@@ -6,7 +6,7 @@ import { tables } from "@signalbox/db";
 import { and, desc, eq, gt, inArray, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { note } from "../auth/activity.ts";
-import { confirmPassword } from "../auth/password.ts";
+import { confirmPassword } from "../auth/confirm.ts";
 import { userIdByEmail } from "../auth/personal.ts";
 import {
   type Actor,
