@@ -93,11 +93,7 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
           request.body as string | undefined,
         ),
     });
-    scope.shortWay.offer(method, url, {
-      admit,
-      answer: (request, reply, params, body) => answer(request, reply, params, noQuery, body),
-      refuse,
-    });
+    scope.shortWay.offer(method, url, { admit, answer, refuse });
   }
   mountDescription(scope, prefix, () =>
     describe(procedures, {
@@ -107,8 +103,6 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
     }),
   );
 }
-
-const noQuery: Texts = Object.freeze({});
 
 /** The procedure as this version shows it. */
 function showAs(procedure: Procedure, shapes: Shapes | undefined): Procedure {

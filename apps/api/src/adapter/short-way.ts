@@ -17,7 +17,7 @@ import type { Texts } from "./rest-input.ts";
 /** A call as its door mounts it with Fastify too. */
 export type Direct = {
   admit: Gate;
-  answer(request: Asked, reply: Reply, params: Texts, body?: string): void;
+  answer(request: Asked, reply: Reply, params: Texts, query: Texts, body?: string): void;
   refuse(request: Asked, reply: Reply, thrown: unknown): void;
 };
 
@@ -25,7 +25,22 @@ export type Direct = {
 const pathForm = /^((?:\/[\w.~-]+)+)(?:\/:(\w+))?$/;
 /** A parameter that is what it seems: nothing to decode, and not too long for Fastify. */
 const plain = /^[\w.~-]{1,500}$/;
-const noParams: Texts = Object.freeze({});
+const noTexts: Texts = Object.freeze({});
+/** The same of a query: `limit=20&cursor=...`. */
+const plainQuery = /^\w+=[\w.~-]*(?:&\w+=[\w.~-]*)*$/;
+
+/** Undefined: Fastify reads it. A name that comes twice is a list. */
+function readQuery(text: string): Texts | undefined {
+  if (!plainQuery.test(text)) return undefined;
+  const query = Object.create(null) as Texts;
+  for (const pair of text.split("&")) {
+    const cut = pair.indexOf("=");
+    const name = pair.slice(0, cut);
+    if (name in query) return undefined;
+    query[name] = pair.slice(cut + 1);
+  }
+  return query;
+}
 
 export type ShortWay = {
   /** The same method, path and handler that Fastify is given. */
@@ -77,24 +92,40 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
     const hasBody = (raw.headers["content-length"] ?? "0") !== "0";
     if (hasBody && method === "GET") return false;
     let call: Direct | undefined;
-    let params = noParams;
-    const cut = url.lastIndexOf("/") + 1;
-    const found = offers.below.get(url.slice(0, cut));
-    if (found !== undefined && !offers.others.has(url)) {
-      const value = url.slice(cut);
+    let params = noTexts;
+    let query: Texts | undefined = noTexts;
+    let path = url;
+    const mark = url.indexOf("?");
+    if (mark >= 0) {
+      if (method !== "GET") return false;
+      query = readQuery(url.slice(mark + 1));
+      if (query === undefined) return false;
+      path = url.slice(0, mark);
+    }
+    const cut = path.lastIndexOf("/") + 1;
+    const found = offers.below.get(path.slice(0, cut));
+    if (found !== undefined && !offers.others.has(path)) {
+      const value = path.slice(cut);
       if (!plain.test(value)) return false;
       call = found.call;
       params = { [found.name]: value };
     } else {
-      call = offers.whole.get(url);
+      call = offers.whole.get(path);
       if (call === undefined) return false;
     }
     const request = new ShortRequest(raw, addressOf(raw, trust));
-    walk({ request, reply: new ShortReply(request, response, server), call, params, hasBody }, 0);
+    walk({ request, reply: new ShortReply(request, response, server), call, params, query, hasBody }, 0);
     return true;
   }
 
-  type Walk = { request: ShortRequest; reply: ShortReply; call: Direct; params: Texts; hasBody: boolean };
+  type Walk = {
+    request: ShortRequest;
+    reply: ShortReply;
+    call: Direct;
+    params: Texts;
+    query: Texts;
+    hasBody: boolean;
+  };
 
   /** As Fastify does: what a call throws is its refusal, and never the end of the process. */
   function guarded({ request, reply, call }: Walk, work: () => void): void {
@@ -109,7 +140,7 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
   const walk = (on: Walk, from: number): void => guarded(on, () => goOn(on, from));
 
   function goOn(on: Walk, from: number): void {
-    const { request, reply, call, params } = on;
+    const { request, reply, call, params, query } = on;
     for (let at = from; at <= gates.length; at++) {
       const passed = (gates[at] ?? call.admit)(request, reply);
       if (passed === undefined) continue;
@@ -123,9 +154,9 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
     }
     if (on.hasBody)
       readBody(request.raw, (body) =>
-        guarded(on, () => call.answer(request, reply, params, readUtf8(body, "the body"))),
+        guarded(on, () => call.answer(request, reply, params, query, readUtf8(body, "the body"))),
       );
-    else call.answer(request, reply, params);
+    else call.answer(request, reply, params, query);
   }
 
   const [long] = app.server.listeners("request") as ((
