@@ -34,7 +34,7 @@ ENV NODE_ENV=production SIGNALBOX_VERSION=${VERSION} SIGNALBOX_COMMIT=${COMMIT} 
     SIGNALBOX_HOST=0.0.0.0 SIGNALBOX_DATA_DIR=/data
 WORKDIR /app
 # A named volume takes the owner of the folder that it is mounted on.
-RUN mkdir /data /backups && chown 10001:10001 /data /backups
+RUN mkdir /data /backups /copy /edge && chown 10001:10001 /data /backups /copy /edge
 COPY --from=server-modules /app/node_modules node_modules
 COPY --from=server-modules /app/sbom.cdx.json ./
 COPY package.json releases.json LICENSE ./

@@ -122,6 +122,8 @@ async function main() {
     const gateway = createGatewayApp({ ...serving, streams }, health, config);
     shutdown.add("gateway's listener", () => gateway.close());
     shutdown.add("live streams", () => streams.close());
+    // A balancer before a gateway asks whether it is ready, and hears first that it is leaving.
+    if (role.name === "gateway") shutdown.add("whoever still comes", () => pause(leaveMs));
     let requests = 0;
     gateway.server.on("request", () => {
       requests += 1;

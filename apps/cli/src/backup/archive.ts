@@ -49,7 +49,7 @@ export type ArchiveWriter = ReturnType<typeof createArchive>;
 
 /** The file must not exist. Members are written one after another. */
 export function createArchive(path: string) {
-  const file = openSync(path, "wx", 0o600);
+  const file = openSync(path, "wx", 0o640);
   let position = 0;
   const members: Member[] = [];
 

@@ -35,7 +35,7 @@ export function keepLog(options: {
 }) {
   const { databaseUrl, folder, copy, signal, begins, warn } = options;
   const place = logFolder(folder);
-  mkdirSync(place, { recursive: true, mode: 0o700 });
+  mkdirSync(place, { recursive: true, mode: 0o750 });
   const stateFile = join(place, "state.json");
   const status = { isStreaming: false, heardAt: 0, reached: 0n, flushed: 0n, copyFaults: 0 };
 
@@ -126,7 +126,7 @@ export function keepLog(options: {
       segmentBytes,
       full(name) {
         const path = join(target, name);
-        writeFileSync(`${path}.zst.new`, zstdCompressSync(readFileSync(path)), { mode: 0o600, flush: true });
+        writeFileSync(`${path}.zst.new`, zstdCompressSync(readFileSync(path)), { mode: 0o640, flush: true });
         renameSync(`${path}.zst.new`, `${path}.zst`);
         rmSync(path);
       },
@@ -136,7 +136,7 @@ export function keepLog(options: {
   function copyWriter(target: string, state: State): Segments[] {
     try {
       const second = logFolder(target);
-      mkdirSync(second, { recursive: true, mode: 0o700 });
+      mkdirSync(second, { recursive: true, mode: 0o750 });
       return [writerIn(second, state)];
     } catch (error) {
       status.copyFaults += 1;

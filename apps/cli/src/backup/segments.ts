@@ -28,7 +28,7 @@ export function segmentWriter(
         if (open?.name !== name) {
           // What an earlier run had of it is written over with the same bytes.
           const path = join(folder, `${name}.partial`);
-          open = { name, file: openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600) };
+          open = { name, file: openSync(path, constants.O_RDWR | constants.O_CREAT, 0o640) };
         }
         for (let done = 0; done < now.length; )
           done += writeSync(open.file, now, done, now.length - done, offset + done);

@@ -10,7 +10,7 @@ import { identify, sendSignal, waitUntilGone } from "../process-identity.ts";
 import { lastWords, readTail } from "../supervisor/last-words.ts";
 import { closeLog, openLog } from "../supervisor/log-file.ts";
 import type { TableFigures } from "./archive.ts";
-import { readTables } from "./tables.ts";
+import { readRestored } from "./restored.ts";
 
 const patienceMs = 600_000;
 
@@ -48,17 +48,6 @@ export async function recover(
     }
     rmSync(log, { force: true });
   }
-}
-
-async function readRestored(client: DirectClient) {
-  await client.query("begin isolation level repeatable read read only");
-  const tables = await readTables(client);
-  const { rows } = await client.query(
-    "select greatest((select max(at) from control_events), (select max(created_at) from outbox)) as at",
-  );
-  await client.query("commit");
-  const [row] = rows as { at: string | null }[];
-  return { tables, lastCommitAt: row?.at ? new Date(row.at) : undefined };
 }
 
 async function untilOpen(port: number, isOver: () => boolean, log: string): Promise<void> {

@@ -5,6 +5,8 @@ import { copyWhole, listBackups, removeOld } from "../backup/store.ts";
 import { rowsOf } from "../backup/tables.ts";
 import { takeBackup } from "../backup/take.ts";
 import { type Command, dataDirOption, wholeNumber } from "../command.ts";
+import { readConfiguration } from "../configuration.ts";
+import { chosenDataDir } from "../data-dir.ts";
 import { dim, green } from "../screen.ts";
 
 export const command: Command = {
@@ -33,9 +35,10 @@ platform goes on meanwhile. A file is whole or it is not there; every byte of it
     console.log(
       `  ${green("✓")} ${path}\n    ${megabytes(bytes)}, ${rowsOf(manifest.tables).toLocaleString("en")} rows in ${tables} tables, ${took} s`,
     );
-    if (values.copy) {
+    const copy = values.copy ?? readConfiguration(chosenDataDir(values)).SIGNALBOX_BACKUP_COPY;
+    if (copy) {
       try {
-        console.log(`  ${green("✓")} ${copyWhole(path, String(values.copy))}`);
+        console.log(`  ${green("✓")} ${copyWhole(path, String(copy))}`);
       } catch (error) {
         rmSync(`${path}.partial`, { force: true });
         throw error;

@@ -1,17 +1,21 @@
 // compose: an install in containers, with its secrets made once; what it does not know itself goes to Docker Compose.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { type Command, commandHelp } from "../command.ts";
 import {
   buildImage,
   compose,
   composeConfig,
+  docker,
   hasImage,
   lastWords,
   requireDocker,
   runningServices,
 } from "../compose/docker.ts";
+import { fetchBackup, type RestoreWords, restore } from "../compose/restore.ts";
 import { initSite, isInitialised, type Site, siteAt } from "../compose/site.ts";
+import { preflight, requireFittingVolume, rollback, takeContained, upgrade } from "../compose/upgrade.ts";
 import { Fault } from "../fault.ts";
 import { mintSignInLink } from "../install.ts";
 import { holderOf, isFree } from "../ports.ts";
@@ -20,13 +24,21 @@ import { dim, green } from "../screen.ts";
 
 export const command: Command = {
   name: "compose",
-  usage: "compose init | build | up | link | doctor | WORDS FOR DOCKER COMPOSE",
+  usage:
+    "compose init | build | up | upgrade | rollback | backup | restore | bundle | link | doctor | WORDS FOR DOCKER COMPOSE",
   text: `An install in containers, from compose/compose.yaml.
   init     makes compose/.env and compose/secrets/, once; what is there stays as it is
   build    makes both images from this checkout
   up       init, starts everything, waits until it is healthy, prints where it is
+  upgrade  replaces what runs by this version, one process after the other, while callers keep coming; a backup first
+           (--check: only says whether it would)
+  rollback back to the version before, with all data
+  backup   takes one now; [--to DIR] copies it out of its volume, [--list] shows which there are
+  restore  [FILE] [--at INSTANT | --latest] [--passphrase-file FILE]: to empty volumes; newest without FILE
+           --drill: in a project of its own that is gone afterwards
+  bundle   FILE: all images in one file, for a machine without a registry: docker load -i FILE
   link     prints a new one-time sign-in link for the first operator
-  doctor   checks Docker, ports, images and secrets, and changes nothing
+  doctor   checks Docker, ports, images, secrets and the database's volume, and changes nothing
 Anything else is Docker Compose's own: ps, logs, stop, down, run --rm cli audit verify`,
   options: {},
   async run(_values, [verb, ...rest]) {
@@ -40,8 +52,15 @@ Anything else is Docker Compose's own: ps, logs, stop, down, run --rm cli audit 
     if (verb === "build") return build();
     if (verb === "doctor") return doctor(site);
     if (verb === "up") return up(site, rest);
+    if (verb === "restore") return restore(site, restoreWords(rest));
     if (!isInitialised(site)) throw notInitialised;
+    // A newer version may keep secrets that this install has none of yet.
+    initSite(site);
     if (verb === "link") return link(site);
+    if (verb === "upgrade") return upgradeSite(site, rest);
+    if (verb === "rollback") return rollback(site);
+    if (verb === "backup") return backup(site, rest);
+    if (verb === "bundle") return bundle(site, rest);
     return compose(site, [verb, ...rest]);
   },
 };
@@ -78,10 +97,77 @@ async function up(site: Site, rest: string[]): Promise<number> {
       "See which one: ./signalbox compose ps --all, and why: ./signalbox compose logs NAME",
     );
   }
-  const { gateway, console: shown } = composeConfig(site).services;
-  console.log(`\n  gateway   ${addressOf(gateway)}`);
-  console.log(`  console   ${addressOf(shown)}`);
+  const { edge } = composeConfig(site).services;
+  console.log(`\n  gateway   ${addressOf(edge, 8080)}`);
+  console.log(`  console   ${addressOf(edge, 3000)}`);
   return link(site);
+}
+
+async function upgradeSite(site: Site, rest: string[]): Promise<number> {
+  const { values } = parseWords(rest, { check: { type: "boolean" } });
+  if (!values.check) return upgrade(site);
+  const { from } = await preflight(site, platformVersion());
+  console.log(`  ${green("✓")} ${from} can be replaced by ${platformVersion()}; nothing was changed`);
+  return 0;
+}
+
+async function backup(site: Site, rest: string[]): Promise<number> {
+  const { values } = parseWords(rest, { to: { type: "string" }, list: { type: "boolean" } });
+  if (values.list) return compose(site, ["run", "--rm", "--no-deps", "-T", "cli", "backup", "--list"]);
+  const name = await takeContained(site);
+  console.log(`  ${green("✓")} ${name}`);
+  if (!values.to) return 0;
+  const folder = resolve(String(values.to));
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  await fetchBackup(site, name, join(folder, name));
+  console.log(`  ${green("✓")} ${join(folder, name)}`);
+  return 0;
+}
+
+function restoreWords(rest: string[]): RestoreWords {
+  const { values, positionals } = parseWords(rest, {
+    drill: { type: "boolean" },
+    latest: { type: "boolean" },
+    at: { type: "string" },
+    "passphrase-file": { type: "string" },
+  });
+  const at = values.at === undefined ? undefined : new Date(String(values.at));
+  if (at && Number.isNaN(at.getTime()))
+    throw new Fault(`--at ${String(values.at)} is not an instant.`, "Write it so: --at 2026-11-21T12:00:00Z");
+  return {
+    ...(positionals[0] !== undefined && { file: positionals[0] }),
+    until: at?.toISOString() ?? (values.latest ? "latest" : "backup"),
+    ...(values["passphrase-file"] !== undefined && { passphraseFile: String(values["passphrase-file"]) }),
+    isDrill: values.drill === true,
+  };
+}
+
+function parseWords(args: string[], options: NonNullable<ParseArgsConfig["options"]>) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    throw new Fault(`${(error as Error).message.split(". ")[0]}.`, "See: ./signalbox compose --help");
+  }
+}
+
+/** All images by what they hold, so that a machine without a registry runs exactly these. */
+async function bundle(site: Site, [file]: string[]): Promise<number> {
+  if (!file) throw new Fault("A bundle needs a file to go to.", "Type: ./signalbox compose bundle FILE");
+  const images = [...new Set(Object.values(composeConfig(site).services).map(({ image }) => image))].sort();
+  const missing = images.filter((image) => !hasImage(image));
+  if (missing.length)
+    throw new Fault(`There is no image ${missing.join(", ")} on this machine.`, "Pull or build it first.");
+  const path = resolve(file);
+  if (docker(["save", "--output", path, ...images], 600_000) === undefined)
+    throw new Fault(`The images could not be written to ${path}.`, "Is there room for them?");
+  const list = images.map((image) => ({
+    image,
+    id: docker(["image", "inspect", "--format", "{{.Id}}", image]),
+  }));
+  writeFileSync(`${path}.json`, `${JSON.stringify({ version: platformVersion(), images: list }, null, 1)}\n`);
+  console.log(`  ${green("✓")} ${images.length} images in ${path}, listed in ${path}.json`);
+  console.log(dim(`    there: docker load -i ${file}; then ./signalbox compose up`));
+  return 0;
 }
 
 function requireImages(site: Site): void {
@@ -95,10 +181,17 @@ function requireImages(site: Site): void {
     );
 }
 
+const portVariables: Record<number, string> = {
+  8080: "SIGNALBOX_GATEWAY_PORT",
+  3000: "SIGNALBOX_CONSOLE_PORT",
+  80: "SIGNALBOX_HTTP_PORT",
+  443: "SIGNALBOX_HTTPS_PORT",
+};
+
 type Service = ReturnType<typeof composeConfig>["services"][string];
 
-function addressOf(service: Service | undefined): string {
-  const [port] = service?.ports ?? [];
+function addressOf(service: Service | undefined, target: number): string {
+  const port = service?.ports?.find((each) => each.target === target);
   return port ? `http://${port.host_ip ?? "127.0.0.1"}:${port.published}` : "not published";
 }
 
@@ -119,15 +212,17 @@ async function doctor(site: Site): Promise<number> {
   console.log(`  ${green("✓")} secrets`);
   requireImages(site);
   console.log(`  ${green("✓")} images`);
+  await requireFittingVolume(site);
+  console.log(`  ${green("✓")} the database's volume`);
   const { services } = composeConfig(site);
   const running = runningServices(site);
   for (const [name, { ports = [] }] of Object.entries(services))
-    for (const { host_ip = "127.0.0.1", published } of ports) {
+    for (const { host_ip = "127.0.0.1", published, target } of ports) {
       const port = Number(published);
       if (!running.includes(name) && !(await isFree(port, host_ip)))
         throw new Fault(
           `Port ${port}, which ${name} is to have, is taken by ${holderOf(port)}.`,
-          `Stop what holds it, or set another in compose/.env: SIGNALBOX_${name.toUpperCase()}_PORT`,
+          `Stop what holds it, or set another in compose/.env: ${portVariables[target] ?? "see there"}`,
         );
     }
   console.log(`  ${green("✓")} ports`);

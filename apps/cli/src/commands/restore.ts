@@ -6,6 +6,7 @@ import { drill, keepReport, reportOf } from "../backup/drill.ts";
 import { type Keys, openKeys } from "../backup/keys.ts";
 import { isEmpty, layDatabase, type Until, unpack } from "../backup/lay.ts";
 import { backupsOf, passphraseFor } from "../backup/origin.ts";
+import { requireRestorable } from "../backup/restorable.ts";
 import { recover } from "../backup/server.ts";
 import { listBackups } from "../backup/store.ts";
 import { compareTables, rowsOf } from "../backup/tables.ts";
@@ -15,8 +16,6 @@ import { findPostgres } from "../engines/postgres-binaries.ts";
 import { engineUser } from "../engines/system-user.ts";
 import { Fault } from "../fault.ts";
 import { writeWhole } from "../files.ts";
-import { migrationCount, upgradePath } from "../releases.ts";
-import { platformVersion } from "../repository.ts";
 import { dim, green, red } from "../screen.ts";
 import { lockHolder } from "../supervisor/lock.ts";
 
@@ -70,22 +69,6 @@ function newest(values: Values, until: Until): string {
     all.length ? `No backup in ${folder} is that old.` : `There is no backup in ${folder}.`,
     "Name one: ./signalbox restore FILE",
   );
-}
-
-function requireRestorable({ manifest }: Archive): void {
-  const here = platformVersion();
-  if (manifest.schema > migrationCount())
-    throw new Fault(
-      `The backup is of version ${manifest.version}, whose schema (${manifest.schema}) is newer than this one's (${migrationCount()}).`,
-      `Restore it with Signalbox ${manifest.version}; nothing was changed.`,
-    );
-  if (manifest.version !== here) upgradePath(manifest.version, here);
-  const platform = `${process.platform}-${process.arch}`;
-  if (manifest.platform !== platform)
-    throw new Fault(
-      `The backup was taken on ${manifest.platform}, and this machine is ${platform}: its files differ.`,
-      "Restore it on a machine like that one; nothing was changed.",
-    );
 }
 
 function requireSameEngine({ manifest }: Archive): void {

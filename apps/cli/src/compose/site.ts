@@ -2,15 +2,16 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { newRecoveryKey } from "../backup/recovery-key.ts";
 import { Fault } from "../fault.ts";
 import { root } from "../repository.ts";
 
-export type Site = { folder: string; file: string; env: string; secrets: string };
+export type Site = { folder: string; env: string; secrets: string };
 
-export function siteAt(folder = join(root, "compose")): Site {
+/** Another install on the same machine has a copy of compose/ of its own. */
+export function siteAt(folder = process.env.SIGNALBOX_SITE ?? join(root, "compose")): Site {
   return {
     folder,
-    file: join(folder, "compose.yaml"),
     env: join(folder, ".env"),
     secrets: join(folder, "secrets"),
   };
@@ -23,6 +24,7 @@ const secrets: Record<string, () => string> = {
   redis_password: random,
   secret: random,
   operator_token: () => `sbo_${random()}`,
+  recovery_key: newRecoveryKey,
 };
 
 /** What examples and hurried people write where a secret belongs. */
@@ -56,7 +58,25 @@ export function initSite(site: Site): string[] {
 }
 
 export const isInitialised = (site: Site) =>
-  existsSync(site.env) && Object.keys(secrets).every((name) => existsSync(join(site.secrets, name)));
+  existsSync(site.env) && existsSync(join(site.secrets, "secret"));
+
+/** Keys that came with a backup; those that are there must be the same. */
+export function placeSecrets(site: Site, keys: Record<string, string>): void {
+  mkdirSync(site.secrets, { recursive: true, mode: 0o700 });
+  const given = Object.keys(secrets).filter((name) => keys[name] !== undefined);
+  for (const name of given) {
+    const path = join(site.secrets, name);
+    if (existsSync(path) && readFileSync(path, "utf8").replace(/\r?\n$/, "") !== keys[name])
+      throw new Fault(
+        `${path} is another secret than the backup's.`,
+        "Move compose/secrets away: the backup brings its own; nothing was changed.",
+      );
+  }
+  for (const name of given)
+    if (!existsSync(join(site.secrets, name)))
+      writeFileSync(join(site.secrets, name), keys[name]!, { flag: "wx", mode: 0o444 });
+  initSite(site);
+}
 
 function requireRealSecret(path: string): void {
   const text = readFileSync(path, "utf8").replace(/\r?\n$/, "");
