@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { root } from "../repository.ts";
-import { composeFaults, type ComposeFile } from "./hardening.ts";
+import { type ComposeFile, composeFaults } from "./hardening.ts";
 
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 const file = () => parse(read("compose/compose.yaml"), { merge: true }) as ComposeFile;
@@ -51,7 +51,12 @@ test("every name in an alert is one that a process reports", () => {
 
 test("every alert has a case that tries it", () => {
   const alerts = [...read("compose/metrics/rules.yml").matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
-  const tried = [...read("compose/metrics/rules.test.yml").matchAll(/alertname: (\w+)/g)].map(([, name]) => name);
+  const tried = [...read("compose/metrics/rules.test.yml").matchAll(/alertname: (\w+)/g)].map(
+    ([, name]) => name,
+  );
   assert.ok(alerts.length >= 7);
-  assert.deepEqual(alerts.filter((name) => !tried.includes(name)), []);
+  assert.deepEqual(
+    alerts.filter((name) => !tried.includes(name)),
+    [],
+  );
 });

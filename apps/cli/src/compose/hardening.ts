@@ -1,6 +1,6 @@
 // What a Compose file must say of each service so that it is hardened and boring.
 
-export type ComposeService = {
+type ComposeService = {
   image?: string;
   user?: string;
   read_only?: boolean;

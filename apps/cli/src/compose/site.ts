@@ -57,8 +57,7 @@ export function initSite(site: Site): string[] {
   return made;
 }
 
-export const isInitialised = (site: Site) =>
-  existsSync(site.env) && existsSync(join(site.secrets, "secret"));
+export const isInitialised = (site: Site) => existsSync(site.env) && existsSync(join(site.secrets, "secret"));
 
 /** Keys that came with a backup; those that are there must be the same. */
 export function placeSecrets(site: Site, keys: Record<string, string>): void {

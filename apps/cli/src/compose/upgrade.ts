@@ -11,10 +11,10 @@ import { composeConfig, composeDoes, composeSays, hasImage } from "./docker.ts";
 import type { Site } from "./site.ts";
 import { replaceBehindEdge, replaceBeside, runningVersion } from "./stack.ts";
 
-export type Upgrade = { from: string; to: string; backup: string; at: string };
+type Upgrade = { from: string; to: string; backup: string; at: string };
 
 const noteOf = (site: Site) => join(site.folder, "upgrade.json");
-export const lastUpgrade = (site: Site) => readJson<Upgrade>(noteOf(site));
+const lastUpgrade = (site: Site) => readJson<Upgrade>(noteOf(site));
 
 const say = (text: string) => console.log(`  ${green("✓")} ${text}`);
 
