@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { parse } from "yaml";
-import { root } from "../repository.ts";
+import { platformVersion, root } from "../repository.ts";
 import { lint, profileFindings, schemaFindings } from "./check-profiles.ts";
 import { needsOf, type PodOwner, podsOf } from "./lints.ts";
 import { mayReach, type Party } from "./reach.ts";
@@ -371,7 +371,7 @@ describe("secrets", () => {
     const [before, again, after] = [
       await rendered(),
       await rendered(),
-      await rendered({ "image.server.tag": "0.2.0" }),
+      await rendered({ "image.server.tag": "9.9.9" }),
     ];
     for (const part of ["-migrate-", "-bootstrap-"]) {
       assert.equal(name(before, part), name(again, part));
@@ -394,7 +394,7 @@ test("the matrix of migrations, secrets, tracks, disks and scalers has no findin
     [
       {},
       {
-        "services.api.canary": { enabled: true, replicas: 2, image: { tag: "0.2.0" } },
+        "services.api.canary": { enabled: true, replicas: 2, image: { tag: "9.9.9" } },
         "roles.workers.canary.enabled": true,
       },
     ],
@@ -527,13 +527,13 @@ describe("pods", () => {
 
   test("of the canary track are a Deployment of their own beside the stable one", async () => {
     const manifests = await rendered({
-      "services.api.canary": { enabled: true, replicas: 2, image: { tag: "0.2.0" } },
+      "services.api.canary": { enabled: true, replicas: 2, image: { tag: "9.9.9" } },
       "services.api.autoscaling.enabled": true,
     });
     const [stable, canary] = [podOf(manifests, "api"), podOf(manifests, "api-canary")];
     assert.equal(variables(stable).SIGNALBOX_TRACK, "stable");
     assert.equal(variables(canary).SIGNALBOX_TRACK, "canary");
-    assert.equal(canary.pod.containers[0]!.image, "signalbox/server:0.2.0");
+    assert.equal(canary.pod.containers[0]!.image, "signalbox/server:9.9.9");
     const selector = ({ manifest }: PodOwner) =>
       (manifest.spec as { selector: { matchLabels: Record<string, string> } }).selector.matchLabels;
     for (const [own, other] of [
@@ -736,6 +736,7 @@ describe("docs/install-helm.md", () => {
       const words = command.split(" ");
       seen += 1;
       if (words[0] === "docker") {
+        assert.ok(command.includes(`:${platformVersion()} `), "the images are of this version");
         assert.ok(dockerfile.includes(` AS ${words[words.indexOf("--target") + 1]}\n`), command);
       } else if (/^helm upgrade --install/.test(command)) {
         // The same words, without a cluster to say them to.

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { configSchema } from "@signalbox/core/config";
 import { parse } from "yaml";
 import { z } from "zod";
+import { platformVersion } from "../repository.ts";
 import { chartFolder } from "./render.ts";
 import { configVariables, valuesSchema } from "./values.ts";
 
@@ -97,8 +98,18 @@ export const generatedFiles = (): { path: string; text: string }[] => [
   { path: join(chartFolder, "README.md"), text: chartReadme(chartValues()) },
 ];
 
-/** Those that say something else than they were made from, as when a variable was added. */
-export const staleFindings = (): string[] =>
-  generatedFiles()
-    .filter(({ path, text }) => readFileSync(path, "utf8") !== text)
-    .map(({ path }) => `${path} is not current. Type: UPDATE_DOCS=1 ./signalbox test unit charts`);
+/** What says something else than it was made from, as when a variable was added or the platform got another version. */
+export function staleFindings(): string[] {
+  const { version, appVersion } = parse(readFileSync(join(chartFolder, "Chart.yaml"), "utf8")) as Json;
+  const current = platformVersion();
+  return [
+    ...generatedFiles()
+      .filter(({ path, text }) => readFileSync(path, "utf8") !== text)
+      .map(({ path }) => `${path} is not current. Type: UPDATE_DOCS=1 ./signalbox test unit charts`),
+    ...(version === current && appVersion === current
+      ? []
+      : [
+          `charts/signalbox/Chart.yaml says ${version} and ${appVersion}, and the platform is ${current}. Write that there.`,
+        ]),
+  ];
+}
