@@ -12,6 +12,9 @@ export const credentials = pgTable(
     emailSealed: bytea("email_sealed").notNull().default(sql`'\\x'`),
     emailIndex: bytea("email_index").notNull().default(sql`'\\x'`),
     emailVerifiedAt: instant("email_verified_at"),
+    /** Sealed and found like the address; absent: not said. */
+    phoneSealed: bytea("phone_sealed"),
+    phoneIndex: bytea("phone_index"),
     passwordHash: text("password_hash").notNull(),
     role: text().notNull().$type<"user" | "moderator">().default("user"),
     suspendedAt: instant("suspended_at"),
@@ -23,6 +26,7 @@ export const credentials = pgTable(
       .on(t.emailIndex)
       .where(sql`${t.emailVerifiedAt} is not null`),
     index("credentials_email_index").on(t.emailIndex),
+    index("credentials_phone_index").on(t.phoneIndex).where(sql`${t.phoneIndex} is not null`),
   ],
 );
 

@@ -11,6 +11,8 @@ export const users = pgTable(
     handle: text().notNull(),
     displayName: text("display_name").notNull(),
     bio: text().notNull().default(""),
+    /** The address of a picture. */
+    avatar: text(),
     links: jsonb().$type<string[]>().notNull().default([]),
     /** A BCP 47 tag. */
     locale: text().notNull().default("en"),

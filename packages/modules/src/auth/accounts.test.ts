@@ -4,7 +4,7 @@ import { hash } from "@node-rs/argon2";
 import { connectRedis } from "@signalbox/core/redis";
 import { tables } from "@signalbox/db";
 import { createLimiter } from "@signalbox/gateway/limiter";
-import { openPlane } from "../control/index.ts";
+import { openPlane, operatorRouter } from "../control/index.ts";
 import type { Actor, AsOperator } from "../ctx.ts";
 import { appRouter } from "../index.ts";
 import { listMailbox } from "../mail/index.ts";
@@ -62,6 +62,32 @@ test("after ten failures an account is refused with the time to wait, the right 
   }
   await register("amy_other");
   await signIn("amy_other");
+});
+
+test("a phone number is its owner's to read, kept sealed, and found by operators where one account has it", async () => {
+  const me = await holder(await register("amy_phone"));
+  assert.deepEqual(await me.auth.phone.read(), { phone: null });
+  const phone = "+49301234567";
+  await assert.rejects(me.auth.phone.change({ phone, password: "wrong" }), refused("forbidden"));
+  for (const bad of ["030 123456", "+0301234567", "+49", "+49x30123456"])
+    await assert.rejects(me.auth.phone.change({ phone: bad, password: phrase }), refused("invalid"), bad);
+  await me.auth.phone.change({ phone: "+49 (30) 123-4567", password: phrase });
+  assert.deepEqual(await me.auth.phone.read(), { phone });
+  const [row] = await world.deps.sql`
+    select phone_sealed, phone_index, credentials::text as all from credentials where phone_index is not null`;
+  assert.equal(row!.phone_index.length, 32);
+  for (const kept of [row!.all, row!.phone_sealed.toString("latin1")]) assert.ok(!kept.includes("301234567"));
+  const found = async () =>
+    (await operatorRouter.createCaller(ctxOf(world.deps, operator)).users.list({ q: phone })).items.map(
+      ({ handle }) => handle,
+    );
+  assert.deepEqual(await found(), ["amy_phone"]);
+  const other = await holder(await register("bob_phone"));
+  await other.auth.phone.change({ phone, password: phrase });
+  assert.deepEqual(await found(), []);
+  await other.auth.phone.change({ phone: null, password: phrase });
+  assert.deepEqual(await other.auth.phone.read(), { phone: null });
+  assert.deepEqual(await me.auth.phone.read(), { phone });
 });
 
 test("right passwords do not count, in whatever number", async () => {

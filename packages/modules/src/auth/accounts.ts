@@ -7,6 +7,7 @@ import { type Ctx, transaction } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
 import { note } from "./activity.ts";
 import { findByEmail } from "./email.ts";
+import { findByPhone } from "./phone.ts";
 import { revokeSessions } from "./sessions.ts";
 import type { Role } from "./tokens.ts";
 
@@ -61,6 +62,7 @@ export async function listAccountStates(ctx: Ctx, { limit, cursor }: { limit: nu
 }
 
 export const userIdByEmail = findByEmail;
+export const userIdByPhone = findByPhone;
 
 /** From the next second on nothing that its sessions send is taken; already suspended: nothing changes. */
 export async function suspendAccount(ctx: Ctx, userId: string, reason: string): Promise<void> {

@@ -15,6 +15,8 @@ export type Kind =
   | "account.restored"
   | "email.changed"
   | "email.verified"
+  | "phone.changed"
+  | "phone.removed"
   | "erasure.asked"
   | "export.asked"
   | "password.changed"

@@ -7,6 +7,7 @@ export {
   restoreAccount,
   suspendAccount,
   userIdByEmail,
+  userIdByPhone,
 } from "./accounts.ts";
 export { byOf, listActivity } from "./activity.ts";
 export {

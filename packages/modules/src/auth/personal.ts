@@ -7,6 +7,7 @@ import { type Holding, untilNone } from "../holding.ts";
 import { openDevices } from "./device.ts";
 import { findByEmail, readEmail } from "./email.ts";
 import { sendMail } from "./mails.ts";
+import { phoneOf } from "./phone.ts";
 import { accessSeconds } from "./tokens.ts";
 
 const { auditEvents, credentials, mailbox, reports, secondFactors, sessions } = tables;
@@ -17,7 +18,7 @@ const nobody = "00000000-0000-0000-0000-000000000000";
 export const holding: Holding = {
   name: "auth",
   kept: {
-    "e-mail address, password hash, second factor": "as long as the account",
+    "e-mail address, phone number, password hash, second factor": "as long as the account",
     sessions: "30 days after their end",
     "mailed links": "30 days",
     "account events": "one year",
@@ -27,7 +28,15 @@ export const holding: Holding = {
     const { db } = ctx;
     const email = await readEmail(ctx, userId);
     if (email)
-      yield { kind: "account", record: { userId, email: email.email, verifiedAt: email.verifiedAt } };
+      yield {
+        kind: "account",
+        record: {
+          userId,
+          email: email.email,
+          verifiedAt: email.verifiedAt,
+          phone: await phoneOf(ctx, userId),
+        },
+      };
     const own = {
       deviceSealed: sessions.deviceSealed,
       createdAt: sessions.createdAt,

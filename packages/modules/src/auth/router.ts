@@ -14,6 +14,7 @@ import {
   resetPassword,
   verifyEmail,
 } from "./password.ts";
+import { changePhone, readPhone } from "./phone.ts";
 import {
   ActivityList,
   ByCode,
@@ -23,12 +24,14 @@ import {
   ByToken,
   ChangeEmail,
   ChangePassword,
+  ChangePhone,
   ConfirmEnrol,
   ConfirmedFactor,
   EndAll,
   Enrol,
   Login,
   NewFactor,
+  OwnPhone,
   Refresh,
   Register,
   ResetPassword,
@@ -112,6 +115,21 @@ export const router = {
       })
       .output(z.void())
       .mutation(({ ctx }) => askForVerification(ctx)),
+  },
+  phone: {
+    read: userProcedure
+      .meta({ rest: "GET /auth/phone", summary: "Your phone number; nobody else is shown it" })
+      .output(OwnPhone)
+      .query(({ ctx }) => readPhone(ctx)),
+    change: userProcedure
+      .meta({
+        rest: "PUT /auth/phone",
+        status: 204,
+        summary: "Say your phone number, or null to take it away",
+      })
+      .input(ChangePhone)
+      .output(z.void())
+      .mutation(({ ctx, input }) => changePhone(ctx, input)),
   },
   secondFactor: {
     setUp: userProcedure

@@ -57,6 +57,16 @@ export const ResetPassword = z.object({ token: z.string().min(1).max(512), passw
 export const ChangePassword = z.object({ current: Claimed, password: Password });
 export const ByPassword = z.object({ password: Claimed });
 export const ChangeEmail = z.object({ email: Email, password: Claimed });
+const Phone = z
+  .string()
+  .max(40)
+  .transform((text) => text.replace(/[\s().-]/g, ""))
+  .refine(
+    (text) => /^\+[1-9]\d{6,14}$/.test(text),
+    "must be a number with its country, such as +49 30 123456",
+  );
+export const ChangePhone = z.object({ phone: Phone.nullable(), password: Claimed });
+export const OwnPhone = z.object({ phone: z.string().nullable() });
 export const ByCode = z.object({ code: z.string().min(6).max(40) });
 export const Enrol = z.object({ login: Login.shape.login, password: Claimed });
 export const ConfirmEnrol = Enrol.extend({ code: z.string().min(6).max(40) });

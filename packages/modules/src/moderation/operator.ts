@@ -20,6 +20,7 @@ import {
   rotateKeys,
   suspendAccount,
   userIdByEmail,
+  userIdByPhone,
 } from "../auth/index.ts";
 import { ActivityList, SessionList } from "../auth/schema.ts";
 import { noteAct } from "../control/note.ts";
@@ -62,6 +63,7 @@ const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 async function findId(ctx: AsOperator, user: string): Promise<string | undefined> {
   if (idForm.test(user)) return user.toLowerCase();
+  if (/^\+\d+$/.test(user)) return userIdByPhone(ctx, user);
   const text = user.replace(/^@/, "").toLowerCase();
   return text.includes("@") ? userIdByEmail(ctx, text) : (await findAccount(ctx, { handle: text }))?.id;
 }

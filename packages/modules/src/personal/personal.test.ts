@@ -144,6 +144,8 @@ const places = (traces: { items: { place: string }[] }) => traces.items.map(({ p
 test("who used every module and deletes the account leaves nothing behind", async () => {
   const [ann, bob] = [await person("ann_gone"), await person("bob_stays")];
   const { his } = await useEverything(ann, bob);
+  await ann.caller.auth.phone.change({ phone: "+49 (30) 1234-567", password });
+  await ann.caller.users.me.update({ avatar: "https://pictures.example.test/ann.png" });
   await ann.caller.personal.export.create();
   await runNextRequest(job);
   const before = places(await search(ann));
@@ -272,6 +274,8 @@ test("an erasure that was stopped in the middle goes on after its last step", as
 test("an export is one archive of everything, for its owner alone, sealed until it is fetched", async () => {
   const [fay, gil] = [await person("fay_out"), await person("gil_other")];
   await useEverything(fay, gil);
+  await fay.caller.auth.phone.change({ phone: "+49 (30) 1234-567", password });
+  await fay.caller.users.me.update({ avatar: "https://pictures.example.test/fay.png" });
   const asked = await fay.caller.personal.export.create();
   assert.equal(asked.archive, null);
   assert.equal((await fay.caller.personal.export.create()).id, asked.id);
@@ -285,6 +289,8 @@ test("an export is one archive of everything, for its owner alone, sealed until 
   for await (const chunk of await readArchive(ctxOf(world.deps, fay.actor), asked.id)) chunks.push(chunk);
   const files = untar(gunzipSync(Buffer.concat(chunks)));
   assert.equal(files.get("users/profile.json")?.[0]?.handle, fay.handle);
+  assert.equal(files.get("users/profile.json")?.[0]?.avatar, "https://pictures.example.test/fay.png");
+  assert.equal(files.get("auth/account.json")?.[0]?.phone, "+49301234567");
   assert.deepEqual(
     (files.get("feed/posts.json") as { text: string }[]).map(({ text }) => text),
     ["first", "second", "third", `another #word and @${gil.handle}`, "I say this", "for friends"],

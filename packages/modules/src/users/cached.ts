@@ -7,6 +7,7 @@ export type StoredProfile = {
   id: string;
   handle: string;
   displayName: string;
+  avatar: string | null;
   bio: string;
   links: string[];
   locale: string;
@@ -20,7 +21,7 @@ export type StoredProfile = {
 type Row = Omit<StoredProfile, "createdAt"> & { createdAt: Date };
 
 const columns = ({ sql }: Source) => sql`
-  users.id, users.handle, users.display_name as "displayName", users.bio, users.links, users.locale, users.region,
+  users.id, users.handle, users.display_name as "displayName", users.avatar, users.bio, users.links, users.locale, users.region,
   users.version, users.created_at as "createdAt",
   coalesce(user_counts.followers, 0) as followers, coalesce(user_counts.following, 0) as following`;
 
@@ -30,7 +31,7 @@ const popularCount = 1_000;
 
 export const profiles = defineEntity<Source, StoredProfile>({
   name: "users.profile",
-  shape: 1,
+  shape: 2,
   async load(source, ids) {
     const rows = await source.sql<Row[]>`
       select ${columns(source)} from users left join user_counts on user_counts.user_id = users.id

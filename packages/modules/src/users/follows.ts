@@ -73,12 +73,20 @@ const visibleTo = ({ actor }: Ctx) =>
       )`
     : undefined;
 
+/** Of a person in a list. */
+const shown = {
+  id: users.id,
+  handle: users.handle,
+  displayName: users.displayName,
+  avatar: users.avatar,
+};
+
 export async function listFollowers(ctx: Ctx, { handle, limit, cursor }: PeopleInput): Promise<People> {
   const { id } = await knownUser(ctx, handle);
   const [before] = openCursor(cursor) ?? [];
   const rows = await fromReplica(ctx, "users.followers", async ({ db }) =>
     db
-      .select({ key: follows.userId, id: users.id, handle: users.handle, displayName: users.displayName })
+      .select({ key: follows.userId, ...shown })
       .from(follows)
       .innerJoin(users, eq(users.id, follows.userId))
       .where(and(eq(follows.targetId, id), before ? lt(follows.userId, before) : undefined, visibleTo(ctx)))
@@ -93,7 +101,7 @@ export async function listFollowing(ctx: Ctx, { handle, limit, cursor }: PeopleI
   const [before] = openCursor(cursor) ?? [];
   const rows = await fromReplica(ctx, "users.following", async ({ db }) =>
     db
-      .select({ key: follows.targetId, id: users.id, handle: users.handle, displayName: users.displayName })
+      .select({ key: follows.targetId, ...shown })
       .from(follows)
       .innerJoin(users, eq(users.id, follows.targetId))
       .where(and(eq(follows.userId, id), before ? lt(follows.targetId, before) : undefined, visibleTo(ctx)))
@@ -109,7 +117,7 @@ const ownList =
   async (ctx: AsUser, { limit, cursor }: Page): Promise<People> => {
     const [before] = openCursor(cursor) ?? [];
     const rows = await ctx.db
-      .select({ key: table.targetId, id: users.id, handle: users.handle, displayName: users.displayName })
+      .select({ key: table.targetId, ...shown })
       .from(table)
       .innerJoin(users, eq(users.id, table.targetId))
       .where(and(eq(table.userId, ctx.actor.id), before ? lt(table.targetId, before) : undefined))

@@ -16,11 +16,13 @@ import type { ByHandle, OwnProfile, Person, Profile } from "./schema.ts";
 
 type Row = typeof tables.users.$inferSelect;
 
-export const presentPerson = (row: Pick<StoredProfile, "id" | "handle" | "displayName">): Person => ({
+export const presentPerson = (
+  row: Pick<StoredProfile, "id" | "handle" | "displayName" | "avatar">,
+): Person => ({
   id: row.id,
   handle: row.handle,
   displayName: row.displayName,
-  avatar: null,
+  avatar: row.avatar,
 });
 
 const present = (profile: StoredProfile): Profile => ({

@@ -49,6 +49,9 @@ export const Link = z
     return username === "" && password === "";
   }, "must not hold a user name or password");
 
+/** Whoever sees it asks for it from there, so never in the clear. */
+const Avatar = Link.refine((link) => link.startsWith("https:"), "must be an https address");
+
 export const Locale = z
   .string()
   .max(35)
@@ -64,6 +67,7 @@ export const Locale = z
 export const UpdateProfile = z.object({
   displayName: DisplayName.optional(),
   bio: Bio.optional(),
+  avatar: Avatar.nullable().optional().describe("the https address of a picture; null: none"),
   links: z.array(Link).max(5, "must be at most 5 addresses").optional(),
   locale: Locale.optional(),
   handle: Handle.optional(),

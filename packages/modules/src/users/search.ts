@@ -7,7 +7,7 @@ import { fromReplica } from "../replicas/index.ts";
 import { presentPerson } from "./profile.ts";
 import type { PersonList, SearchPeople } from "./schema.ts";
 
-type Row = { id: string; handle: string; displayName: string };
+type Row = { id: string; handle: string; displayName: string; avatar: string | null };
 
 /** Below that a likeness says nothing, and would touch a good part of all people. */
 const minForLikeness = 3;
@@ -44,7 +44,7 @@ const byStart = (ctx: AsUser, wanted: string, limit: number) =>
     ctx,
     "users.search",
     async (ctx) => ctx.sql<Row[]>`
-  select id, handle, display_name as "displayName" from users
+  select id, handle, display_name as "displayName", avatar from users
   where handle like ${startPattern(wanted)} and ${visible(ctx)}
   order by handle using ~<~ limit ${limit}`,
   );
@@ -54,7 +54,7 @@ const byLikeness = (ctx: AsUser, wanted: string, limit: number) =>
     ctx,
     "users.search",
     async (ctx) => ctx.sql<Row[]>`
-  select id, handle, display_name as "displayName" from users
+  select id, handle, display_name as "displayName", avatar from users
   where (
     handle like ${startPattern(wanted)} or lower(display_name) like ${startPattern(wanted)}
     or handle % ${wanted} or lower(display_name) % ${wanted}

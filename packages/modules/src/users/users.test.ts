@@ -58,8 +58,13 @@ test("a profile is edited, and what was read before is a version that no longer 
     displayName: "  Ann  ",
     bio: "one\r\ntwo",
     links: ["https://example.test/ann"],
+    avatar: "https://example.test/ann.png",
     locale: "pt-br",
   });
+  assert.equal(changed.avatar, "https://example.test/ann.png");
+  assert.equal((await guest().api.users.profile.read({ handle: "ann_edit" })).avatar, changed.avatar);
+  for (const avatar of ["http://example.test/a.png", "https://a:b@example.test/a.png", "javascript:alert(1)"])
+    await assert.rejects(ann.api.users.me.update({ avatar }), refused("invalid"), avatar);
   assert.equal(changed.displayName, "Ann");
   assert.equal(changed.bio, "one\ntwo");
   assert.equal(changed.locale, "pt-BR");
