@@ -68,7 +68,7 @@ export function wholeNumber(values: Values, name: string, fallback: number, max 
 export function commandHelp(command: Command): string {
   const rows = Object.entries(command.options).map(([name, option]) => {
     const left = `${option.short ? `-${option.short}, ` : "    "}--${name}${option.value ? ` ${option.value}` : ""}`;
-    return `  ${left.padEnd(26)}${option.text}`;
+    return `  ${left.padEnd(26)} ${option.text}`;
   });
   return [
     `./signalbox ${command.usage}`,

@@ -226,6 +226,7 @@ function platformRole(setting: Setting, name: string, main: string, healthPort?:
       },
     }),
     isReady: () => answers(`http://127.0.0.1:${healthPort ?? ports.gateway}/readyz`),
+    isLive: () => answers(`http://127.0.0.1:${healthPort ?? ports.gateway}/livez`),
     readyWithinMs: 30_000,
     stopSignal: "SIGTERM",
     stopWithinMs: 4000,

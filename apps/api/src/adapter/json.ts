@@ -13,8 +13,29 @@ export function readUtf8(body: Buffer, what: string): string {
 const suspicious = /__proto__|constructor|\\u/;
 const breaking = /\\u(?:0000|[dD][89a-fA-F])/;
 
+/** No shape of ours is nearly as deep. */
+const maxDepth = 100;
+/** What is shorter than this is read in no time, however deep. */
+const shortText = 4_096;
+
+/** A megabyte of opening brackets would hold up everyone for as long as it takes to make as many objects. */
+function refuseDeep(text: string, what: string): void {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const sign = text.charCodeAt(at);
+    if (sign === 0x22) {
+      for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++)
+        if (text.charCodeAt(at) === 0x5c) at++;
+    } else if (sign === 0x5b || sign === 0x7b) {
+      if (++depth > maxDepth)
+        throw new AppError("malformed", `${what} nests more than ${maxDepth} levels deep`);
+    } else if (sign === 0x5d || sign === 0x7d) depth--;
+  }
+}
+
 /** `what` is how the refusal calls the text: "the body", "the input". */
 export function parseJson(text: string, what: string): unknown {
+  if (text.length > shortText) refuseDeep(text, what);
   let value: unknown;
   try {
     value = JSON.parse(text);

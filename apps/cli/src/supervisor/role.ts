@@ -15,6 +15,8 @@ export type Role = {
   name: string;
   launch: (configuration: Configuration) => Launch;
   isReady: () => Promise<boolean>;
+  // Whether it answers at all: what it needs may be away, and then starting it again would help nobody.
+  isLive?: () => Promise<boolean>;
   readyWithinMs: number;
   stopSignal: NodeJS.Signals;
   stopWithinMs: number;

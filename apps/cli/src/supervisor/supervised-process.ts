@@ -33,6 +33,8 @@ type Surroundings = {
   say: (level: "info" | "warn" | "error", text: string) => void;
 };
 
+const waiting = "answers, and waits for what it needs";
+
 type Ending = { code: number | null; signal: NodeJS.Signals | null };
 
 export class SupervisedProcess {
@@ -67,7 +69,7 @@ export class SupervisedProcess {
     let fellBack = false;
     while (!this.#stopping) {
       const ended = this.#launch(configuration);
-      const failure = await this.#becomeReady(ended);
+      const failure = await this.#becomeReady(ended, everReady && this.#isProven(configuration));
       if (this.#stopping) break;
       if (failure === undefined) {
         const readyAt = performance.now();
@@ -147,17 +149,33 @@ export class SupervisedProcess {
     return ended;
   }
 
+  // It was ready with this configuration before, so that what keeps it from that now is not its own.
+  #isProven(configuration: Configuration): boolean {
+    const good = this.role.configuration && this.#with.lastGood.read(this.role.name);
+    return good !== undefined && changedNames(good, configuration).length === 0;
+  }
+
   // Resolves to what went wrong, or to undefined once it is ready.
-  async #becomeReady(ended: Promise<Ending>): Promise<string | undefined> {
-    const { readyWithinMs, isReady } = this.role;
+  async #becomeReady(ended: Promise<Ending>, isProven: boolean): Promise<string | undefined> {
+    const { readyWithinMs, isReady, isLive = async () => false } = this.role;
     const end = performance.now() + readyWithinMs;
     let over: Ending | undefined;
     ended.then((ending) => (over = ending));
     let wait = 25;
     while (!over && !this.#stopping) {
       // An answer counts only from a process that is still there: another one may hold its port.
-      if ((await isReady()) && !over) return undefined;
-      if (performance.now() > end) return `no answer within ${seconds(readyWithinMs)}`;
+      if ((await isReady()) && !over) {
+        if (this.state.note === waiting) delete this.state.note;
+        return undefined;
+      }
+      if (performance.now() > end) {
+        // Its doors stay open meanwhile: operators need them most while a database is away.
+        if (!isProven || !(await isLive())) return `no answer within ${seconds(readyWithinMs)}`;
+        if (this.state.note !== waiting) {
+          this.state.note = waiting;
+          this.#with.changed();
+        }
+      }
       await Promise.race([this.#sleep(wait), ended]);
       wait = Math.min(wait * 1.3, 150);
     }

@@ -1,7 +1,7 @@
 // The supervisor on real engines, with stand-ins for the roles.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -95,6 +95,32 @@ test("a crashed process is started again with growing pauses, and run.json names
   }
   const status = await signalbox(["status", "--data-dir", folder]);
   assert.match(status.out, /api .*restarted 3×/);
+});
+
+test("a process that answers and is not ready keeps its doors open, however long what it needs is away", async (context) => {
+  const folder = scratchFolder(context);
+  const options = { dataDir: folder, portBase: await freePortBase() };
+  const { heard, words } = startStandIns(options, { STAND_IN_READY_MS: "5000" });
+  await heard(/^ready/);
+  const { api } = runFileOf(folder)!;
+  const away = join(folder, "nobody-is-ready");
+  writeFileSync(away, "");
+  await crash(api);
+  await eventually(
+    () => /waits for what it needs/.test(processOf(folder, "api")?.note ?? ""),
+    "it is left alone",
+  );
+  assert.ok((await fetch(`${api}/livez`)).ok);
+  const { restarts, process: kept } = processOf(folder, "api")!;
+  const status = await signalbox(["status", "--data-dir", folder]);
+  assert.equal(status.code, 1);
+  assert.match(status.out, /api +starting .*answers, and waits for what it needs/);
+
+  rmSync(away);
+  await eventually(() => processOf(folder, "api")?.state === "ready", "it is ready again");
+  const now = processOf(folder, "api")!;
+  assert.deepEqual([now.restarts, now.process?.pid, now.note], [restarts, kept?.pid, undefined]);
+  assert.ok(!words.some(({ text }) => /api is not ready/.test(text ?? "")));
 });
 
 test("after kill -9 of the supervisor its processes live on, and the next start takes their place", async (context) => {

@@ -17,6 +17,7 @@ const makePlan: typeof planInstall = (...given) => {
       role.configuration
         ? {
             ...role,
+            readyWithinMs: Number(process.env.STAND_IN_READY_MS ?? role.readyWithinMs),
             launch: (chosen: Record<string, string>) => ({
               ...role.launch(chosen),
               args: [standIn],
