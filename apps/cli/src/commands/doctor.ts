@@ -24,7 +24,7 @@ export const command: Command = {
     ...dataDirOption,
     install: {
       type: "boolean",
-      text: "check the install that runs, all the way through, instead of this machine",
+      text: "only the install that runs, all the way through, and nothing of this machine",
     },
     gateway: { type: "string", value: "URL", text: "with --install in a container: where its gateway is" },
     "port-base": { type: "string", value: "N", text: "check the ports that up --port-base N would use" },
@@ -34,13 +34,15 @@ export const command: Command = {
     if (values.install) return show(await installFindings(dir, values.gateway as string | undefined));
     const ports = portsFrom(wholeNumber(values, "port-base", 0, largestPortBase));
     const configuration = readConfiguration(dir);
+    const runs = lockHolder(dir.lockFile) !== undefined;
     const findings = [
       runtime(),
       rights(),
       dataFolder(dir),
       disk(dir),
-      await database(configuration),
-      await redis(configuration),
+      ...(runs
+        ? await installFindings(dir, undefined)
+        : [await database(configuration), await redis(configuration)]),
       ...(await freePorts(dir, ports, configuration)),
       browser(),
     ];

@@ -32,10 +32,14 @@ export const command: Command = {
           restarts: 0,
         }));
     const addresses = readRunFile(dir);
-    const healthy = phase === "ready" && processes.every((entry) => entry.state === "ready");
+    const running = phase === "ready" && processes.every((entry) => entry.state === "ready");
+    const fault = running && addresses ? await faultOf(addresses.api) : undefined;
+    const healthy = running && fault === undefined;
     if (values.json) {
       const { processes: _, ...where } = addresses ?? { processes: [] };
-      console.log(JSON.stringify({ phase, dataDir: dir.path, ...where, processes }, null, 2));
+      console.log(
+        JSON.stringify({ phase, ...(fault && { fault }), dataDir: dir.path, ...where, processes }, null, 2),
+      );
       return healthy ? 0 : 1;
     }
     const shown = phase === "ready" ? green(phase) : phase === "stopped" ? phase : yellow(phase);
@@ -43,6 +47,10 @@ export const command: Command = {
     if (supervisor) row("supervisor", "ready", supervisor.pid, state?.startedAt, 0);
     for (const { name, state, process, since, restarts, ...rest } of processes)
       row(name, state, process?.pid, since, restarts, "note" in rest ? rest.note : undefined);
+    if (fault)
+      console.log(
+        `\n  ${red("✗")} ${fault}\n    ${dim("What it is, and the line that mends it: ./signalbox doctor --install")}`,
+      );
     if (phase === "supervisor gone")
       console.log(
         "\n  Nothing watches over these. Take them over: ./signalbox up; or end them: ./signalbox down",
@@ -54,6 +62,18 @@ export const command: Command = {
     return healthy ? 0 : 1;
   },
 };
+
+/** A process that runs is not yet an install that serves: what it needs may hang. */
+async function faultOf(api: string): Promise<string | undefined> {
+  try {
+    const answer = await fetch(`${api}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    if (answer.ok) return undefined;
+    const { output } = (await answer.json().catch(() => ({}))) as { output?: string };
+    return `the gateway is ${output ?? `not ready (${answer.status})`}`;
+  } catch {
+    return "the gateway does not answer";
+  }
+}
 
 function row(
   name: string,

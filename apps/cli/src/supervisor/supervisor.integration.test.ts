@@ -105,6 +105,9 @@ test("a process that answers and is not ready keeps its doors open, however long
   const { api } = runFileOf(folder)!;
   const away = join(folder, "nobody-is-ready");
   writeFileSync(away, "");
+  const hanging = await signalbox(["status", "--data-dir", folder]);
+  assert.equal(hanging.code, 1);
+  assert.match(hanging.out, /api +ready .*\n[\s\S]*the gateway is not ready \(503\)\n.*doctor --install/);
   await crash(api);
   await eventually(
     () => /waits for what it needs/.test(processOf(folder, "api")?.note ?? ""),
