@@ -259,6 +259,15 @@ describe("refusals", () => {
       await refused(await call("POST", "/v1/items", { headers, payload }), 400, "malformed");
     });
 
+  test("a body that nests deeper than anything of ours is refused before it is read", async () => {
+    const headers = { ...user, "content-type": "application/json" };
+    const deep = (levels: number) =>
+      `{"text":"x[[{{","more":${"[".repeat(levels)}${" ".repeat(5_000)}${"]".repeat(levels)}}`;
+    assert.equal((await call("POST", "/v1/items", { headers, payload: deep(99) })).statusCode, 201);
+    for (const payload of [deep(100), `{"text":${"[".repeat(1_000_000)}`])
+      await refused(await call("POST", "/v1/items", { headers, payload }), 400, "malformed");
+  });
+
   test("a NUL character is named with its field, in a body and in the address", async () => {
     const headers = { ...user, "content-type": "application/json" };
     for (const [answer, field] of [
