@@ -66,8 +66,8 @@ export async function replaceBeside(site: Site, service: string, env: Record<str
   }
 }
 
-// The edge looks twice a second, and a gateway that leaves says so a second and a half before.
-const seenMs = 2_000;
+// The edge looks twice a second and waits up to five for an answer; a gateway that leaves says so a second and a half before.
+const seenMs = 6_000;
 
 /** What has a door at the edge is named there, so a second one stands in under its own name meanwhile. */
 export async function replaceBehindEdge(

