@@ -121,7 +121,12 @@ type Held<Value> = {
 
 /** An answer on its way to memory. What was dropped meanwhile does not get there. */
 type Flight = { live: boolean };
-type Reading<Value> = Flight & { found: Promise<Found<Value>> | undefined };
+type Reading<Value> = Flight & {
+  /** What memory held when it began, and held on to no longer. */
+  before: Stored<Value> | undefined;
+  /** What it finds, for whoever asks the same meanwhile. */
+  join(): Promise<Found<Value>>;
+};
 
 type Waiter = { resolve(loaded: Loaded): void; reject(error: unknown): void };
 type Loaded = { value: unknown; json: string | undefined; tookMs: number };
@@ -381,31 +386,70 @@ export function createEntity<Source, Value>(
     const barred = currentDeadline()?.barred;
     if (barred) return readKept(id, barred);
     const under = reading.get(id);
-    if (under) return under.found!;
-    const begun: Reading<Value> = { live: true, found: undefined };
-    reading.set(id, begun);
-    begun.found = fetch(id, begun);
-    return begun.found;
+    if (under) return under.join();
+    const begun = begin(id, () => asked);
+    const asked: Promise<Found<Value>> = link.get(valueKey(name, id)).then(
+      (text) => answer(id, begun, text),
+      (error) => goAlone(id, begun, error),
+    );
+    return asked;
   }
 
-  function fetch(id: string, flight: Reading<Value>): Promise<Found<Value>> {
-    const before = memory.get(id)?.stored;
-    const over = () => {
-      if (reading.get(id) === flight) reading.delete(id);
-    };
-    return link.get(valueKey(name, id)).then(
-      (text) => {
-        const stored = openOnce(id, text);
-        if (stored && stored.freshUntil > Date.now()) {
-          over();
-          return hit(id, stored, flight);
-        }
-        counters.misses += 1;
-        return fetchFromSource(id, flight, stored ?? before).finally(over);
-      },
-      (error) => orAlone(id, before, error).finally(over),
-    );
+  /** The same for many, who wait for one answer together. */
+  function askMany(ids: string[], take: (id: string, found: Found<Value>) => void): Promise<unknown> {
+    const isBarred = currentDeadline()?.barred !== undefined;
+    const waits: Promise<void>[] = [];
+    const wanted: string[] = [];
+    const begun: Reading<Value>[] = [];
+    for (const id of ids)
+      if (isBarred || reading.has(id)) waits.push(ask(id).then((found) => take(id, found)));
+      else {
+        const at = wanted.push(id) - 1;
+        begun.push(begin(id, () => answers.then((all) => all[at]!)));
+      }
+    const answers =
+      wanted.length === 0
+        ? Promise.resolve([])
+        : link.getMany(wanted.map((id) => valueKey(name, id))).then(
+            (texts) => wanted.map((id, at) => answer(id, begun[at]!, texts[at]!)),
+            (error) => wanted.map((id, at) => goAlone(id, begun[at]!, error)),
+          );
+    const taken = answers.then((all) => {
+      const slow: Promise<void>[] = [];
+      for (const [at, found] of all.entries())
+        if (found instanceof Promise) slow.push(found.then((found) => take(wanted[at]!, found)));
+        else take(wanted[at]!, found);
+      return slow.length > 0 ? Promise.all(slow) : undefined;
+    });
+    return waits.length === 0 ? taken : Promise.all([taken, ...waits]);
   }
+
+  function begin(id: string, join: () => Promise<Found<Value>>): Reading<Value> {
+    const begun = { live: true, before: memory.get(id)?.stored, join };
+    reading.set(id, begun);
+    return begun;
+  }
+
+  function over(id: string, begun: Reading<Value>): void {
+    if (reading.get(id) === begun) reading.delete(id);
+  }
+
+  function answer(
+    id: string,
+    begun: Reading<Value>,
+    text: string | null,
+  ): Found<Value> | Promise<Found<Value>> {
+    const stored = openOnce(id, text);
+    if (stored && stored.freshUntil > Date.now()) {
+      over(id, begun);
+      return hit(id, stored, begun);
+    }
+    counters.misses += 1;
+    return fetchFromSource(id, begun, stored ?? begun.before).finally(() => over(id, begun));
+  }
+
+  const goAlone = (id: string, begun: Reading<Value>, error: unknown) =>
+    orAlone(id, begun.before, error).finally(() => over(id, begun));
 
   const fetchFromSource = (id: string, flight: Flight, known: Stored<Value> | undefined) =>
     loadOnce(id, flight, known).catch((error) => orAlone(id, known, error));
@@ -554,7 +598,7 @@ export function createEntity<Source, Value>(
 
   async function readMany(ids: string[], seen?: (found: Found<Value>) => void): Promise<Map<string, Value>> {
     const map = new Map<string, Value>();
-    const asked: Promise<void>[] = [];
+    const asked: string[] = [];
     const take = (id: string, found: Found<Value>) => {
       seen?.(found);
       if (found.value !== undefined) map.set(id, found.value);
@@ -562,9 +606,9 @@ export function createEntity<Source, Value>(
     for (const id of new Set(ids)) {
       const held = peek(id);
       if (held) take(id, held);
-      else asked.push(ask(id).then((found) => take(id, found)));
+      else asked.push(id);
     }
-    if (asked.length > 0) await Promise.all(asked);
+    if (asked.length > 0) await askMany(asked, take);
     return map;
   }
 

@@ -34,7 +34,7 @@ export type Link = ReturnType<typeof createLink>;
 /** One who asked that something be forgotten, and is told by everyone who did. */
 type Asker = (instance: string) => void;
 
-type Reader = { key: string; resolve(text: string | null): void; reject(error: unknown): void };
+type Reader = { keys: string[]; resolve(texts: (string | null)[]): void; reject(error: unknown): void };
 
 export function createLink({
   redis,
@@ -92,15 +92,18 @@ export function createLink({
     const asked = gathering;
     gathering = [];
     isReading = true;
+    const keys = asked.length === 1 ? asked[0]!.keys : asked.flatMap(({ keys }) => keys);
     const read = (commands: Redis): Promise<(string | null)[]> =>
       // A Cluster keeps them in different places.
-      commands.isCluster
-        ? Promise.all(asked.map(({ key }) => commands.get(key)))
-        : commands.mget(asked.map(({ key }) => key));
+      commands.isCluster ? Promise.all(keys.map((key) => commands.get(key))) : commands.mget(keys);
     ask(read)
       .then(
         (texts) => {
-          for (let at = 0; at < asked.length; at++) asked[at]!.resolve(texts[at]!);
+          let from = 0;
+          for (const { keys, resolve } of asked) {
+            resolve(asked.length === 1 ? texts : texts.slice(from, from + keys.length));
+            from += keys.length;
+          }
         },
         (error) => {
           for (const { reject } of asked) reject(error);
@@ -111,6 +114,10 @@ export function createLink({
         // At the end of the turn, so that whatever else has come with the answer goes along.
         if (gathering.length > 0) setImmediate(readGathered);
       });
+  }
+
+  function gather(reader: Reader): void {
+    if (gathering.push(reader) === 1 && !isReading) setImmediate(readGathered);
   }
 
   /** Before anything is read there again: since when values count, and what we could not tell meanwhile. */
@@ -240,11 +247,12 @@ export function createLink({
       return epoch;
     },
 
-    get(key: string): Promise<string | null> {
-      return new Promise((resolve, reject) => {
-        if (gathering.push({ key, resolve, reject }) === 1 && !isReading) setImmediate(readGathered);
-      });
-    },
+    get: (key: string): Promise<string | null> =>
+      new Promise((resolve, reject) => gather({ keys: [key], resolve: ([text]) => resolve(text!), reject })),
+
+    /** In the order of the keys. */
+    getMany: (keys: string[]): Promise<(string | null)[]> =>
+      new Promise((resolve, reject) => gather({ keys, resolve, reject })),
 
     async acquire(
       { value, lease }: ValueKeys,
