@@ -26,6 +26,8 @@ export function openInstall() {
     async operate(page: Page, method: string, path: string, data?: object) {
       const answer = await page.request.fetch(`${console}/operator/v1${path}`, {
         method,
+        // The server may close a connection that rested at the very moment in which it is used again.
+        maxRetries: 3,
         ...(data ? { data } : {}),
       });
       if (!answer.ok())

@@ -24,6 +24,7 @@ const pages = [
 test("every page is accessible in both themes and fits a wide and a narrow screen", async ({
   page,
 }, info) => {
+  test.setTimeout(pages.length * 20_000);
   await install.signIn(page);
   for (const [name, path, heading] of pages) {
     await page.setViewportSize({ width: 1440, height: 900 });

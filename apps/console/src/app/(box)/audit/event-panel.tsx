@@ -113,7 +113,7 @@ function Facts({ event }: { event: ShownEvent }) {
           </Button>
         </p>
       ) : null}
-      <More label="As the log keeps it">
+      <More label="The whole values">
         <Value name="Before" value={event.before} />
         <Value name="After" value={event.after} />
       </More>
