@@ -44,13 +44,13 @@ function Bar({ at, onChange, children }: Props & { at: string; children: React.R
         />
       </label>
       <span className={styles.thenSteps}>
-        <Button size="s" onClick={() => shifted(-24 * hourMs)} aria-label="A day earlier">
+        <Button size="s" onClick={() => shifted(-24 * hourMs)} title="A day earlier">
           −1 d
         </Button>
-        <Button size="s" onClick={() => shifted(-hourMs)} aria-label="An hour earlier">
+        <Button size="s" onClick={() => shifted(-hourMs)} title="An hour earlier">
           −1 h
         </Button>
-        <Button size="s" onClick={() => shifted(hourMs)} aria-label="An hour later">
+        <Button size="s" onClick={() => shifted(hourMs)} title="An hour later">
           +1 h
         </Button>
       </span>

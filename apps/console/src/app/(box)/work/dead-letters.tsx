@@ -114,7 +114,7 @@ export function DeadLetters({ queues }: { queues: string[] }) {
                       size="s"
                       onClick={() => setReplayed({ letter })}
                       disabled={may === false || letter.replayRequestedAt !== null}
-                      aria-label={`Run ${letter.topic} ${letter.id} again`}
+                      aria-label={`Run again ${letter.topic} ${letter.id}`}
                     >
                       Run again
                     </Button>
