@@ -7,6 +7,7 @@ const words: Record<string, [description: string, example?: unknown]> = {
   id: ["What it is about"],
   handle: ["The name in addresses: letters, digits and _, in any case", "ann"],
   email: ["An address that mail reaches", "ann@example.com"],
+  phone: ["A telephone number with its country code; null takes it away", "+49301234567"],
   password: ["At least 10 characters where it is chosen", "a phrase of my own"],
   current: ["The password until now", "a phrase of my own"],
   login: ["The handle or the e-mail address", "ann"],
