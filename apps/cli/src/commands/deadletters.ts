@@ -77,7 +77,7 @@ async function replay(api: OperatorApi, which: string | undefined, { all }: Valu
       });
   console.log(
     asked === 0
-      ? `  ${green("✓")} no dead letters`
+      ? `  ${green("✓")} no dead letters${which === undefined ? "" : ` of ${which}`}`
       : `  ${asked} asked to run again; the workers begin within 2 s`,
   );
   return 0;

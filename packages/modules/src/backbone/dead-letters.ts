@@ -11,6 +11,7 @@ import type { z } from "zod";
 import { openRevision, sealKey } from "../control/list.ts";
 import { noteAct } from "../control/note.ts";
 import type { AsOperator } from "../ctx.ts";
+import { requireConsumer } from "./queues.ts";
 import type { DeadLetter, DeadLetterQuery, ForLetter, ReplayLetters } from "./schema.ts";
 
 const everything = 10_000;
@@ -45,6 +46,8 @@ export async function replayLetter(ctx: AsOperator, { id, ...why }: z.infer<type
 
 export async function replayLetters(ctx: AsOperator, { queue, ...why }: z.infer<typeof ReplayLetters>) {
   const asked = await replayDeadLetters(ctx.sql, queue === undefined ? { all: true } : { group: queue });
+  // Letters outlive a consumer that a release no longer has, so only a name that nothing has is a mistake.
+  if (asked === 0 && queue !== undefined) requireConsumer(queue);
   await noteAct(ctx, "deadletter.replay", queue ?? "*", why, { after: { asked } });
   return { asked };
 }

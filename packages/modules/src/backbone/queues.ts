@@ -79,6 +79,15 @@ async function stateOf(ctx: AsOperator, queue: QueueDefinition<never>) {
   }
 }
 
+export function requireConsumer(key: string): void {
+  const names = [...groupsOf(jobs).keys()];
+  if (!names.includes(key))
+    throw new AppError(
+      "not_found",
+      `there is no consumer called ${key}; there are: ${names.sort().join(", ")}`,
+    );
+}
+
 /** What was given up is tried anew. */
 export async function retryQueue(
   ctx: AsOperator,
