@@ -155,10 +155,16 @@ function inTurn(keys: string[], order: string[]): string[] {
   return keys.sort((a, b) => (at(a) === at(b) ? (a < b ? -1 : 1) : at(a) - at(b)));
 }
 
-type Import = { files: SettingsFile[]; dryRun: boolean; expect?: number };
+type Import = {
+  files: SettingsFile[];
+  dryRun: boolean;
+  expect?: number;
+  /** Throws where a switch says what makes no sense for its key. */
+  check?: (key: string, position: SwitchSetting) => void;
+};
 
 /** One act a key, under the checks that a person's own act meets. What is the same already is left alone. */
-export async function bringIn(deps: ChangeDeps, { files, dryRun, expect }: Import, why: Why) {
+export async function bringIn(deps: ChangeDeps, { files, dryRun, expect, check }: Import, why: Why) {
   const { controlLog, live } = deps;
   const { head, document } = await controlLog.fold();
   if (expect !== undefined && expect !== head.revision)
@@ -169,6 +175,8 @@ export async function bringIn(deps: ChangeDeps, { files, dryRun, expect }: Impor
   const nowMs = Date.now();
   const plan = planOf(document, readFiles(files), nowMs);
   const values = plan.map((each) => ({ ...each, after: savedValue(each, nowMs) }));
+  for (const { section, key, after } of values)
+    if (section === "switch" && after) check?.(key, switchSetting.parse(after));
   refuseOpening(document, values, nowMs);
   const changes = plan.map(({ section, key, act }): FileChange => ({ section, key, act }));
   let last: Awaited<ReturnType<typeof change>>;

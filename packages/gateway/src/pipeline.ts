@@ -19,6 +19,12 @@ export type Caller = {
   application?: string;
 };
 
+const isAttribute: Record<keyof Caller, true> = {
+  ...{ user: true, role: true, kind: true, application: true, region: true, appVersion: true },
+  ...{ id: true, address: true },
+};
+export const callerAttributes: readonly string[] = Object.keys(isAttribute);
+
 /** A limit, and whose calls it counts. */
 export type Ask = { limit: Limit; subject: string };
 

@@ -37,6 +37,8 @@ export type Meta = {
   mayWait?: true;
   /** Takes If-Match: the description then says so, and that 412 can come back. */
   ifMatch?: true;
+  /** Its answer has parts that it can do without: see optional.ts. */
+  lessens?: true;
   /** A DELETE that takes its input in the body: what must not stand in an address. */
   body?: true;
 };

@@ -7,7 +7,7 @@ import { partNames } from "@signalbox/core/resilience/dependencies";
 import { appRouter, askedWork, jobs, work } from "../index.ts";
 import { optionalParts } from "../optional.ts";
 import { groupsOf } from "../run-jobs.ts";
-import { serviceOf } from "../trpc.ts";
+import { type Meta, serviceOf } from "../trpc.ts";
 import type { SwitchItem } from "./schema.ts";
 
 export type Kind = SwitchItem["kind"];
@@ -50,6 +50,16 @@ function tags(): ReadonlyMap<string, readonly string[]> {
     ...optionalParts.map((name): [string, string[]] => [name, ["optional"]]),
   ]);
   return tagged;
+}
+
+let lesser: readonly string[] | undefined;
+
+/** The procedures whose answers have parts that they can do without. */
+export function lessened(): readonly string[] {
+  lesser ??= Object.entries<unknown>(appRouter._def.procedures).flatMap(([name, procedure]) =>
+    (procedure as { _def: { meta?: Meta } })._def.meta?.lessens ? [name] : [],
+  );
+  return lesser;
 }
 
 const none: readonly string[] = [];

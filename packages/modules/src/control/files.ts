@@ -4,6 +4,7 @@ import { bringIn, toFiles } from "@signalbox/control/files";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { confirmed, planeOf } from "./plane.ts";
+import { checkPosition } from "./position.ts";
 import type { BringInFiles, BroughtIn, SettingsFiles } from "./schema.ts";
 import { whyOf } from "./why.ts";
 
@@ -17,6 +18,6 @@ export async function bringInFiles(
   { reason, incident, ...input }: z.infer<typeof BringInFiles>,
 ): Promise<z.infer<typeof BroughtIn>> {
   const plane = planeOf(ctx);
-  const done = await bringIn(plane, input, whyOf(ctx, { reason, incident }));
+  const done = await bringIn(plane, { ...input, check: checkPosition }, whyOf(ctx, { reason, incident }));
   return { ...(await confirmed(plane, done)), changes: done.changes };
 }

@@ -6,6 +6,7 @@ import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { pageByKey } from "./list.ts";
 import { confirmed, planeOf } from "./plane.ts";
+import { checkPosition } from "./position.ts";
 import type {
   Approve,
   Changed,
@@ -15,7 +16,7 @@ import type {
   Propose,
   Proposed,
 } from "./schema.ts";
-import { checkPosition, requireKey } from "./switches.ts";
+import { requireKey } from "./switches.ts";
 import { whyOf } from "./why.ts";
 
 export function listProposals(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {

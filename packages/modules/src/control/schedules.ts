@@ -6,8 +6,9 @@ import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { pageByKey } from "./list.ts";
 import { confirmed, planeOf } from "./plane.ts";
+import { checkPosition } from "./position.ts";
 import type { Changed, OneSchedule, OperatorPage, Planned, PlanSwitch, ScheduleItem } from "./schema.ts";
-import { checkPosition, requireKey } from "./switches.ts";
+import { requireKey } from "./switches.ts";
 import { whyOf } from "./why.ts";
 
 export function listSchedules(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {

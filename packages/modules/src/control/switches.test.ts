@@ -216,3 +216,33 @@ test("the list tells how every switch stood at an instant", async () => {
   assert.ok(before.items.length > 0 && before.items.every(({ effective }) => effective.state === "on"));
   assert.equal((await item(key))?.state, "on");
 });
+
+test("what could meet nobody is refused with what there is: a misspelt attribute, less of what has no less", async () => {
+  const off = { state: "off" as const, reason };
+  const aimed = (attribute: string) => [{ attribute, values: ["DE"] }];
+  for (const key of ["feed.post.read", "feed", "*", "tags.writes"])
+    await assert.rejects(as().switches.set({ ...off, key, targets: aimed("regoin") }), {
+      message: /no call has regoin; calls have user, role, .*region, appVersion/,
+    });
+  for (const key of ["feed.timeline.push", "feed.item.counts", "tags.jobs"])
+    await assert.rejects(as().switches.set({ ...off, key, targets: aimed("region") }), /give it a share/);
+  for (const key of ["feed.post.create", "auth", "tags.writes", "feed.timeline.push"])
+    await assert.rejects(as().switches.set({ ...off, key, instead: "degrade" }), {
+      message: /no answer of .* has parts .*feed\.home\.read/,
+    });
+  for (const key of ["feed.home.read", "feed", "tags.reads", "tags.optional", "feed.item.counts"]) {
+    await as().switches.set({ ...off, key, instead: "degrade" });
+    await as().switches.set({ key, state: "on", reason });
+  }
+  const at = { at: "2099-07-01T09:00", timeZone: "Europe/Berlin" };
+  const change = { state: "off" as const, targets: aimed("regoin") };
+  await assert.rejects(as().schedules.make({ key: "feed", change, ...at, reason }), /regoin/);
+  await assert.rejects(as().proposals.make({ key: "feed", change, reason }), /regoin/);
+  const { files } = await as().settings.files();
+  const text = JSON.stringify(change);
+  const more = [
+    ...files.filter(({ path }) => path !== "switches/feed.json"),
+    { path: "switches/feed.json", text },
+  ];
+  await assert.rejects(as().settings.bringIn({ files: more, reason }), /regoin/);
+});

@@ -6,22 +6,15 @@ import { settingsAt } from "@signalbox/control/fold";
 import { unknownKey } from "@signalbox/control/log";
 import { isProtected } from "@signalbox/control/protection";
 import { revertAct } from "@signalbox/control/revert";
-import {
-  consumerPrefix,
-  dependencyPrefix,
-  holding,
-  pathOf,
-  type SwitchLayer,
-  tagPrefix,
-} from "@signalbox/control/settings";
+import { dependencyPrefix, holding, pathOf, type SwitchLayer, tagPrefix } from "@signalbox/control/settings";
 import { archiveSwitch, createSwitch, redrawSwitch, setSwitch } from "@signalbox/control/switch-acts";
-import { AppError } from "@signalbox/core/errors";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { presentEvents } from "./audit.ts";
 import { catalogue, type Kind, tagsOf } from "./catalogue.ts";
 import { pageByKey } from "./list.ts";
 import { type ControlPlane, confirmed, planeOf } from "./plane.ts";
+import { checkPosition } from "./position.ts";
 import type {
   Changed,
   CreateSwitch,
@@ -129,21 +122,6 @@ function flagsOf(
   if (lastOffAt === null || nowMs - Date.parse(lastOffAt) > undrilledMs) flags.push("undrilled");
   if (layer?.act === "conflict") flags.push("conflict");
   return flags;
-}
-
-/** A consumer and a part know no callers: there is nobody to draw a share of, or to answer. */
-export function checkPosition(
-  key: string,
-  { share = 100, targets = [], instead = "refuse" }: Pick<SetSwitch, "share" | "targets" | "instead">,
-): void {
-  const kind = catalogue().get(key);
-  const isWhole = kind === "consumer" || kind === "dependency" || key === consumerPrefix.slice(0, -1);
-  if (!isWhole) return;
-  const field =
-    share !== 100 ? "share" : targets.length > 0 ? "targets" : instead === "refuse" ? undefined : "instead";
-  if (field === undefined) return;
-  const message = `${key} is off for everyone or for nobody`;
-  throw new AppError("invalid", `${field}: ${message}`, { errors: [{ field, message }] });
 }
 
 export async function flipSwitch(ctx: AsOperator, input: SetSwitch): Promise<Changed> {

@@ -38,7 +38,7 @@ export const router = {
       .output(FeedItem)
       .mutation(({ ctx, input }) => createPost(ctx, input)),
     read: guestProcedure
-      .meta({ rest: "GET /posts/{id}", summary: "One post" })
+      .meta({ rest: "GET /posts/{id}", lessens: true, summary: "One post" })
       .input(ById)
       .output(FeedItem)
       .query(({ ctx, input }) => readPost(ctx, input)),
@@ -56,6 +56,7 @@ export const router = {
       .meta({
         rest: "GET /users/{handle}/posts",
         priority: "background",
+        lessens: true,
         summary: "A user's posts, newest first",
       })
       .input(PostsOf)
@@ -71,7 +72,11 @@ export const router = {
   },
   reply: {
     list: guestProcedure
-      .meta({ rest: "GET /posts/{id}/replies", summary: "The answers to a post, newest first" })
+      .meta({
+        rest: "GET /posts/{id}/replies",
+        lessens: true,
+        summary: "The answers to a post, newest first",
+      })
       .input(RepliesTo)
       .output(FeedPage)
       .query(({ ctx, input }) => listReplies(ctx, input)),
@@ -115,6 +120,7 @@ export const router = {
       .meta({
         rest: "GET /feed",
         priority: "critical",
+        lessens: true,
         summary: "Posts of those you follow and your own, newest first",
       })
       .input(Page)
@@ -125,6 +131,7 @@ export const router = {
     read: userProcedure
       .meta({
         priority: "background",
+        lessens: true,
         summary: "Posts of the home feed since a mark; a live stream asks this",
       })
       .input(Since)

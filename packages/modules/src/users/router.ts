@@ -84,7 +84,7 @@ export const router = {
   },
   people: {
     search: userProcedure
-      .meta({ priority: "background", weight: 5, summary: "People by handle or name" })
+      .meta({ priority: "background", weight: 5, lessens: true, summary: "People by handle or name" })
       .input(SearchPeople)
       .output(PersonList)
       .query(({ ctx, input }) => searchPeople(ctx, input)),
