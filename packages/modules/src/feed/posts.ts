@@ -15,6 +15,7 @@ import { countPost } from "./counts.ts";
 import { type Entities, extractEntities } from "./entities.ts";
 import { postCreated, postDeleted, postEdited } from "./events.ts";
 import { type NewPost, writePost } from "./new-posts.ts";
+import { requirePost, tagged } from "./post-version.ts";
 import { home } from "./read/home.ts";
 import { hydrateOne } from "./read/hydrate.ts";
 import { readPage } from "./read/page.ts";
@@ -113,6 +114,7 @@ export async function editPost(ctx: AsUser, input: z.infer<typeof EditPost>): Pr
   await transaction(ctx, async (ctx) => {
     const key = and(eq(posts.userId, userId), eq(posts.id, input.id));
     const before = one(await ctx.db.select().from(posts).where(key).for("update"), noPost);
+    requirePost(ctx, before);
     const text = input.text ?? before.text;
     const visibility = input.visibility ?? before.visibility;
     if (text === before.text && visibility === before.visibility) return;
@@ -148,7 +150,7 @@ export async function editPost(ctx: AsUser, input: z.infer<typeof EditPost>): Pr
     });
     ctx.afterCommit(() => forgetPosts(ctx, [row.id]));
   });
-  return one(await present(ctx, [await hydrateOne(ctx, input.id)]), noPost);
+  return tagged(ctx, one(await present(ctx, [await hydrateOne(ctx, input.id)]), noPost));
 }
 
 const columnsOf = ({ hashtags, links }: Entities) => ({
@@ -172,7 +174,7 @@ async function lockPost(ctx: InTransaction, { userId, id }: Pick<Post, "userId" 
 }
 
 export async function deletePost(ctx: AsUser, { id }: z.infer<typeof ById>): Promise<void> {
-  await removePost(ctx, await ownPost(ctx, id, "delete"));
+  await removePost(ctx, await ownPost(ctx, id, "delete"), (row) => requirePost(ctx, row));
 }
 
 async function ownPost(ctx: AsUser, id: string, verb: string): Promise<StoredPost> {
@@ -183,13 +185,19 @@ async function ownPost(ctx: AsUser, id: string, verb: string): Promise<StoredPos
 }
 
 /** Whoever decides it; gone already: nothing changes. What hangs on it is cleared away when the event arrives. */
-export async function removePost(ctx: Ctx, { userId, id }: Pick<Post, "userId" | "id">): Promise<void> {
+export async function removePost(
+  ctx: Ctx,
+  { userId, id }: Pick<Post, "userId" | "id">,
+  check?: (gone: Post) => void,
+): Promise<void> {
   await transaction(ctx, async (ctx) => {
     const [gone] = await ctx.db
       .delete(posts)
       .where(and(eq(posts.userId, userId), eq(posts.id, id)))
       .returning();
     if (!gone) return;
+    // What it throws puts the post back.
+    check?.(gone);
     await ctx.db.delete(postEdits).where(and(eq(postEdits.userId, userId), eq(postEdits.postId, id)));
     await ctx.db.delete(mentions).where(eq(mentions.postId, id));
     if (gone.replyTo) await uncountReply(ctx, gone.replyTo);
@@ -208,7 +216,8 @@ async function uncountReply(ctx: InTransaction, parentId: string): Promise<void>
 }
 
 export async function readPost(ctx: Ctx, { id }: z.infer<typeof ById>): Promise<FeedItem> {
-  return one(await present(ctx, await visible(ctx, [await hydrateOne(ctx, id)], "profile")), noPost);
+  const seen = await visible(ctx, [await hydrateOne(ctx, id)], "profile");
+  return tagged(ctx, one(await present(ctx, seen), noPost));
 }
 
 export async function readHistory(

@@ -38,17 +38,21 @@ export const router = {
       .output(FeedItem)
       .mutation(({ ctx, input }) => createPost(ctx, input)),
     read: guestProcedure
-      .meta({ rest: "GET /posts/{id}", lessens: true, summary: "One post" })
+      .meta({ rest: "GET /posts/{id}", ifMatch: true, lessens: true, summary: "One post" })
       .input(ById)
       .output(FeedItem)
       .query(({ ctx, input }) => readPost(ctx, input)),
     edit: userProcedure
-      .meta({ rest: "PATCH /posts/{id}", summary: "Change your post; what it said before stays readable" })
+      .meta({
+        rest: "PATCH /posts/{id}",
+        ifMatch: true,
+        summary: "Change your post; what it said before stays readable",
+      })
       .input(EditPost)
       .output(FeedItem)
       .mutation(({ ctx, input }) => editPost(ctx, input)),
     delete: userProcedure
-      .meta({ rest: "DELETE /posts/{id}", status: 204, summary: "Delete your post" })
+      .meta({ rest: "DELETE /posts/{id}", status: 204, ifMatch: true, summary: "Delete your post" })
       .input(ById)
       .output(z.void())
       .mutation(({ ctx, input }) => deletePost(ctx, input)),

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { Handle } from "../auth/schema.ts";
 import { Page as AnyPage, pageOf } from "../page.ts";
+import { isUnseen } from "../unseen.ts";
 import { Person } from "../users/schema.ts";
 
 const PostText = z
@@ -10,7 +11,7 @@ const PostText = z
   .max(5_000, "must have at most 5,000 characters")
   .refine((text) => text.isWellFormed(), "must be whole Unicode characters")
   .refine((text) => !text.includes("\0"), "must not hold the character NUL")
-  .refine((text) => text.trim() !== "", "must not be empty");
+  .refine((text) => !isUnseen(text), "must not be empty");
 const Visibility = z.enum(["public", "followers"]).describe("who sees it: everyone, or followers only");
 
 // Strict: what is not taken must not look as if it had been.

@@ -9,7 +9,7 @@ import { profiles, type StoredProfile, toStored } from "./cached.ts";
 import { userUpdated } from "./events.ts";
 import { changeHandle } from "./handles.ts";
 import { presentOwn } from "./profile.ts";
-import { profileTag, requireMatch } from "./profile-version.ts";
+import { profileTag, requireProfile } from "./profile-version.ts";
 import { requireServed } from "./region.ts";
 import type { OwnProfile, UpdateProfile } from "./schema.ts";
 
@@ -34,7 +34,7 @@ async function change(
     await ctx.db.select().from(users).where(eq(users.id, userId)).for("update"),
     () => new AppError("unauthorized", "this account no longer exists"),
   );
-  requireMatch(ctx.ifMatch, before);
+  requireProfile(ctx.ifMatch, before);
 
   const news = Object.entries(input).filter(
     ([field, value]) => value !== undefined && !same(before[field as keyof Row], value),

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { Handle, Region } from "../auth/schema.ts";
 import { Page, pageOf } from "../page.ts";
+import { isUnseen } from "../unseen.ts";
 
 export const ByHandle = z.object({ handle: Handle });
 export const PageByHandle = Page.extend({ handle: Handle });
@@ -17,13 +18,13 @@ const control = /\p{Cc}/u;
 const piled = /\p{M}{5,}/u;
 
 /** Text of people: as they wrote it, in one spelling of each letter, and without what would trick a reader. */
-const text = ({ min, max, lines }: { min: number; max: number; lines: boolean }) =>
+const text = ({ mayBeEmpty, max, lines }: { mayBeEmpty: boolean; max: number; lines: boolean }) =>
   z
     .string()
     .max(max * 8, `must have at most ${max} characters`)
     .refine((given) => given.isWellFormed(), "must be whole Unicode characters")
     .transform((given) => given.replaceAll("\r\n", "\n").normalize("NFC").trim())
-    .refine((given) => [...given].length >= min, "must not be empty")
+    .refine((given) => mayBeEmpty || !isUnseen(given), "must not be empty")
     .refine((given) => [...given].length <= max, `must have at most ${max} characters`)
     .refine(
       (given) => !control.test(lines ? given.replaceAll("\n", "") : given),
@@ -36,8 +37,8 @@ const text = ({ min, max, lines }: { min: number; max: number; lines: boolean })
     )
     .refine((given) => !piled.test(given), "must not pile marks on one letter");
 
-export const DisplayName = text({ min: 1, max: 50, lines: false });
-export const Bio = text({ min: 0, max: 300, lines: true });
+export const DisplayName = text({ mayBeEmpty: false, max: 50, lines: false });
+export const Bio = text({ mayBeEmpty: true, max: 300, lines: true });
 
 export const Link = z
   .string()
