@@ -109,3 +109,31 @@ test("what nobody can see is no text; what has something to see keeps what is un
   const named = await call("PATCH", "/me", { payload: { displayName: "\u200d" } });
   assert.equal(named.statusCode, 422);
 });
+
+test("a cursor is taken by the list that handed it out, and by no other", async () => {
+  const id = await post({ text: "first" });
+  for (const replyTo of [undefined, id, id]) await post({ text: "more", ...(replyTo ? { replyTo } : {}) });
+  for (const as of [0, 1])
+    await app.inject({
+      ...{ method: "POST", url: "/v1/posts", payload: { text: "mine" } },
+      headers: { authorization: `Bearer ${tokens[as]}` },
+    });
+  await world.settle();
+  const paths = ["/feed", "/users/ann/posts", `/posts/${id}/replies`];
+  const cursors: string[] = [];
+  for (const path of paths) {
+    const { nextCursor } = (await call("GET", `${path}?limit=1`)).json();
+    assert.ok(nextCursor, path);
+    cursors.push(nextCursor);
+  }
+  const lists = [...paths, "/users/bea/posts", "/users/ann/followers", "/notifications", "/me/blocks"];
+  for (const [at, cursor] of cursors.entries())
+    for (const path of lists) {
+      const answer = await call("GET", `${path}?limit=1&cursor=${encodeURIComponent(cursor)}`);
+      if (path === paths[at]) assert.equal(answer.statusCode, 200, path);
+      else {
+        assert.deepEqual([answer.statusCode, answer.json().errors?.[0]?.field], [422, "cursor"], path);
+        assert.match(answer.json().detail, /another list|not one that this list handed out/);
+      }
+    }
+});

@@ -19,8 +19,9 @@ export const pageOf = <Item extends z.ZodType>(item: Item) =>
       .describe("what was left out of the items, for lack of room or by an operator; absent: nothing"),
   });
 
-/** Given one row more than asked for, keeps the page and says where the next one begins. */
+/** Given one row more than asked for, keeps the page and says where the next one of this list begins. */
 export function toPage<Row, Item>(
+  list: string,
   rows: Row[],
   limit: number,
   cursorOf: (row: Row) => string,
@@ -30,24 +31,35 @@ export function toPage<Row, Item>(
   const last = kept.at(-1);
   return {
     items: kept.map(present),
-    nextCursor: rows.length > limit && last !== undefined ? sealCursor(cursorOf(last)) : null,
+    nextCursor: rows.length > limit && last !== undefined ? sealCursor(list, cursorOf(last)) : null,
   };
 }
 
-const sealCursor = (key: string) => Buffer.from(key).toString("base64url");
+/** It names its list, so that it is taken nowhere else. Whose list it is stands in the name where each caller may ask for many. */
+export const sealCursor = (list: string, key: string) => encode(`${list}:${key}`);
 
-/** The key inside a cursor: ids joined by dots. Anything that we did not hand out is refused, not ignored. */
-export function openCursor(cursor: string | undefined, parts = 1): string[] | undefined {
+const encode = (text: string) => Buffer.from(text).toString("base64url");
+
+/** What lies in a cursor of this list. Anything that we did not hand out is refused, not ignored. */
+export function unsealCursor(list: string, cursor: string): string {
+  const text = Buffer.from(cursor, "base64url").toString();
+  if (encode(text) !== cursor) throw foreignCursor();
+  const end = text.indexOf(":");
+  // Without a name: whoever began a list before an upgrade comes to its end after it.
+  if (end < 0) return text;
+  if (text.slice(0, end) !== list)
+    throw foreignCursor("is one of another list; a list takes only those that it handed out itself");
+  return text.slice(end + 1);
+}
+
+export function foreignCursor(message = "is not one that this list handed out"): AppError {
+  return new AppError("invalid", `cursor: ${message}`, { errors: [{ field: "cursor", message }] });
+}
+
+/** The id inside a cursor. */
+export function openCursor(list: string, cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
-  const ids = Buffer.from(cursor, "base64url").toString().split(".");
-  if (
-    ids.length !== parts ||
-    !ids.every((id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) ||
-    sealCursor(ids.join(".")) !== cursor
-  ) {
-    throw new AppError("invalid", "cursor: is not one that this list handed out", {
-      errors: [{ field: "cursor", message: "is not one that this list handed out" }],
-    });
-  }
-  return ids;
+  const id = unsealCursor(list, cursor);
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) throw foreignCursor();
+  return id;
 }

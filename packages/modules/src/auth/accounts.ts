@@ -51,14 +51,14 @@ export async function readAccountStates(ctx: Ctx, userIds: string[]): Promise<Ac
 
 /** Newest first. */
 export async function listAccountStates(ctx: Ctx, { limit, cursor }: { limit: number; cursor?: string }) {
-  const [before] = openCursor(cursor) ?? [];
+  const before = openCursor("accounts", cursor);
   const rows = await ctx.db
     .select(columns)
     .from(credentials)
     .where(before ? lt(credentials.userId, before) : undefined)
     .orderBy(desc(credentials.userId))
     .limit(limit + 1);
-  return toPage(rows, limit, ({ id }) => id, present);
+  return toPage("accounts", rows, limit, ({ id }) => id, present);
 }
 
 export const userIdByEmail = findByEmail;

@@ -65,7 +65,7 @@ const present = (row: Row & Device) => ({
 });
 
 async function list(ctx: Ctx, userId: string | undefined, { limit, cursor }: Page) {
-  const [before] = openCursor(cursor) ?? [];
+  const before = openCursor("activity", cursor);
   const rows = await ctx.db
     .select()
     .from(auditEvents)
@@ -87,6 +87,7 @@ async function list(ctx: Ctx, userId: string | undefined, { limit, cursor }: Pag
     for (const [at, { id }] of own.entries()) devices.set(id, opened[at]!);
   }
   return toPage(
+    "activity",
     rows.map((row) => ({ ...row, ...devices.get(row.id)! })),
     limit,
     ({ id }) => id,

@@ -83,7 +83,7 @@ async function list(
   { limit, cursor }: Page,
   currentId?: string,
 ): Promise<z.infer<typeof SessionList>> {
-  const [before] = openCursor(cursor) ?? [];
+  const before = openCursor("sessions", cursor);
   const rows = await ctx.db
     .select()
     .from(sessions)
@@ -103,6 +103,7 @@ async function list(
     rows.map(({ deviceSealed }) => deviceSealed),
   );
   return toPage(
+    "sessions",
     rows.map((row, at) => ({ ...row, ...devices[at]! })),
     limit,
     (row) => row.id,

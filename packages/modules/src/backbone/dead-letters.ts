@@ -8,9 +8,10 @@ import {
   type DeadLetter as Stored,
 } from "@signalbox/db/dead-letters";
 import type { z } from "zod";
-import { openRevision, sealKey } from "../control/list.ts";
+import { openRevision } from "../control/list.ts";
 import { noteAct } from "../control/note.ts";
 import type { AsOperator } from "../ctx.ts";
+import { sealCursor } from "../page.ts";
 import { requireConsumer } from "./queues.ts";
 import type { DeadLetter, DeadLetterQuery, ForLetter, ReplayLetters } from "./schema.ts";
 
@@ -18,7 +19,7 @@ const everything = 10_000;
 
 export async function listLetters(ctx: AsOperator, query: z.infer<typeof DeadLetterQuery>) {
   const { queue, topic, limit = everything, cursor } = query;
-  const from = openRevision(cursor);
+  const from = openRevision("deadletters", cursor);
   const found = await listDeadLetters(ctx.sql, {
     group: queue,
     topic,
@@ -27,7 +28,7 @@ export async function listLetters(ctx: AsOperator, query: z.infer<typeof DeadLet
   });
   const page = found.slice(0, limit);
   const last = found.length > limit ? page.at(-1) : undefined;
-  return { items: page.map(present), nextCursor: last ? sealKey(last.sequence) : null };
+  return { items: page.map(present), nextCursor: last ? sealCursor("deadletters", last.sequence) : null };
 }
 
 export async function readLetter(ctx: AsOperator, id: string): Promise<DeadLetter> {

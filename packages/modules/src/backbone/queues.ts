@@ -49,7 +49,7 @@ export async function listQueues(ctx: AsOperator, page: z.infer<typeof OperatorP
       parked: 0,
     });
   items.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return pageByKey(items, page, ({ key }) => key);
+  return pageByKey("queues", items, page, ({ key }) => key);
 }
 
 async function depthOf(ctx: AsOperator, group: string) {

@@ -42,7 +42,7 @@ export async function listCanaries(ctx: AsOperator, query: z.infer<typeof Canary
     .filter(({ state }) => query.state === undefined || state === query.state)
     .sort((a, b) => (a.id < b.id ? 1 : -1))
     .map((canary) => present(ctx, canary, known));
-  return { ...pageByKey(items, query, ({ id }) => id), partial: known === undefined };
+  return { ...pageByKey("canaries", items, query, ({ id }) => id), partial: known === undefined };
 }
 
 /** The last word of the log on each canary. */

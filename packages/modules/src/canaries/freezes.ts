@@ -24,7 +24,7 @@ export function listFreezes(ctx: AsOperator, page: z.infer<typeof OperatorPage>)
       return [{ key, from, until, weekly, holds, reason, revision, changedAt, changedBy }];
     })
     .sort((a, b) => (a.key < b.key ? -1 : 1));
-  return pageByKey(items, page, ({ key }) => key);
+  return pageByKey("freezes", items, page, ({ key }) => key);
 }
 
 export async function changeFreeze(

@@ -3,8 +3,9 @@
 import { type ControlEvent, settingsAt } from "@signalbox/control/fold";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
+import { sealCursor } from "../page.ts";
 import { knownAlias, usersBehind } from "../vault.ts";
-import { openRevision, sealKey } from "./list.ts";
+import { openRevision } from "./list.ts";
 import { orAway } from "./or-away.ts";
 import { planeOf } from "./plane.ts";
 import type { AuditEvent, AuditQuery, AuditVerdict } from "./schema.ts";
@@ -31,7 +32,7 @@ export async function presentEvents(
   { limit, cursor }: { limit?: number; cursor?: string },
   where: { key?: string; actor?: string; incident?: string; kind?: string; until?: Date },
 ): Promise<{ items: AuditEvent[]; nextCursor: string | null }> {
-  const from = openRevision(cursor);
+  const from = openRevision("audit", cursor);
   // Whoever asks for a user's acts has that user's id; the log has an alias, which goes when the user does.
   const alias = where.key !== undefined && idForm.test(where.key) && (await knownAlias(ctx, where.key));
   const events = await planeOf(ctx).controlLog.read({
@@ -46,7 +47,7 @@ export async function presentEvents(
   const users = aliases.length === 0 ? undefined : await usersBehind(ctx, aliases);
   return {
     items: items.map((event) => present(event, users)),
-    nextCursor: next === undefined ? null : sealKey(String(next.revision)),
+    nextCursor: next === undefined ? null : sealCursor("audit", String(next.revision)),
   };
 }
 

@@ -70,7 +70,7 @@ export async function listCaches(ctx: AsOperator, page: z.infer<typeof OperatorP
     };
   });
   return {
-    ...pageByKey(items, page, ({ entity }) => entity),
+    ...pageByKey("caches", items, page, ({ entity }) => entity),
     known: alive !== undefined,
     since: new Date(Math.min(...reports.map(({ since }) => since))).toISOString(),
     set: setOf(ctx),

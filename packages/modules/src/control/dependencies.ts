@@ -47,7 +47,7 @@ async function present(ctx: AsOperator): Promise<DependencyItem[]> {
 }
 
 export const listDependencies = async (ctx: AsOperator, page: z.infer<typeof OperatorPage>) =>
-  pageByKey(await present(ctx), page, ({ name }) => name);
+  pageByKey("dependencies", await present(ctx), page, ({ name }) => name);
 
 export async function changeDependency(
   ctx: AsOperator,

@@ -34,6 +34,7 @@ export async function listLedger(ctx: AsOperator, page: z.infer<typeof OperatorP
   });
   return {
     ...pageByKey(
+      "ledger",
       items.sort((a, b) => (a.instance < b.instance ? -1 : 1)),
       page,
       ({ instance }) => instance,

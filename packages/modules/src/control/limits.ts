@@ -40,7 +40,7 @@ export function listLimits(ctx: AsOperator, page: z.infer<typeof OperatorPage>) 
     ];
   });
   items.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return pageByKey(items, page, ({ key }) => key);
+  return pageByKey("limits", items, page, ({ key }) => key);
 }
 
 function presetOf(key: string): LimitItem["preset"] {

@@ -29,7 +29,7 @@ export function listNumbers(ctx: AsOperator, page: z.infer<typeof OperatorPage>)
       changedBy: layer?.changedBy ?? null,
     };
   });
-  return pageByKey(items, page, ({ key }) => key);
+  return pageByKey("numbers", items, page, ({ key }) => key);
 }
 
 function requireNumber(key: string) {

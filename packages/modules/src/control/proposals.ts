@@ -28,6 +28,7 @@ export function listProposals(ctx: AsOperator, page: z.infer<typeof OperatorPage
     }),
   );
   return pageByKey(
+    "proposals",
     items.sort((a, b) => (a.id < b.id ? -1 : 1)),
     page,
     ({ id }) => id,

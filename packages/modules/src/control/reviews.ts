@@ -19,6 +19,7 @@ export function listReviews(ctx: AsOperator, page: z.infer<typeof OperatorPage>)
     }),
   );
   return pageByKey(
+    "reviews",
     items.sort((a, b) => Number(a.revision) - Number(b.revision)),
     page,
     ({ revision }) => revision,

@@ -22,6 +22,7 @@ export function listSchedules(ctx: AsOperator, page: z.infer<typeof OperatorPage
     }),
   );
   return pageByKey(
+    "schedules",
     items.sort((a, b) => (a.id < b.id ? -1 : 1)),
     page,
     ({ id }) => id,

@@ -35,7 +35,7 @@ export async function listShed(ctx: AsOperator, page: z.infer<typeof OperatorPag
       ),
     };
   });
-  return pageByKey(items, page, ({ key }) => key);
+  return pageByKey("shed", items, page, ({ key }) => key);
 }
 
 function requireService(key: string): void {

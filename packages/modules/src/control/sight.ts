@@ -77,5 +77,9 @@ export async function listServices(ctx: AsOperator, page: z.infer<typeof Operato
       revision: instance.revision === null ? null : (ledger?.get(instance.id)?.revision ?? instance.revision),
     }),
   );
-  return { ...pageByKey(items, page, ({ id }) => id), known: seen !== undefined, revision: live.revision };
+  return {
+    ...pageByKey("services", items, page, ({ id }) => id),
+    known: seen !== undefined,
+    revision: live.revision,
+  };
 }

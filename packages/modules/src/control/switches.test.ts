@@ -246,3 +246,11 @@ test("what could meet nobody is refused with what there is: a misspelt attribute
   ];
   await assert.rejects(as().settings.bringIn({ files: more, reason }), /regoin/);
 });
+
+test("a cursor of one list is not taken by another", async () => {
+  const { nextCursor } = await as().switches.list({ limit: 1 });
+  const cursor = nextCursor ?? "";
+  assert.equal((await as().switches.list({ limit: 1, cursor })).items.length, 1);
+  await assert.rejects(as().limits.list({ cursor }), /cursor: is one of another list/);
+  await assert.rejects(as().audit.list({ cursor }), /cursor: is one of another list/);
+});

@@ -41,6 +41,7 @@ export async function listSwitches(ctx: AsOperator, { at, ...page }: z.infer<typ
   const keys = new Set([...kinds.keys(), ...Object.keys(own), ...ownTags, ...Object.keys(switches)]);
   const overridden = at === undefined ? await overriddenNow(ctx) : new Set();
   return pageByKey(
+    "switches",
     [...keys]
       .filter((key) => !Object.hasOwn(archived, key))
       .sort((a, b) => (a === "*" ? -1 : b === "*" ? 1 : a < b ? -1 : 1))

@@ -37,7 +37,7 @@ export function listWeights(ctx: AsOperator, page: z.infer<typeof OperatorPage>)
     return [{ key, weight, preset: weight, isDefault: true, ...never }];
   });
   const items = [...set, ...own].sort((a, b) => (a.key < b.key ? -1 : 1));
-  return pageByKey(items, page, ({ key }) => key);
+  return pageByKey("weights", items, page, ({ key }) => key);
 }
 
 export async function changeWeight(ctx: AsOperator, input: SetWeight): Promise<Changed> {

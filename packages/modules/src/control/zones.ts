@@ -31,7 +31,7 @@ export function listZones(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
     const instances = seen.filter(({ zone, services }) => zone === key && services.length > 0).length;
     return { key, weight, instances, reason, expiresAt, revision, changedAt, changedBy };
   });
-  return pageByKey(items, page, ({ key }) => key);
+  return pageByKey("zones", items, page, ({ key }) => key);
 }
 
 export async function changeZone(ctx: AsOperator, input: SetZone): Promise<Changed> {

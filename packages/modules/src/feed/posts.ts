@@ -226,7 +226,8 @@ export async function readHistory(
 ): Promise<z.infer<typeof PostHistory>> {
   const post = await hydrateOne(ctx, id);
   await refuseHidden(ctx, post);
-  const [before] = openCursor(cursor) ?? [];
+  const list = `history ${id}`;
+  const before = openCursor(list, cursor);
   const edits = await fromReplica(ctx, "feed.history", async ({ db }) =>
     db
       .select()
@@ -244,6 +245,7 @@ export async function readHistory(
   // What it says now comes first, and stands in the cursor as the post itself.
   const now = { id, text: post.text, writtenAt: new Date(post.editedAt ?? post.createdAt) };
   return toPage(
+    list,
     before ? edits : [now, ...edits],
     limit,
     (row) => row.id,
@@ -252,16 +254,16 @@ export async function readHistory(
 }
 
 export const readHome = (ctx: AsUser, page: z.infer<typeof Page>): Promise<FeedPage> =>
-  readPage(ctx, home(ctx), "home", page);
+  readPage(ctx, "home", home(ctx), "home", page);
 
 export async function listPostsOf(ctx: Ctx, { handle, ...page }: z.infer<typeof PostsOf>): Promise<FeedPage> {
   const author = await knownUser(ctx, handle);
-  return readPage(ctx, byAuthor(ctx, author.id), "profile", page);
+  return readPage(ctx, `posts ${author.id}`, byAuthor(ctx, author.id), "profile", page);
 }
 
 export async function listReplies(ctx: Ctx, { id, ...page }: z.infer<typeof RepliesTo>): Promise<FeedPage> {
   await refuseHidden(ctx, await hydrateOne(ctx, id));
-  return readPage(ctx, byParent(ctx, id), "thread", page);
+  return readPage(ctx, `replies ${id}`, byParent(ctx, id), "thread", page);
 }
 
 /** For moderators: from the truth, whoever may see them. */

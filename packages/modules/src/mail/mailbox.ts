@@ -34,7 +34,7 @@ export async function listMailbox(
   ctx: AsOperator,
   { limit = kept, cursor }: { limit?: number; cursor?: string },
 ) {
-  const [before] = openCursor(cursor) ?? [];
+  const before = openCursor("mailbox", cursor);
   const rows = await ctx.db
     .select()
     .from(mailbox)
@@ -54,6 +54,7 @@ export async function listMailbox(
       letters.set(id, opened[at] ? JSON.parse(opened[at].toString()) : { to: "", subject: "", text: "" });
   }
   const page = toPage(
+    "mailbox",
     rows,
     limit,
     ({ id }) => id,

@@ -40,7 +40,7 @@ export async function listReports(
   ctx: Ctx,
   { state, limit = 1_000, cursor }: { state: "open" | "resolved" | "all"; limit?: number; cursor?: string },
 ) {
-  const [after] = openCursor(cursor) ?? [];
+  const after = openCursor("reports", cursor);
   const which = {
     open: isNull(reports.resolvedAt),
     resolved: sql`${reports.resolvedAt} is not null`,
@@ -52,7 +52,7 @@ export async function listReports(
     .where(and(which, after ? gt(reports.id, after) : undefined))
     .orderBy(asc(reports.id))
     .limit(limit + 1);
-  return toPage(rows, limit, ({ id }) => id, present);
+  return toPage("reports", rows, limit, ({ id }) => id, present);
 }
 
 /** Of two who decide at once, the first does. */

@@ -73,7 +73,7 @@ export async function listNotifications(
   ctx: AsUser,
   { limit, cursor }: Page,
 ): Promise<z.infer<typeof NotificationPage>> {
-  const [before] = openCursor(cursor) ?? [];
+  const before = openCursor("notifications", cursor);
   const rows = await fromReplica(
     ctx,
     "notifications.list",
@@ -83,6 +83,7 @@ export async function listNotifications(
       order by id desc limit ${limit + 1}`,
   );
   const page = toPage(
+    "notifications",
     rows,
     limit,
     ({ id }) => id,

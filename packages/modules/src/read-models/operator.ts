@@ -14,7 +14,9 @@ export const operatorReadModels = {
       .meta({ rest: "GET /readmodels", summary: "Copies that can be made from the truth again" })
       .input(OperatorPage)
       .output(ReadModelList)
-      .query(async ({ ctx, input }) => pageByKey(await listRuns(ctx), input, ({ name }) => name)),
+      .query(async ({ ctx, input }) =>
+        pageByKey("readmodels", await listRuns(ctx), input, ({ name }) => name),
+      ),
     read: operatorProcedure
       .meta({ rest: "GET /readmodels/{name}", summary: "One of them, and how far its newest run is" })
       .input(ByReadModel)

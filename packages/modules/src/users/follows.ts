@@ -83,7 +83,8 @@ const shown = {
 
 export async function listFollowers(ctx: Ctx, { handle, limit, cursor }: PeopleInput): Promise<People> {
   const { id } = await knownUser(ctx, handle);
-  const [before] = openCursor(cursor) ?? [];
+  const list = `followers ${id}`;
+  const before = openCursor(list, cursor);
   const rows = await fromReplica(ctx, "users.followers", async ({ db }) =>
     db
       .select({ key: follows.userId, ...shown })
@@ -93,12 +94,13 @@ export async function listFollowers(ctx: Ctx, { handle, limit, cursor }: PeopleI
       .orderBy(desc(follows.userId))
       .limit(limit + 1),
   );
-  return toPage(rows, limit, (row) => row.key, presentPerson);
+  return toPage(list, rows, limit, (row) => row.key, presentPerson);
 }
 
 export async function listFollowing(ctx: Ctx, { handle, limit, cursor }: PeopleInput): Promise<People> {
   const { id } = await knownUser(ctx, handle);
-  const [before] = openCursor(cursor) ?? [];
+  const list = `following ${id}`;
+  const before = openCursor(list, cursor);
   const rows = await fromReplica(ctx, "users.following", async ({ db }) =>
     db
       .select({ key: follows.targetId, ...shown })
@@ -108,14 +110,14 @@ export async function listFollowing(ctx: Ctx, { handle, limit, cursor }: PeopleI
       .orderBy(desc(follows.targetId))
       .limit(limit + 1),
   );
-  return toPage(rows, limit, (row) => row.key, presentPerson);
+  return toPage(list, rows, limit, (row) => row.key, presentPerson);
 }
 
 /** Whom the caller blocks or mutes: nobody else's list. */
 const ownList =
-  (table: typeof blocks | typeof mutes) =>
+  (list: string, table: typeof blocks | typeof mutes) =>
   async (ctx: AsUser, { limit, cursor }: Page): Promise<People> => {
-    const [before] = openCursor(cursor) ?? [];
+    const before = openCursor(list, cursor);
     const rows = await ctx.db
       .select({ key: table.targetId, ...shown })
       .from(table)
@@ -123,10 +125,10 @@ const ownList =
       .where(and(eq(table.userId, ctx.actor.id), before ? lt(table.targetId, before) : undefined))
       .orderBy(desc(table.targetId))
       .limit(limit + 1);
-    return toPage(rows, limit, (row) => row.key, presentPerson);
+    return toPage(list, rows, limit, (row) => row.key, presentPerson);
   };
-export const listBlocked = ownList(blocks);
-export const listMuted = ownList(mutes);
+export const listBlocked = ownList("blocks", blocks);
+export const listMuted = ownList("mutes", mutes);
 
 /** One page of followers by id. */
 export async function followersAfter(

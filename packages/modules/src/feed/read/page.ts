@@ -13,11 +13,12 @@ import type { Skeleton } from "./skeleton.ts";
 
 export async function readPage(
   ctx: Ctx,
+  list: string,
   skeleton: Skeleton,
   where: Where,
   { limit, cursor }: z.infer<typeof Page>,
 ): Promise<FeedPage> {
-  const place = openPlace(cursor);
+  const place = openPlace(list, cursor);
   const readAtMs = ctx.now().getTime();
   // One more than the page holds tells whether there is another.
   const wanted = limit + 1;
@@ -37,6 +38,6 @@ export async function readPage(
   return {
     items,
     ...(left.length > 0 ? { degraded: left } : {}),
-    nextCursor: kept.length > limit ? sealPlace(placeAfter(place, given, readAtMs)) : null,
+    nextCursor: kept.length > limit ? sealPlace(list, placeAfter(place, given, readAtMs)) : null,
   };
 }

@@ -2,8 +2,8 @@
 // were made: one may come in above a place that was already passed. So of the last seconds before a page was read the cursor
 // keeps which posts were given, and the next page begins with what came in there since.
 
-import { AppError } from "@signalbox/core/errors";
 import { idFloor, idTime } from "@signalbox/core/ids";
+import { foreignCursor, sealCursor, unsealCursor } from "../../page.ts";
 
 /** What clocks differ by and a transaction takes, generously. */
 const overlapMs = 5_000;
@@ -53,31 +53,24 @@ export function placeAfter(before: Place | undefined, given: string[], readAtMs:
 /** Random in every id, so four bytes of it tell posts of a few seconds apart. */
 const tailOf = (id: string) => id.slice(-8);
 
-export function sealPlace({ last, late }: Place): string {
-  if (!late) return encode(last);
-  const tails = Buffer.from([...late.seen].join(""), "hex").toString("base64url");
-  return `${encode(`${last}.${late.sinceMs}.${late.untilMs}`)}.${tails}`;
+export function sealPlace(list: string, { last, late }: Place): string {
+  if (!late) return sealCursor(list, last);
+  return `${sealCursor(list, `${last}.${late.sinceMs}.${late.untilMs}`)}.${sealTails(late.seen)}`;
 }
 
-const encode = (text: string) => Buffer.from(text).toString("base64url");
+const sealTails = (seen: Set<string>) => Buffer.from([...seen].join(""), "hex").toString("base64url");
 
 const form = /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})(?:\.(\d{1,14})\.(\d{1,14}))?$/;
 
-/** Anything that we did not hand out is refused, not ignored. */
-export function openPlace(cursor: string | undefined): Place | undefined {
+export function openPlace(list: string, cursor: string | undefined): Place | undefined {
   if (cursor === undefined) return undefined;
-  const [head = "", tails = ""] = cursor.split(".");
-  const [, last, since, until] = form.exec(Buffer.from(head, "base64url").toString()) ?? [];
-  if (last === undefined) throw foreign();
+  const [head = "", tails, ...more] = cursor.split(".");
+  const [, last, since, until] = form.exec(unsealCursor(list, head)) ?? [];
+  if (last === undefined || more.length > 0 || (since === undefined) !== (tails === undefined))
+    throw foreignCursor();
+  if (tails === undefined) return { last };
   const seen = new Set(Buffer.from(tails, "base64url").toString("hex").match(/.{8}/g));
-  const late = since === undefined ? undefined : { sinceMs: Number(since), untilMs: Number(until), seen };
-  if (late && late.untilMs - late.sinceMs > 2 * overlapMs) throw foreign();
-  const place = { last, late };
-  if (sealPlace(place) !== cursor) throw foreign();
-  return place;
+  const late = { sinceMs: Number(since), untilMs: Number(until), seen };
+  if (late.untilMs - late.sinceMs > 2 * overlapMs || sealTails(seen) !== tails) throw foreignCursor();
+  return { last, late };
 }
-
-const foreign = () =>
-  new AppError("invalid", "cursor: is not one that this list handed out", {
-    errors: [{ field: "cursor", message: "is not one that this list handed out" }],
-  });
