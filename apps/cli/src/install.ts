@@ -1,4 +1,5 @@
 // Starts one install under a supervisor in this process: folder, lock, left-overs, ports, then the plan.
+import type { SignIn } from "@signalbox/control/sign-in";
 import { readConfiguration } from "./configuration.ts";
 import { type DataDir, dataDirAt, prepareDataDir, readSecret } from "./data-dir.ts";
 import { Fault } from "./fault.ts";
@@ -99,12 +100,14 @@ export const readRunFile = (dir: DataDir) => readJson<RunFile>(dir.runFile);
 
 const linkLivesMs = 60 * 60_000;
 
-// Minted anew each time it is shown; each works once, for an hour.
-export const signInLink = (dir: DataDir, console: string) =>
-  mintSignInLink(readSecret(dir.masterKey), console);
+type Who = Partial<Pick<SignIn, "name" | "role">>;
 
-export async function mintSignInLink(secret: string, console: string): Promise<string> {
+// Minted anew each time it is shown; each works once, for an hour.
+export const signInLink = (dir: DataDir, console: string, who?: Who) =>
+  mintSignInLink(readSecret(dir.masterKey), console, who);
+
+export async function mintSignInLink(secret: string, console: string, who: Who = {}): Promise<string> {
   const { mintSignInToken } = await import("@signalbox/control/sign-in");
-  const token = mintSignInToken(secret, { ttlMs: linkLivesMs, role: "admin" });
+  const token = mintSignInToken(secret, { ttlMs: linkLivesMs, ...who });
   return `${console}/sign-in#${token}`;
 }

@@ -8,6 +8,10 @@ const commands: Record<string, { text: string; load: () => Promise<{ command: Co
   up: { text: "start the platform on this machine", load: () => import("./commands/up.ts") },
   down: { text: "stop it", load: () => import("./commands/down.ts") },
   status: { text: "show what runs, and where", load: () => import("./commands/status.ts") },
+  "sign-in": {
+    text: "print a link to the console for an operator, by name",
+    load: () => import("./commands/sign-in.ts"),
+  },
   logs: { text: "show the logs of all services or of one", load: () => import("./commands/logs.ts") },
   doctor: {
     text: "check the machine and every dependency, and name the mend",

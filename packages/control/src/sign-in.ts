@@ -1,16 +1,26 @@
-// The one-time sign-in link: a short-lived token that whoever holds the install's secret can mint without a database.
+// The one-time sign-in link: a short-lived token that whoever holds the install's secret can mint without a database, and who then
+// says whom it is for. What needs two persons compares these names; a link without one counts as a person of its own.
 
 import { createHmac, hkdfSync, randomUUID, timingSafeEqual } from "node:crypto";
 
-export type SignIn = { jti: string; exp: number; role: "admin" };
+export type SignIn = {
+  jti: string;
+  exp: number;
+  role: "viewer" | "operator" | "admin";
+  /** The same name is the same person, whatever the link. */
+  name?: string;
+};
+
+/** Small letters only, so that no two names look alike. */
+export const operatorName = /^[a-z][a-z0-9._-]{0,39}$/;
 
 const prefix = "sbl_";
 
 export function mintSignInToken(
   secret: string | Buffer,
-  { ttlMs, role = "admin", now = Date.now() }: { ttlMs: number; role?: SignIn["role"]; now?: number },
+  { ttlMs, role = "admin", name, now = Date.now() }: { ttlMs: number; now?: number } & Partial<SignIn>,
 ): string {
-  const claims: SignIn = { jti: randomUUID(), exp: now + ttlMs, role };
+  const claims: SignIn = { jti: randomUUID(), exp: now + ttlMs, role, ...(name ? { name } : {}) };
   const payload = Buffer.from(JSON.stringify(claims)).toString("base64url");
   return `${prefix}${payload}.${sign(secret, payload).toString("base64url")}`;
 }

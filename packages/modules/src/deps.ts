@@ -1,6 +1,7 @@
 // What a process of the platform opens at its start and closes at its end: the same for api, workers and tools.
 
 import { readFileSync } from "node:fs";
+import { inTime } from "@signalbox/control/in-time";
 import { createLive, type Live } from "@signalbox/control/live";
 import { createCache } from "@signalbox/core/cache/cache";
 import { type Config, ConfigError } from "@signalbox/core/config";
@@ -35,6 +36,8 @@ export type Place = {
   /** Asked each second, for the registry. */
   health?: () => Promise<InstanceHealth>;
 };
+
+const startPatienceMs = 1_500;
 
 /** A service joins the registry when it listens: `registry.start()` is left to its main.ts. */
 export async function openDeps(
@@ -85,7 +88,7 @@ export async function openDeps(
     }).breaker,
   });
   shutdown.add("redis", () => redis.disconnect());
-  await whenReady(redis, 1_500);
+  await whenReady(redis, startPatienceMs);
 
   const live = createLive({
     ...{ log, sql: watch, redis, secret, instance, tagsOf },
@@ -176,7 +179,8 @@ export async function openDeps(
 
   const revocations = createRevocations({ sql: watch, redis, log });
   shutdown.add("revocations", () => revocations.close());
-  await revocations.start();
+  // It goes on asking: a database that hangs must not keep the doors shut.
+  await inTime(revocations.start(), startPatienceMs).catch(() => {});
 
   return {
     db,

@@ -11,6 +11,7 @@ import { awaited, testCall } from "@signalbox/gateway/testing";
 import type { Actor } from "../ctx.ts";
 import { askedWork, jobs, work } from "../index.ts";
 import { groupsOf } from "../run-jobs.ts";
+import { toCall } from "../trpc.ts";
 import { toCatalogue } from "./catalogue.ts";
 import { operatorRouter, streamGolden } from "./index.ts";
 import { ann, api, as, close, engines, open, secret, start, startWorkers, workers } from "./testing.ts";
@@ -361,11 +362,44 @@ describe("the session", () => {
     await assert.rejects(operatorRouter.createCaller(ctx).session.create({ token: expired }), /expired/);
   });
 
+  test("links with one name are one person, who can not give the second yes", async () => {
+    const open = async (name?: string): Promise<Actor> => {
+      const token = mintSignInToken(secret, { ttlMs: 60_000, ...(name ? { name } : {}) });
+      const ctx = { ...api.ctx, actor: { kind: "guest" } as Actor, answer: { headers: {} } };
+      const { operator } = await operatorRouter.createCaller(ctx).session.create({ token });
+      return { kind: "operator", ...operator };
+    };
+    const [first, again, other] = [await open("ann"), await open("ann"), await open("bob")];
+    const key = "users.mute";
+    await as(first).switches.protect({ key, reason: "a test" });
+    await as(first).switches.set({ key, state: "off", reason: "a test" });
+    const { id, hash } = await as(first).proposals.make({ key, change: { state: "on" }, reason: "a test" });
+    const yes = { id, hash, reason: "a test" };
+    await assert.rejects(as(again).proposals.approve(yes), /ask a second operator/);
+    await as(other).proposals.approve(yes);
+    const { items } = await as().switches.history({ key, limit: 1 });
+    assert.deepEqual(
+      items.map(({ kind, actor }) => [kind, actor.id, actor.name]),
+      [["switch.approved", "operator-bob", "bob"]],
+    );
+    const nobody = await Promise.all([open(), open()]);
+    assert.equal(new Set(nobody.map((actor) => "id" in actor && actor.id)).size, 2);
+  });
+
   test("signing out clears the cookie", async () => {
     const ctx = { ...api.ctx, answer: { headers: {} as Record<string, string> } };
     await operatorRouter.createCaller(ctx).session.close();
     assert.match(ctx.answer.headers["set-cookie"]!, /^sb_session=; .*Max-Age=0/);
   });
+});
+
+test("while others found the database silent, an operator's look at it ends soon; a caller's has its usual time", () => {
+  const { breaker } = api.ctx.dependencies.open({ name: "postgres" });
+  const left = (actor: Actor) => toCall({ ...api.ctx, actor }, "users.list", undefined).deadline.remainingMs;
+  assert.ok(left(ann) > 5_000);
+  breaker.trip("no answer");
+  assert.ok(left(ann) <= 4_000);
+  assert.ok(left({ kind: "guest" }) > 5_000);
 });
 
 test("with Redis away a flip still takes here, and nobody is claimed to have confirmed", async () => {

@@ -37,7 +37,10 @@ export async function openSession(
     .delete(usedSignInLinks)
     .where(lt(usedSignInLinks.usedAt, new Date(now.getTime() - rememberMs)));
 
-  const operator = { id: `link-${claims.jti.slice(0, 8)}`, name: "operator", role: claims.role };
+  const { name, role } = claims;
+  const operator = name
+    ? { id: `operator-${name}`, name, role }
+    : { id: `link-${claims.jti.slice(0, 8)}`, name: "operator", role };
   const expiresAt = now.getTime() + sessionMs;
   const cookie = mintOperatorSession(ctx.secret, { ...operator, expiresAt });
   ctx.answer.headers["set-cookie"] = sessionCookieHeader(cookie, sessionMs, isSecure(ctx));
