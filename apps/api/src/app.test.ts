@@ -6,7 +6,6 @@ import { createHealth } from "@signalbox/core/health";
 import { createMetrics } from "@signalbox/core/metrics";
 import { createGateway, type Gateway } from "@signalbox/gateway";
 import type { Stage } from "@signalbox/gateway/pipeline";
-import { openPlane } from "@signalbox/modules/control";
 import { testWorld, type World } from "@signalbox/modules/testing";
 import { nameError } from "@signalbox/modules/trpc";
 import type { FastifyInstance } from "fastify";
@@ -33,7 +32,6 @@ before(async () => {
 });
 after(async () => {
   await app.close();
-  await openPlane(world.deps).close();
   await gateway.close();
   await world.close();
 });

@@ -3,9 +3,11 @@ import { after, before, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { ConfigError, readConfig } from "@signalbox/core/config";
 import { createHealth } from "@signalbox/core/health";
+import { createMetrics } from "@signalbox/core/metrics";
+import { createStreams, liveSources } from "@signalbox/modules/live";
 import { testWorld, type World } from "@signalbox/modules/testing";
 import type { FastifyInstance } from "fastify";
-import { createGatewayApp } from "./app.ts";
+import { createGatewayApp, createOperatorApp } from "./app.ts";
 
 const health = () => createHealth({ version: "test", serviceId: "test" });
 let world: World;
@@ -83,6 +85,25 @@ test("each version has a document and a page of its own, with every operation of
   const page = await app.inject({ url: "/v2/docs" });
   assert.match(String(page.headers["content-type"]), /^text\/html/);
   assert.match(page.body, /authorHandle/);
+});
+
+test("streams are described where they are, as server-sent events", async () => {
+  const metrics = createMetrics({ signals: world.deps.signals, instance: world.deps.instance });
+  const operators = createOperatorApp(world.deps, { health: health(), metrics, operatorToken: undefined });
+  const serving = { ...world.deps, streams: createStreams({ ...world.deps, sources: liveSources }) };
+  const callers = createGatewayApp(serving, health());
+  for (const [server, prefix, path] of [
+    [callers, "/v1", "/feed/live"],
+    [callers, "/v2", "/feed/live"],
+    [operators, "/operator/v1", "/signals/stream"],
+  ] as const) {
+    const { paths } = (await server.inject({ url: `${prefix}/openapi.json` })).json();
+    const { responses, parameters } = paths[path].get;
+    assert.deepEqual(Object.keys(responses["200"].content), ["text/event-stream"]);
+    assert.ok(parameters.length > 0 && responses["401"]);
+    assert.equal((await server.inject({ url: `${prefix}${path}` })).statusCode, 401);
+  }
+  await Promise.all([operators.close(), callers.close(), serving.streams.close()]);
 });
 
 test("every document is OpenAPI 3.1, and wherever /v1 shows a post, /v2 shows it flat", async () => {

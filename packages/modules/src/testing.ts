@@ -18,6 +18,7 @@ import { connectDatabase } from "@signalbox/db";
 import { createTestDatabase } from "@signalbox/db/testing";
 import { createLimiter } from "@signalbox/gateway/limiter";
 import { createRevocations, defaultPasswordCost } from "./auth/index.ts";
+import { closePlane } from "./control/plane.ts";
 import type { Actor, Ctx, Deps } from "./ctx.ts";
 import { entities } from "./entities.ts";
 import { appRouter, jobs, work } from "./index.ts";
@@ -50,7 +51,11 @@ export async function testWorld(
   });
   if (!process.env.TEST_REDIS_URL)
     throw new Error("TEST_REDIS_URL is not set: run the tests with ./signalbox test");
-  const redis = connectRedis(process.env.TEST_REDIS_URL, { keyPrefix: `${newId()}:` });
+  // On a machine that is busy with other tests an answer takes its time.
+  const redis = connectRedis(process.env.TEST_REDIS_URL, {
+    keyPrefix: `${newId()}:`,
+    commandTimeout: 30_000,
+  });
   const log = createLogger({ name: "test", level: process.env.LOG_LEVEL ?? "silent" });
   const instance = { id: newId(), name: "test", version: "test", track: "stable", zone: "test" } as const;
   const secret = randomBytes(32);
@@ -131,6 +136,7 @@ export async function testWorld(
       while (await queues.drain(deps));
     },
     async close() {
+      await closePlane(live);
       await queues.close();
       await limiter.close();
       await cache.close();

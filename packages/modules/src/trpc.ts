@@ -19,6 +19,8 @@ import { keeper } from "./writes/keep.ts";
 export type Meta = {
   /** `METHOD /path` below the version's prefix; `{name}` is taken from the input's field of that name. */
   rest?: `${"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} /${string}`;
+  /** Of a subscription: where a route of its own answers with server-sent events, and which those are. */
+  stream?: { rest: `GET /${string}`; events: string };
   /** The status of a REST success: 200 by default, 204 where there is nothing to say. */
   status?: 200 | 201 | 202 | 204;
   auth?: "guest" | "user" | "operator";

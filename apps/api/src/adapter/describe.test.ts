@@ -48,7 +48,7 @@ test("the document of every module is OpenAPI 3.1, and names every REST operatio
   assert.deepEqual(
     described.sort(),
     procedures
-      .filter(({ meta }) => meta.rest)
+      .filter(({ meta }) => meta.rest ?? meta.stream)
       .map(({ name }) => name)
       .sort(),
   );

@@ -71,7 +71,7 @@ export function describe(
   const paths: OpenApi["paths"] = {};
   const tags = new Set<string>();
   for (const procedure of procedures) {
-    const { rest } = procedure.meta;
+    const { stream, rest = stream?.rest } = procedure.meta;
     if (!rest) continue;
     const [method = "", path = ""] = rest.split(" ");
     paths[path] = {
@@ -218,6 +218,16 @@ function describeSuccess({ name, meta, output }: Procedure, place: Place): Recor
   const { method, schemas, audience, isDeprecated } = place;
   const isNothing = output instanceof z.ZodVoid || output instanceof z.ZodUndefined;
   const status = meta.status ?? (isNothing ? 204 : 200);
+  if (meta.stream) {
+    const content = { "text/event-stream": { schema: { type: "string", description: meta.stream.events } } };
+    return {
+      200: {
+        description: "Events, for as long as they are read",
+        headers: headerRefs(answerHeaders),
+        content,
+      },
+    };
+  }
   const hasVersion = meta.ifMatch && status !== 204;
   const headers = headerRefs([
     ...answerHeaders,

@@ -16,6 +16,7 @@ const words: Record<string, [description: string, example?: unknown]> = {
   refreshToken: ["The newest one of the session", "sbr_AZr8d47_dlq7dRfKeCnSVA"],
   limit: ["How many at most"],
   cursor: ["`nextCursor` of the page before; absent: the first page", "MDFhMWZjNzctOGVmZi03NjVh"],
+  lastEventId: ["The id of the last event that was taken", "MDFhMWZjNzctOGVmZi03NjVh"],
   text: ["What it says", "hello"],
   displayName: ["The name that others see", "Ann"],
   bio: ["A few words on oneself", "I write about trains."],

@@ -95,8 +95,9 @@ export function mountRest(scope: FastifyInstance, options: Options): void {
     });
     scope.shortWay.offer(method, url, { admit, answer, refuse });
   }
+  const streams = options.procedures.filter(({ meta }) => meta.stream);
   mountDescription(scope, prefix, () =>
-    describe(procedures, {
+    describe([...procedures, ...streams], {
       ...about,
       prefix,
       isDeprecated: (name) => deprecationOf(name) !== undefined,

@@ -6,7 +6,7 @@ import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import type { OpenApi } from "../adapter/describe.ts";
 import { createJudge, type FuzzAnswer } from "./judge.ts";
 import { type Random, seeded } from "./random.ts";
-import { createRequests, type FuzzRequest, placeOf, somewhere } from "./requests.ts";
+import { createRequests, type FuzzRequest, isStream, placeOf, somewhere } from "./requests.ts";
 import type { RunningApi } from "./server.ts";
 import type { Pool } from "./values.ts";
 
@@ -53,8 +53,8 @@ export async function fuzz(
     const nameOf = ({ operation }: FuzzRequest) =>
       operation && `${prefix} ${document.paths[operation.path]![operation.method as "get"]!.operationId}`;
     for (const [path, methods] of Object.entries(document.paths))
-      for (const method of Object.keys(methods))
-        undone.add(nameOf({ operation: { path, method } } as FuzzRequest)!);
+      for (const [method, operation] of Object.entries(methods))
+        if (!isStream(operation)) undone.add(nameOf({ operation: { path, method } } as FuzzRequest)!);
 
     let left = Math.ceil(requests / prefixes.length);
     const worker = async () => {

@@ -15,10 +15,16 @@ export type FuzzRequest = {
 
 export type Target = { document: OpenApi; prefix: string };
 
+/** It is answered for as long as somebody reads. */
+export const isStream = ({ responses }: Operation): boolean =>
+  JSON.stringify(responses["200"] ?? {}).includes('"text/event-stream"');
+
 export function createRequests(target: Target, random: Random, pool: Pool, tokens: () => string[]) {
   const { document, prefix } = target;
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+    Object.entries(methods).flatMap(([method, operation]) =>
+      isStream(operation) ? [] : [{ path, method, operation }],
+    ),
   );
   const resolve = (ref: string): Schema => document.components.schemas[ref.split("/").at(-1)!] as Schema;
   let turn = 0;

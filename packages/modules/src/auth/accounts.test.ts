@@ -4,7 +4,7 @@ import { hash } from "@node-rs/argon2";
 import { connectRedis } from "@signalbox/core/redis";
 import { tables } from "@signalbox/db";
 import { createLimiter } from "@signalbox/gateway/limiter";
-import { openPlane, operatorRouter } from "../control/index.ts";
+import { operatorRouter } from "../control/index.ts";
 import type { Actor, AsOperator } from "../ctx.ts";
 import { appRouter } from "../index.ts";
 import { listMailbox } from "../mail/index.ts";
@@ -23,7 +23,6 @@ before(async () => {
   world = await testWorld();
 });
 after(async () => {
-  await openPlane(world.deps).close();
   await world.close();
 });
 

@@ -31,11 +31,10 @@ export function catalogue(): ReadonlyMap<string, Kind> {
 
 const procedureNames = () => Object.keys(appRouter._def.procedures);
 
-/** With every module, because each may run in processes of its own. */
-const dependencyNames = () => [
-  ...partNames,
-  ...new Set(procedureNames().map((name) => `service.${serviceOf(name)}`)),
-];
+/** What has procedures, and may run in processes of its own. */
+export const serviceNames = (): string[] => [...new Set(procedureNames().map(serviceOf))].sort();
+
+const dependencyNames = () => [...partNames, ...serviceNames().map((name) => `service.${name}`)];
 
 /** What each name is, by what its code says of it: one switch then stands for all writes, or for everything optional. */
 function tags(): ReadonlyMap<string, readonly string[]> {

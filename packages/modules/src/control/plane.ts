@@ -47,6 +47,9 @@ export function openPlane(deps: Deps, { prefix }: { prefix?: string } = {}): Con
   return plane;
 }
 
+/** Where one was opened by the first who asked for it. */
+export const closePlane = async (live: Live): Promise<void> => planes.get(live)?.close();
+
 export const planeOf = (ctx: Deps): ControlPlane => openPlane(ctx);
 
 /** The answer to a change: its revision, and who enforces it by now. */

@@ -454,6 +454,13 @@ export const router = {
       .output(Course)
       .query(({ ctx, input }) => readCourse(ctx, input)),
     stream: operatorProcedure
+      .meta({
+        stream: {
+          rest: "GET /signals/stream",
+          events: "one without a name each second, whose data is what GET /signals/golden answers",
+        },
+        summary: "The golden signals as they come",
+      })
       .input(GoldenQuery)
       .subscription(({ ctx, input, signal }) => watchGolden(ctx, input, signal)),
   },

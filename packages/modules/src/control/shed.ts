@@ -5,15 +5,15 @@ import { holding, type ShedLayer, shedValues } from "@signalbox/control/settings
 import { AppError } from "@signalbox/core/errors";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
-import { catalogue } from "./catalogue.ts";
+import { serviceNames } from "./catalogue.ts";
 import { pageByKey } from "./list.ts";
 import { confirmed, planeOf } from "./plane.ts";
 import type { Changed, OperatorPage, ResetShed, SetShed, ShedItem } from "./schema.ts";
 import { readParts } from "./sight.ts";
 import { whyOf } from "./why.ts";
 
-/** `*` first, then every service that has procedures. */
-const keys = () => [...catalogue().keys()].filter((key) => !key.includes("."));
+/** `*` first, then every service: what has procedures that callers reach. */
+const keys = () => ["*", ...serviceNames()];
 
 export async function listShed(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
   const nowMs = ctx.now().getTime();

@@ -30,6 +30,10 @@ import {
 } from "./schema.ts";
 import { readWrite } from "./writes.ts";
 
+const Behind = z.object({
+  lastEventId: z.string().max(16_000).optional().describe("the id of the event behind which to go on"),
+});
+
 export const router = {
   post: {
     create: userProcedure
@@ -143,9 +147,14 @@ export const router = {
       .query(({ ctx, input }) => readLive(ctx, input)),
     watch: userProcedure
       .meta({
-        summary: "New posts and notifications as they come; REST: server-sent events at GET /feed/live",
+        stream: {
+          rest: "GET /feed/live",
+          events:
+            "`ready`, `post` (a feed item), `notification`, `reset` (read the lists anew) and `end` (`{code,detail,retryMs}`), each with an id to go on from",
+        },
+        summary: "New posts and notifications as they come",
       })
-      .input(z.object({ lastEventId: z.string().max(16_000).optional() }).optional())
+      .input(Behind.optional())
       .subscription(({ ctx, input, signal }) => watchLive(ctx, input?.lastEventId, signal)),
   },
 } satisfies TRPCRouterRecord;

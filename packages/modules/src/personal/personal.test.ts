@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { newId } from "@signalbox/core/ids";
-import { openPlane, operatorRouter } from "../control/index.ts";
+import { operatorRouter } from "../control/index.ts";
 import type { Ctx } from "../ctx.ts";
 import { ctxOf, testWorld, type World } from "../testing.ts";
 import { sealFor } from "../vault.ts";
@@ -19,7 +19,6 @@ before(async () => {
   job = ctxOf(world.deps, { kind: "job", name: "personal" });
 });
 after(async () => {
-  await openPlane(world.deps).close();
   await world.close();
 });
 
@@ -190,6 +189,17 @@ test("who used every module and deletes the account leaves nothing behind", asyn
     [{ likes: 0, replies: 0, reposts: 0 }, { liked: false, reposted: false }, []],
   );
   assert.equal(await runNextRequest(job), false);
+
+  // Nobody can pass for who left while links to him are fresh; after thirty days the name is anyone's, and nothing tells of it.
+  await assert.rejects(person(ann.handle), /is taken/);
+  const { sql } = world.deps;
+  const [kept] =
+    await sql`select round(extract(epoch from until - now()) / 86400)::int as days from held_handles`;
+  assert.equal(kept?.days, 30);
+  await sql`update held_handles set until = now()`;
+  assert.equal((await person(ann.handle)).handle, ann.handle);
+  await expireOld(world.deps);
+  assert.equal((await sql`select from held_handles`).length, 0);
 });
 
 test("the search finds what nobody registered: in a table of its own, in JSON, in bytes, in Redis", async () => {

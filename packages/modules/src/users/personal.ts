@@ -13,7 +13,7 @@ export const holding: Holding = {
   name: "users",
   kept: {
     profile: "as long as the account",
-    "handles given up": "30 days",
+    "handles given up, and those of whoever was erased, which are then free": "30 days",
     "follows, blocks and mutes": "until they are ended",
   },
   async *export({ db, sql }, userId) {
