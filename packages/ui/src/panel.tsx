@@ -34,7 +34,7 @@ export function Panel({
           {aside ? <div className={styles.aside}>{aside}</div> : null}
         </header>
       ) : null}
-      <div className={flush ? undefined : styles.body}>{children}</div>
+      <div className={flush ? styles.flush : styles.body}>{children}</div>
     </section>
   );
 }

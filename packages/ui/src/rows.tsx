@@ -26,7 +26,9 @@ export function Rows({
           ))}
         </div>
       ) : null}
-      <ul aria-label={label}>{children}</ul>
+      <ul aria-label={label} className={styles.list}>
+        {children}
+      </ul>
     </div>
   );
 }
