@@ -1,8 +1,9 @@
 // A labelled control with its hint and its fault; the wiring for assistive technology is done here once.
 
-import { type ComponentPropsWithRef, useId } from "react";
+import { type ComponentProps, type ComponentPropsWithRef, useId } from "react";
 import { classNames } from "./class-names.ts";
 import styles from "./field.module.css";
+import { Segmented } from "./segmented.tsx";
 
 type Wrapping = {
   label: React.ReactNode;
@@ -99,6 +100,18 @@ export function FieldGroup({
       {children}
       {hint ? <p className={styles.hint}>{hint}</p> : null}
     </fieldset>
+  );
+}
+
+/** One of a few, all in sight. */
+export function ChoiceField<V extends string>({
+  hint,
+  ...choice
+}: Pick<Wrapping, "hint"> & ComponentProps<typeof Segmented<V>>) {
+  return (
+    <FieldGroup label={choice.label} hint={hint}>
+      <Segmented {...choice} />
+    </FieldGroup>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import Link from "next/link";
-import { Moment } from "@/moment.tsx";
+import { ChangedBy } from "./changed-by.tsx";
 import styles from "./overview.module.css";
 import { aspectOf, stateWords } from "./state-words.ts";
 import { useSwitches } from "./use-switches.ts";
@@ -27,18 +27,7 @@ export function OffNotice() {
           </SignalLamp>
           <span className={styles.offReason}>{item.reason}</span>
           <span className={styles.offWho}>
-            {item.changedBy?.name}
-            {item.changedAt ? (
-              <>
-                , <Moment at={item.changedAt} />
-              </>
-            ) : null}
-            {item.expiresAt ? (
-              <>
-                {" "}
-                · back on <Moment at={item.expiresAt} future />
-              </>
-            ) : null}
+            <ChangedBy item={item} then="back on" />
           </span>
         </Link>
       ))}

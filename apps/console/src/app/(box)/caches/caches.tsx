@@ -12,9 +12,9 @@ import { Panel } from "@signalbox/ui/panel";
 import { opensRow, Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
 import { useQuery } from "@tanstack/react-query";
 import { count, duration, milliseconds, percent } from "@/format.ts";
-import { Moment } from "@/moment.tsx";
 import { useTRPC } from "@/trpc.ts";
 import { useUrl } from "@/use-url.ts";
+import { ChangedBy } from "../changed-by.tsx";
 import { PageHeader } from "../page-header.tsx";
 import { QueryView } from "../query-view.tsx";
 import { useFilter } from "../use-filter.ts";
@@ -198,18 +198,7 @@ function ChangedTimes({ changed, set }: { changed: CacheSet[]; set: SetParams })
             </RowText>
             <RowText wide>{timesWords(change)}</RowText>
             <RowText wide faint>
-              {change.reason}, {change.changedBy?.name}
-              {change.changedAt ? (
-                <>
-                  , <Moment at={change.changedAt} />
-                </>
-              ) : null}
-              {change.expiresAt ? (
-                <>
-                  {" "}
-                  · ends <Moment at={change.expiresAt} future />
-                </>
-              ) : null}
+              {change.reason}, <ChangedBy item={change} />
             </RowText>
             <RowEnd>
               <Button

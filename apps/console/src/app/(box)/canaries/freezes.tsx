@@ -4,10 +4,9 @@
 
 import type { FreezeItem } from "@signalbox/modules/canaries/schema";
 import { Button } from "@signalbox/ui/button";
-import { CheckField, FieldGroup, SelectField, TextField } from "@signalbox/ui/field";
+import { CheckField, ChoiceField, FieldGroup, SelectField, TextField } from "@signalbox/ui/field";
 import { Panel } from "@signalbox/ui/panel";
 import { Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
-import { Segmented } from "@signalbox/ui/segmented";
 import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -147,17 +146,15 @@ function AddDialog({ onClose }: { onClose: () => void }) {
             autoComplete="off"
             spellCheck={false}
           />
-          <FieldGroup label="When">
-            <Segmented
-              label="When"
-              options={[
-                { value: "weekly", label: "Each week" },
-                { value: "span", label: "Once" },
-              ]}
-              value={kind}
-              onChange={setKind}
-            />
-          </FieldGroup>
+          <ChoiceField
+            label="When"
+            options={[
+              { value: "weekly", label: "Each week" },
+              { value: "span", label: "Once" },
+            ]}
+            value={kind}
+            onChange={setKind}
+          />
           {kind === "weekly" ? (
             <>
               <FieldGroup label="On" hint={tried ? daysFault : undefined}>

@@ -4,7 +4,7 @@
 
 import type { Estimate, StartCanary } from "@signalbox/modules/canaries/schema";
 import { ErrorNotice } from "@signalbox/ui/error-notice";
-import { CheckField, FieldGroup, TextField } from "@signalbox/ui/field";
+import { CheckField, ChoiceField, FieldGroup, TextField } from "@signalbox/ui/field";
 import { More } from "@signalbox/ui/more";
 import { Note } from "@signalbox/ui/note";
 import { Segmented } from "@signalbox/ui/segmented";
@@ -108,18 +108,16 @@ export function StartDialog({ onClose }: { onClose: () => void }) {
       valid={valid}
       fields={({ tried, serverFault }) => (
         <>
-          <FieldGroup label="What changes">
-            <Segmented
-              label="What changes"
-              options={[
-                { value: "switch", label: "A code path" },
-                { value: "release", label: "A release" },
-                { value: "worker", label: "Workers" },
-              ]}
-              value={kind}
-              onChange={setKind}
-            />
-          </FieldGroup>
+          <ChoiceField
+            label="What changes"
+            options={[
+              { value: "switch", label: "A code path" },
+              { value: "release", label: "A release" },
+              { value: "worker", label: "Workers" },
+            ]}
+            value={kind}
+            onChange={setKind}
+          />
           <div className={kind === "switch" ? undefined : styles.pair}>
             {kind === "switch" ? (
               <KeyField

@@ -3,9 +3,8 @@
 "use client";
 
 import type { LimitItem } from "@signalbox/modules/control/schema";
-import { FieldGroup, TextField } from "@signalbox/ui/field";
+import { ChoiceField, TextField } from "@signalbox/ui/field";
 import { Note } from "@signalbox/ui/note";
-import { Segmented } from "@signalbox/ui/segmented";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { compact, count } from "@/format.ts";
@@ -128,29 +127,25 @@ export function LimitDialog({
           </div>
           <div className={styles.choices}>
             {by === "account" || name === "user" || name === "address" ? null : (
-              <FieldGroup label="Counted together">
-                <Segmented
-                  label="Counted together"
-                  options={[
-                    { value: "caller", label: "Each caller" },
-                    { value: "address", label: "Each address" },
-                  ]}
-                  value={by}
-                  onChange={setBy}
-                />
-              </FieldGroup>
-            )}
-            <FieldGroup label="Unused calls">
-              <Segmented
-                label="Unused calls"
+              <ChoiceField
+                label="Counted together"
                 options={[
-                  { value: "token-bucket", label: "Are saved up" },
-                  { value: "sliding-window", label: "Are lost" },
+                  { value: "caller", label: "Each caller" },
+                  { value: "address", label: "Each address" },
                 ]}
-                value={algorithm}
-                onChange={setAlgorithm}
+                value={by}
+                onChange={setBy}
               />
-            </FieldGroup>
+            )}
+            <ChoiceField
+              label="Unused calls"
+              options={[
+                { value: "token-bucket", label: "Are saved up" },
+                { value: "sliding-window", label: "Are lost" },
+              ]}
+              value={algorithm}
+              onChange={setAlgorithm}
+            />
           </div>
         </>
       )}

@@ -11,9 +11,9 @@ import { Panel } from "@signalbox/ui/panel";
 import { opensRow, Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
 import { useQuery } from "@tanstack/react-query";
 import { count } from "@/format.ts";
-import { Moment } from "@/moment.tsx";
 import { useTRPC } from "@/trpc.ts";
 import { useUrl } from "@/use-url.ts";
+import { ChangedBy } from "../changed-by.tsx";
 import { rateWords } from "../event-words.ts";
 import { HistoryPanel } from "../history-panel.tsx";
 import { PageHeader } from "../page-header.tsx";
@@ -78,7 +78,7 @@ export function Limits() {
               <Rows
                 label="Limits"
                 columns="minmax(12rem, 4fr) minmax(11rem, 3fr) minmax(9rem, 3fr) 5.5rem minmax(8rem, 4fr) auto"
-                heads={["Limit", "Allows", "Counts", "Refused, 5 min", "", <Spacer key="actions" />]}
+                heads={["Limit", "Allows", "Counts", "Refused, 5 min", "", ""]}
               >
                 {shown.map((item) => (
                   <LimitRow key={item.key} item={item} golden={golden} set={set} />
@@ -109,9 +109,6 @@ export function Limits() {
     </>
   );
 }
-
-/** As wide as the actions below it. */
-const Spacer = () => <span className={styles.spacer} />;
 
 function LimitRow({
   item,
@@ -163,43 +160,30 @@ function LimitRow({
           <>
             <span title={item.reason}>{item.reason}</span>
             <span className={styles.who}>
-              {item.changedBy?.name}
-              {item.changedAt ? (
-                <>
-                  , <Moment at={item.changedAt} />
-                </>
-              ) : null}
-              {item.expiresAt ? (
-                <strong>
-                  {" "}
-                  · ends <Moment at={item.expiresAt} future />
-                </strong>
-              ) : null}
+              <ChangedBy item={item} />
             </span>
           </>
         ) : null}
       </RowText>
       <RowEnd>
-        <span className={styles.actions}>
-          {item.isDefault ? null : (
-            <Button
-              size="s"
-              tone="quiet"
-              onClick={() => set({ reset: item.key })}
-              aria-label={`Reset ${item.key}`}
-            >
-              Reset
-            </Button>
-          )}
+        {item.isDefault ? null : (
           <Button
             size="s"
             tone="quiet"
-            onClick={() => set({ history: item.key })}
-            aria-label={`History of ${item.key}`}
+            onClick={() => set({ reset: item.key })}
+            aria-label={`Reset ${item.key}`}
           >
-            History
+            Reset
           </Button>
-        </span>
+        )}
+        <Button
+          size="s"
+          tone="quiet"
+          onClick={() => set({ history: item.key })}
+          aria-label={`History of ${item.key}`}
+        >
+          History
+        </Button>
       </RowEnd>
     </Row>
   );

@@ -6,10 +6,9 @@ import type { DependencyItem } from "@signalbox/modules/control/schema";
 import { Badge } from "@signalbox/ui/badge";
 import { Button } from "@signalbox/ui/button";
 import { EmptyState } from "@signalbox/ui/empty-state";
-import { FieldGroup } from "@signalbox/ui/field";
+import { ChoiceField } from "@signalbox/ui/field";
 import { Panel } from "@signalbox/ui/panel";
 import { Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
-import { Segmented } from "@signalbox/ui/segmented";
 import { type Aspect, SignalLamp } from "@signalbox/ui/signal-lamp";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -17,6 +16,7 @@ import { count } from "@/format.ts";
 import { Moment } from "@/moment.tsx";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
+import { ChangedBy } from "../changed-by.tsx";
 import { QueryView } from "../query-view.tsx";
 
 const states: Record<DependencyItem["state"], [Aspect, string]> = {
@@ -78,13 +78,7 @@ function DependencyRow({ item, onChange }: { item: DependencyItem; onChange: () 
         {item.force !== "auto" ? (
           <>
             <Badge tone="caution">{item.force === "open" ? "taken out" : "kept in use"}</Badge> {item.reason},{" "}
-            {item.changedBy?.name}
-            {item.expiresAt ? (
-              <>
-                {" "}
-                · ends <Moment at={item.expiresAt} future />
-              </>
-            ) : null}
+            <ChangedBy item={item} />
           </>
         ) : item.state !== "closed" && told ? (
           <>
@@ -138,18 +132,16 @@ function ForceDialog({ item, onClose }: { item: DependencyItem; onClose: () => v
       tone={to === "open" ? "danger" : "primary"}
       mayExpire
       lead={
-        <FieldGroup label="Decided by">
-          <Segmented
-            label="Decided by"
-            options={[
-              { value: "auto", label: "Its breaker" },
-              { value: "open", label: "Taken out", tone: "danger" },
-              { value: "closed", label: "Kept in use" },
-            ]}
-            value={to}
-            onChange={setTo}
-          />
-        </FieldGroup>
+        <ChoiceField
+          label="Decided by"
+          options={[
+            { value: "auto", label: "Its breaker" },
+            { value: "open", label: "Taken out", tone: "danger" },
+            { value: "closed", label: "Kept in use" },
+          ]}
+          value={to}
+          onChange={setTo}
+        />
       }
     />
   );

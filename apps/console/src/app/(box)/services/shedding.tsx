@@ -5,10 +5,9 @@
 import type { ShedItem } from "@signalbox/modules/control/schema";
 import { Badge } from "@signalbox/ui/badge";
 import { Button } from "@signalbox/ui/button";
-import { FieldGroup, TextField } from "@signalbox/ui/field";
+import { ChoiceField, TextField } from "@signalbox/ui/field";
 import { More } from "@signalbox/ui/more";
 import { Panel } from "@signalbox/ui/panel";
-import { Segmented } from "@signalbox/ui/segmented";
 import { type Aspect, SignalLamp } from "@signalbox/ui/signal-lamp";
 import { Cell, HeadRow, Table } from "@signalbox/ui/table";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -200,17 +199,15 @@ function ShedDialog({ item, onClose }: { item: ShedItem; onClose: () => void }) 
         return (
           <>
             <div className={styles.pair}>{inSight.map(field)}</div>
-            <FieldGroup label="While there is more to do than can be done">
-              <Segmented
-                label="While there is more to do than can be done"
-                options={[
-                  { value: "yes", label: "Leave optional parts out first" },
-                  { value: "no", label: "Refuse at once" },
-                ]}
-                value={degrade ? "yes" : "no"}
-                onChange={(value) => setDegrade(value === "yes")}
-              />
-            </FieldGroup>
+            <ChoiceField
+              label="While there is more to do than can be done"
+              options={[
+                { value: "yes", label: "Leave optional parts out first" },
+                { value: "no", label: "Refuse at once" },
+              ]}
+              value={degrade ? "yes" : "no"}
+              onChange={(value) => setDegrade(value === "yes")}
+            />
             <More label="More">
               <div className={styles.pair}>{names.filter((name) => !inSight.includes(name)).map(field)}</div>
             </More>

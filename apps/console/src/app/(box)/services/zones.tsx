@@ -4,17 +4,16 @@
 
 import type { ZoneItem } from "@signalbox/modules/control/schema";
 import { Button } from "@signalbox/ui/button";
-import { FieldGroup, TextField } from "@signalbox/ui/field";
+import { ChoiceField, TextField } from "@signalbox/ui/field";
 import { Panel } from "@signalbox/ui/panel";
 import { Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
-import { Segmented } from "@signalbox/ui/segmented";
 import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { count } from "@/format.ts";
-import { Moment } from "@/moment.tsx";
 import { useTRPC } from "@/trpc.ts";
 import { ChangeDialog } from "../change-dialog.tsx";
+import { ChangedBy } from "../changed-by.tsx";
 import { QueryView } from "../query-view.tsx";
 import { useMay } from "../use-may.ts";
 
@@ -47,13 +46,7 @@ export function Zones() {
                 <RowText wide>
                   {item.revision > 0 ? (
                     <>
-                      {item.reason}, {item.changedBy?.name}
-                      {item.expiresAt ? (
-                        <>
-                          {" "}
-                          · ends <Moment at={item.expiresAt} future />
-                        </>
-                      ) : null}
+                      {item.reason}, <ChangedBy item={item} />
                     </>
                   ) : null}
                 </RowText>
@@ -105,14 +98,12 @@ function ShiftDialog({ item, onClose }: { item: ZoneItem; onClose: () => void })
       valid={!fault}
       mayExpire
       lead={
-        <FieldGroup label="Stays there">
-          <Segmented
-            label="Stays there"
-            options={["0", "50", "100"].map((share) => ({ value: share, label: `${share}%` }))}
-            value={weight}
-            onChange={setWeight}
-          />
-        </FieldGroup>
+        <ChoiceField
+          label="Stays there"
+          options={["0", "50", "100"].map((share) => ({ value: share, label: `${share}%` }))}
+          value={weight}
+          onChange={setWeight}
+        />
       }
     >
       {({ tried, serverFault }) => (

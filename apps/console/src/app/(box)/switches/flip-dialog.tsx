@@ -3,7 +3,7 @@
 "use client";
 
 import type { SwitchItem } from "@signalbox/modules/control/schema";
-import { FieldGroup, TextArea } from "@signalbox/ui/field";
+import { ChoiceField, FieldGroup, TextArea } from "@signalbox/ui/field";
 import { More } from "@signalbox/ui/more";
 import { Segmented } from "@signalbox/ui/segmented";
 import { useToast } from "@signalbox/ui/toasts";
@@ -96,17 +96,15 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
       reasonAtLeast={way === "glass" ? glassReason : 1}
       notice={<FlipPreview item={item} draft={draft} />}
       lead={
-        <FieldGroup label="State">
-          <Segmented
-            label="State"
-            options={[
-              { value: "on", label: "On", tone: "clear" },
-              { value: "off", label: "Off", tone: "danger" },
-            ]}
-            value={state}
-            onChange={(value) => change({ state: value })}
-          />
-        </FieldGroup>
+        <ChoiceField
+          label="State"
+          options={[
+            { value: "on", label: "On", tone: "clear" },
+            { value: "off", label: "Off", tone: "danger" },
+          ]}
+          value={state}
+          onChange={(value) => change({ state: value })}
+        />
       }
     >
       {({ serverFault, expiresInMs, tried }) => (

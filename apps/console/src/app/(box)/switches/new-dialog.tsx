@@ -2,8 +2,7 @@
 
 "use client";
 
-import { FieldGroup, TextField } from "@signalbox/ui/field";
-import { Segmented } from "@signalbox/ui/segmented";
+import { ChoiceField, TextField } from "@signalbox/ui/field";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTRPC } from "@/trpc.ts";
@@ -79,17 +78,15 @@ export function NewDialog({ onClose }: { onClose: () => void }) {
             autoComplete="off"
             spellCheck={false}
           />
-          <FieldGroup label="It begins">
-            <Segmented
-              label="It begins"
-              options={[
-                { value: "off", label: "Off" },
-                { value: "on", label: "On" },
-              ]}
-              value={state}
-              onChange={setState}
-            />
-          </FieldGroup>
+          <ChoiceField
+            label="It begins"
+            options={[
+              { value: "off", label: "Off" },
+              { value: "on", label: "On" },
+            ]}
+            value={state}
+            onChange={setState}
+          />
         </>
       )}
     />

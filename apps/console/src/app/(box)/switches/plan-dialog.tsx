@@ -3,9 +3,8 @@
 "use client";
 
 import type { ScheduleItem, SwitchItem } from "@signalbox/modules/control/schema";
-import { CheckField, FieldGroup, SelectField, TextArea, TextField } from "@signalbox/ui/field";
+import { CheckField, ChoiceField, SelectField, TextArea, TextField } from "@signalbox/ui/field";
 import { More } from "@signalbox/ui/more";
-import { Segmented } from "@signalbox/ui/segmented";
 import { useToast } from "@signalbox/ui/toasts";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -71,29 +70,25 @@ export function PlanDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
       fields={({ tried, serverFault }) => (
         <>
           <div className={styles.choices}>
-            <FieldGroup label="Turn">
-              <Segmented
-                label="Turn"
-                options={[
-                  { value: "on", label: "On", tone: "clear" },
-                  { value: "off", label: "Off", tone: "danger" },
-                ]}
-                value={draft.state}
-                onChange={(state) => change({ state })}
-              />
-            </FieldGroup>
-            <FieldGroup label="How often">
-              <Segmented
-                label="How often"
-                options={[
-                  { value: "once", label: "Once" },
-                  { value: "daily", label: "Daily" },
-                  { value: "weekly", label: "Weekly" },
-                ]}
-                value={repeat}
-                onChange={setRepeat}
-              />
-            </FieldGroup>
+            <ChoiceField
+              label="Turn"
+              options={[
+                { value: "on", label: "On", tone: "clear" },
+                { value: "off", label: "Off", tone: "danger" },
+              ]}
+              value={draft.state}
+              onChange={(state) => change({ state })}
+            />
+            <ChoiceField
+              label="How often"
+              options={[
+                { value: "once", label: "Once" },
+                { value: "daily", label: "Daily" },
+                { value: "weekly", label: "Weekly" },
+              ]}
+              value={repeat}
+              onChange={setRepeat}
+            />
           </div>
           <div className={styles.columns}>
             <TextField

@@ -3,7 +3,7 @@
 "use client";
 
 import { Button } from "@signalbox/ui/button";
-import { FieldGroup, SelectField, TextField } from "@signalbox/ui/field";
+import { ChoiceField, FieldGroup, SelectField, TextField } from "@signalbox/ui/field";
 import { Segmented } from "@signalbox/ui/segmented";
 import { useId } from "react";
 import { type Draft, newTarget, shareFault, targetFault } from "./draft.ts";
@@ -51,17 +51,16 @@ export function ScopeFields({
         </p>
       </FieldGroup>
       <Targets draft={draft} onChange={onChange} tried={tried} />
-      <FieldGroup label="What they get" hint={insteadWords[draft.instead].means}>
-        <Segmented
-          label="What they get"
-          options={(["refuse", "stale", "degrade"] as const).map((value) => ({
-            value,
-            label: insteadWords[value].label,
-          }))}
-          value={draft.instead}
-          onChange={(instead) => onChange({ instead })}
-        />
-      </FieldGroup>
+      <ChoiceField
+        label="What they get"
+        hint={insteadWords[draft.instead].means}
+        options={(["refuse", "stale", "degrade"] as const).map((value) => ({
+          value,
+          label: insteadWords[value].label,
+        }))}
+        value={draft.instead}
+        onChange={(instead) => onChange({ instead })}
+      />
     </>
   );
 }

@@ -6,7 +6,7 @@ import { Button } from "@signalbox/ui/button";
 import { classNames } from "@signalbox/ui/class-names";
 import { SignalLamp } from "@signalbox/ui/signal-lamp";
 import { compact, sentenceCase } from "@/format.ts";
-import { Moment } from "@/moment.tsx";
+import { ChangedBy } from "../changed-by.tsx";
 import { aspectOf, stateWords } from "../state-words.ts";
 import { depthOf, takesCalls } from "./switch-groups.ts";
 import { flagWords, insteadWords, kindMarks, targetWords } from "./switch-words.ts";
@@ -142,18 +142,7 @@ function Why({ item }: { item: SwitchItem }) {
       </span>
       {limits.length > 0 ? <span className={styles.limits}>{sentenceCase(limits.join(". "))}</span> : null}
       <span className={styles.who}>
-        {item.changedBy?.name}
-        {item.changedAt ? (
-          <>
-            , <Moment at={item.changedAt} />
-          </>
-        ) : null}
-        {item.expiresAt ? (
-          <strong>
-            {" "}
-            · back {item.state === "off" ? "on" : "to before"} <Moment at={item.expiresAt} future />
-          </strong>
-        ) : null}
+        <ChangedBy item={item} then={item.state === "off" ? "back on" : "back to before"} />
       </span>
     </>
   );

@@ -5,10 +5,9 @@
 import type { ProposalItem, ReviewItem } from "@signalbox/modules/control/schema";
 import { Badge } from "@signalbox/ui/badge";
 import { Button } from "@signalbox/ui/button";
-import { FieldGroup } from "@signalbox/ui/field";
+import { ChoiceField } from "@signalbox/ui/field";
 import { Panel } from "@signalbox/ui/panel";
 import { Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
-import { Segmented } from "@signalbox/ui/segmented";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Moment } from "@/moment.tsx";
@@ -180,17 +179,15 @@ function ReviewDialog({ item, onClose }: { item: ReviewItem; onClose: () => void
       needs="operator"
       submit="Keep the review"
       fields={() => (
-        <FieldGroup label="It was">
-          <Segmented
-            label="It was"
-            options={[
-              { value: "right", label: "Right" },
-              { value: "wrong", label: "Wrong" },
-            ]}
-            value={verdict}
-            onChange={setVerdict}
-          />
-        </FieldGroup>
+        <ChoiceField
+          label="It was"
+          options={[
+            { value: "right", label: "Right" },
+            { value: "wrong", label: "Wrong" },
+          ]}
+          value={verdict}
+          onChange={setVerdict}
+        />
       )}
     />
   );
