@@ -3,14 +3,7 @@
 
 import type pg from "pg";
 import { formatLsn, parseLsn, type ReplicationClient } from "./replication.ts";
-
-// What of pg's connection this file needs and its types do not name.
-type Wire = {
-  stream: import("node:net").Socket;
-  query(text: string): void;
-  sendCopyFromChunk(chunk: Buffer): void;
-  once(event: "replicationStart", listener: () => void): void;
-};
+import { type ReplicationStream, startReplication, type Wire } from "./replication-stream.ts";
 
 export type Position = { lsn: bigint; timeline: number };
 
@@ -88,14 +81,7 @@ export function baseBackup(
   });
 }
 
-export type WalStream = {
-  /** Resolves when the stream is over, with the reason where there was one. */
-  readonly ended: Promise<Error | undefined>;
-  close(): Promise<void>;
-};
-
-// Postgres counts microseconds from the year 2000.
-const epochOf2000Ms = 946_684_800_000;
+export type WalStream = Pick<ReplicationStream, "ended" | "close">;
 
 /** The log from a position on, as it is written. `flushed` is what the slot may let go of. */
 export function streamWal(
@@ -110,76 +96,18 @@ export function streamWal(
   },
 ): Promise<WalStream> {
   const { slot, from, data, flushed, reached } = options;
-  let timer: NodeJS.Timeout | undefined;
-  let finish: (error?: Error) => void = () => {};
-  const ended = new Promise<Error | undefined>((resolve) => {
-    finish = (error) => {
-      clearInterval(timer);
-      resolve(error);
-    };
-  });
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      finish(error);
-      reject(error);
-    };
-    const query = {
-      submit(connection: pg.Connection) {
-        const wire = connection as unknown as Wire;
-        wire.once("replicationStart", () => {
-          timer = setInterval(() => report(wire, true), 1_000);
-          resolve({
-            ended,
-            async close() {
-              report(wire);
-              finish();
-              await client.end().catch(() => {});
-            },
-          });
-        });
-        wire.query(
-          `START_REPLICATION SLOT "${slot}" PHYSICAL ${formatLsn(from.lsn)} TIMELINE ${from.timeline}`,
-        );
+  return startReplication(
+    client,
+    `START_REPLICATION SLOT "${slot}" PHYSICAL ${formatLsn(from.lsn)} TIMELINE ${from.timeline}`,
+    {
+      data(lsn, bytes, serverLsn) {
+        data(lsn, bytes);
+        reached?.(serverLsn);
       },
-      handleCopyData({ chunk }: { chunk: Buffer }, connection: unknown) {
-        try {
-          if (chunk[0] === 0x77) {
-            data(chunk.readBigUInt64BE(1), chunk.subarray(25));
-            reached?.(chunk.readBigUInt64BE(9));
-          } else if (chunk[0] === 0x6b) {
-            reached?.(chunk.readBigUInt64BE(1));
-            if (chunk[17] === 1) report(connection as Wire);
-          }
-        } catch (error) {
-          finish(error as Error);
-          void client.end().catch(() => {});
-        }
-      },
-      handleError: fail,
-      handleReadyForQuery: () => fail(new Error("the server ended the log's stream")),
-      handleCommandComplete() {},
-      handleCopyInResponse() {},
-      handleRowDescription() {},
-      handleDataRow() {},
-      handleEmptyQuery() {},
-    };
-
-    function report(wire: Wire, answer = false) {
-      if (!wire.stream.writable) return;
-      const message = Buffer.alloc(34);
-      const lsn = flushed();
-      message[0] = 0x72;
-      message.writeBigUInt64BE(lsn, 1);
-      message.writeBigUInt64BE(lsn, 9);
-      message.writeBigUInt64BE(lsn, 17);
-      message.writeBigInt64BE(BigInt(Date.now() - epochOf2000Ms) * 1000n, 25);
-      message[33] = answer ? 1 : 0;
-      wire.sendCopyFromChunk(message);
-    }
-
-    client.once("end", () => fail(new Error("the connection to the database's log was closed")));
-    client.query(query as unknown as pg.Submittable);
-  });
+      alive: (lsn) => reached?.(lsn),
+      done: flushed,
+    },
+  );
 }
 
 /** The file that holds a position, as Postgres names it. */

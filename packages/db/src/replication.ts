@@ -2,6 +2,7 @@
 // What is not confirmed comes again after a reconnect; what is confirmed never does.
 
 import pg from "pg";
+import { epochOf2000Ms, type ReplicationStream, startReplication } from "./replication-stream.ts";
 
 export type LogRow = Record<string, string | null>;
 
@@ -27,9 +28,6 @@ export function parseLsn(text: string): bigint {
   const [high = "0", low = "0"] = text.split("/");
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
-
-// Postgres counts microseconds from the year 2000.
-const epochOf2000Ms = 946_684_800_000;
 
 /** Turns pgoutput messages (protocol version 1) into transactions; keeps the tables' columns between them. */
 export function logDecoder(handlers: LogHandlers) {
@@ -113,15 +111,7 @@ export function logDecoder(handlers: LogHandlers) {
   };
 }
 
-export type LogReader = {
-  confirm(lsn: bigint): void;
-  /** Stops taking from the socket, so that a slow reader does not fill its memory. */
-  pause(): void;
-  resume(): void;
-  close(): Promise<void>;
-  /** Resolves when the stream is over, with the reason where there was one. */
-  readonly ended: Promise<Error | undefined>;
-};
+export type LogReader = Omit<ReplicationStream, "report"> & { confirm(lsn: bigint): void };
 
 export type ReplicationClient = pg.Client;
 
@@ -168,102 +158,30 @@ export async function identifySystem(
 }
 
 /** Starts the stream where the slot was confirmed. Rejects where the slot is in use (55006) or gone (42704). */
-export function readLog(
+export async function readLog(
   client: ReplicationClient,
   options: { slot: string; publication: string; handlers: LogHandlers },
 ): Promise<LogReader> {
   const { slot, publication, handlers } = options;
   const decoder = logDecoder(handlers);
   let confirmed = 0n;
-  let timer: NodeJS.Timeout | undefined;
-  let finish: (error?: Error) => void = () => {};
-  const ended = new Promise<Error | undefined>((resolve) => {
-    finish = resolve;
-  });
-
-  return new Promise((resolve, reject) => {
-    // pg hands every message of a running query to the query object: this one is a query that does not end.
-    const query = {
-      submit(connection: pg.Connection) {
-        const wire = connection as unknown as Wire;
-        wire.once("replicationStart", () => {
-          timer = setInterval(() => report(wire, true), 1_000);
-          resolve({
-            confirm(lsn) {
-              if (lsn <= confirmed) return;
-              confirmed = lsn;
-              report(wire);
-            },
-            pause: () => void wire.stream.pause(),
-            resume: () => void wire.stream.resume(),
-            async close() {
-              clearInterval(timer);
-              report(wire);
-              await client.end().catch(() => {});
-              finish();
-            },
-            ended,
-          });
-        });
-        wire.query(
-          `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${publication}"')`,
-        );
+  const stream = await startReplication(
+    client,
+    `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${publication}"')`,
+    {
+      data: (_lsn, bytes) => decoder.decode(bytes),
+      alive(lsn) {
+        if (!decoder.amidTransaction) handlers.reached(lsn);
       },
-      handleCopyData({ chunk }: { chunk: Buffer }, connection: unknown) {
-        try {
-          if (chunk[0] === 0x77) decoder.decode(chunk.subarray(25));
-          else if (chunk[0] === 0x6b) {
-            if (!decoder.amidTransaction) handlers.reached(chunk.readBigUInt64BE(1));
-            if (chunk[17] === 1) report(connection as Wire);
-          }
-        } catch (error) {
-          finish(error as Error);
-        }
-      },
-      handleError(error: Error) {
-        clearInterval(timer);
-        reject(error);
-        finish(error);
-      },
-      handleReadyForQuery() {
-        clearInterval(timer);
-        reject(new Error("the server ended the replication stream"));
-        finish();
-      },
-      handleCommandComplete() {},
-      handleCopyInResponse() {},
-      handleRowDescription() {},
-      handleDataRow() {},
-      handleEmptyQuery() {},
-    };
-
-    // Says how far everything is published; an answer is asked for so that the position moves on while nothing happens.
-    function report(wire: Wire, answer = false) {
-      if (!wire.stream.writable) return;
-      const message = Buffer.alloc(34);
-      message[0] = 0x72;
-      message.writeBigUInt64BE(confirmed, 1);
-      message.writeBigUInt64BE(confirmed, 9);
-      message.writeBigUInt64BE(confirmed, 17);
-      message.writeBigInt64BE(BigInt(Date.now() - epochOf2000Ms) * 1000n, 25);
-      message[33] = answer ? 1 : 0;
-      wire.sendCopyFromChunk(message);
-    }
-
-    client.once("end", () => {
-      clearInterval(timer);
-      const error = new Error("the connection to the database's log was closed");
-      reject(error);
-      finish(error);
-    });
-    client.query(query as unknown as pg.Submittable);
-  });
+      done: () => confirmed,
+    },
+  );
+  return {
+    ...stream,
+    confirm(lsn) {
+      if (lsn <= confirmed) return;
+      confirmed = lsn;
+      stream.report();
+    },
+  };
 }
-
-// What of pg's connection this file needs and its types do not name.
-type Wire = {
-  stream: import("node:net").Socket;
-  query(text: string): void;
-  sendCopyFromChunk(chunk: Buffer): void;
-  once(event: "replicationStart", listener: () => void): void;
-};
