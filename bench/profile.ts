@@ -12,19 +12,14 @@ import { freePortBase } from "../apps/cli/src/testing/harness.ts";
 import { startInstallForTest } from "../apps/cli/src/testing/install.ts";
 import { createPeople } from "../apps/cli/src/testing/people.ts";
 import { connectDatabase } from "../packages/db/src/index.ts";
-import {
-  type Connection,
-  openConnection,
-  openConnections,
-  pace,
-  percentile,
-  saturate,
-} from "./harness/connection.ts";
+import { type Connection, openConnection, openConnections, percentile } from "./harness/connection.ts";
+import { type Driver, openDriver } from "./harness/drive.ts";
 import { figure, median, progress, report } from "./harness/report.ts";
 
 const profileCount = 100;
 const connectionCount = 32;
-const saturateMs = 3_000;
+const warmUpMs = 3_000;
+const fullMs = 3_000;
 const paceRounds = 5;
 const paceMs = 3_000;
 const coldClients = 1_000;
@@ -41,7 +36,10 @@ const patch = (path: string, token: string, body: string) =>
 const [role, body] = process.argv.slice(2);
 if (process.send && role === "bare") {
   const server = createServer((_request, response) => {
-    response.writeHead(200, { "content-type": "application/json; charset=utf-8" });
+    response.writeHead(200, {
+      "content-type": "application/json; charset=utf-8",
+      "content-length": Buffer.byteLength(body!),
+    });
     response.end(body);
   });
   server.listen(0, "127.0.0.1", () => process.send?.((server.address() as AddressInfo).port));
@@ -154,39 +152,39 @@ async function looks(): Promise<number> {
 }
 
 async function measureCached(handles: string[]) {
-  const connections = await openConnections(near, connectionCount);
-  let n = 0;
-  const next = () => get(`/v1/users/${handles[n++ % handles.length]}`);
-  const { body: bareBody } = await connections[0]!.ask(next());
-  await saturate(connections, saturateMs, next);
-  const full = await saturate(connections, saturateMs, next);
-  const peer = await startBare(bareBody);
+  const requests = handles.map((handle) => Buffer.from(get(`/v1/users/${handle}`)));
+  const ours = await openDriver(near, requests, connectionCount);
+  await ours.run(warmUpMs);
+  const rate = await ours.run(fullMs);
+  const one = await openConnection(near);
+  const peer = await startBare((await one.ask(get(`/v1/users/${handles[0]}`))).body);
+  one.close();
+  await peer.driver.run(warmUpMs);
   // Rounds, one beside the other, so that a stumble of the machine falls on few of them and on both sides.
-  const [ours, theirs]: [number[][], number[][]] = [[], []];
-  let { failures } = full;
-  const half = { rate: full.rate / 2, ms: paceMs };
+  const took: Record<"ours" | "bare", Float64Array[]> = { ours: [], bare: [] };
+  const half = { rate: rate / 2, ms: paceMs };
   for (let round = 0; round < paceRounds; round += 1) {
-    const mine = await pace(connections, half, next);
-    ours.push(mine.latencies);
-    failures += mine.failures;
-    theirs.push((await pace(peer.connections, half, () => get("/"))).latencies);
+    took.ours.push(await ours.pace(half));
+    took.bare.push(await peer.driver.pace(half));
   }
-  for (const each of [...connections, ...peer.connections]) each.close();
+  const failures = ours.refused + peer.driver.refused;
+  ours.close();
+  peer.driver.close();
   peer.child.kill();
-  const at = (rounds: number[][], share: number) =>
+  const at = (rounds: Float64Array[], share: number) =>
     median(rounds.map((latencies) => percentile(latencies, share)));
-  const [p99, bareP99] = [at(ours, 0.99), at(theirs, 0.99)];
+  const [p99, bareP99] = [at(took.ours, 0.99), at(took.bare, 0.99)];
   progress(
-    `cached: ${Math.round(full.rate)}/s at full load; at half of it p50 ${at(ours, 0.5).toFixed(2)}, p99 ${p99.toFixed(2)} ms; ` +
-      `bare node:http p50 ${at(theirs, 0.5).toFixed(2)}, p99 ${bareP99.toFixed(2)} ms`,
+    `cached: ${Math.round(rate)}/s at full load; at half of it p50 ${at(took.ours, 0.5).toFixed(2)}, p99 ${p99.toFixed(2)} ms; ` +
+      `bare node:http p50 ${at(took.bare, 0.5).toFixed(2)}, p99 ${bareP99.toFixed(2)} ms`,
   );
   return { p99, overBare: p99 / bareP99, failures };
 }
 
-async function startBare(body: string): Promise<{ child: ChildProcess; connections: Connection[] }> {
+async function startBare(body: string): Promise<{ child: ChildProcess; driver: Driver }> {
   const child = fork(import.meta.filename, ["bare", body], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
   const [port] = (await once(child, "message")) as [number];
-  return { child, connections: await openConnections(port, connectionCount) };
+  return { child, driver: await openDriver(port, [Buffer.from(get("/"))], connectionCount) };
 }
 
 /** Each writer writes on one process, and reads on the other until his own words are there; then the other way round. */

@@ -12,18 +12,9 @@ type Asked = { resolve(answer: HttpAnswer): void; reject(error: Error): void };
 /** Requests are answered in order; a second one may be sent before the first is answered. */
 export function openConnection(port: number): Promise<Connection> {
   return new Promise((opened, failed) => {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     const asked: Asked[] = [];
     let text = "";
-    const fail = (error: Error) => {
-      failed(error);
-      for (const each of asked.splice(0)) each.reject(error);
-    };
-    // A sign a byte, so that lengths are those of bodies.
-    socket.setEncoding("latin1");
-    socket.on("error", fail);
-    socket.on("close", () => fail(new Error("the server closed the connection")));
-    socket.on("data", (chunk: string) => {
+    const take = (chunk: string) => {
       text = text === "" ? chunk : text + chunk;
       while (text !== "") {
         const head = text.indexOf("\r\n\r\n");
@@ -34,7 +25,23 @@ export function openConnection(port: number): Promise<Connection> {
         text = text.slice(end);
         asked.shift()?.resolve(answer);
       }
-    });
+    };
+    const onread = {
+      // One for all that it reads, and past the machinery of streams: what this side saves is the server's.
+      buffer: Buffer.allocUnsafe(16_384),
+      callback(size: number, buffer: Uint8Array) {
+        // A sign a byte, so that lengths are those of bodies.
+        take((buffer as Buffer).toString("latin1", 0, size));
+        return true;
+      },
+    };
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true, onread });
+    const fail = (error: Error) => {
+      failed(error);
+      for (const each of asked.splice(0)) each.reject(error);
+    };
+    socket.on("error", fail);
+    socket.on("close", () => fail(new Error("the server closed the connection")));
     socket.once("connect", () =>
       opened({
         ask: (request) =>
@@ -117,7 +124,7 @@ export async function pace(
   return { latencies, failures };
 }
 
-export function percentile(values: number[], share: number): number {
+export function percentile(values: number[] | Float64Array, share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

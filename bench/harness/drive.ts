@@ -1,7 +1,8 @@
-// Full load with requests that differ, and answers that differ in length: each connection sends the next request as soon as its
-// answer is complete. Bytes are looked at, never made into text, so that this side stays cheaper than the cheapest server.
+// Full load, or load at a rate, with requests that differ and answers that differ in length. Bytes are looked at where the socket
+// left them and never made into text, so that this side stays cheaper than the cheapest server and collects no garbage of its own.
 
 import { connect, type Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 
 const headEnd = Buffer.from("\r\n\r\n");
 const lengthName = Buffer.from("content-length: ");
@@ -14,13 +15,18 @@ export type Driver = {
   run(ms: number): Promise<number>;
   /** Every request once. */
   all(): Promise<void>;
+  /**
+   * Milliseconds until each answer at a fixed rate: no request waits for the answer to another, so a slow server is asked as often
+   * as a fast one, and where all connections are busy the wait for one counts. Between two sendings this process sleeps, because
+   * a spinning one would take the processor from the server.
+   */
+  pace(load: { rate: number; ms: number }): Promise<Float64Array>;
   /** 503s so far: they are no answers. */
   readonly refused: number;
   close(): void;
 };
 
 export async function openDriver(port: number, requests: Buffer[], connections = 32): Promise<Driver> {
-  const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   let next = 0;
   let answers = 0;
   let refused = 0;
@@ -29,42 +35,48 @@ export async function openDriver(port: number, requests: Buffer[], connections =
   let left = Number.POSITIVE_INFINITY;
   let fault: Error | undefined;
   let idle: () => void = () => {};
+  let paced: Paced | undefined;
 
   const stop = (error: Error) => {
     fault ??= error;
     going = false;
     idle();
   };
-  const send = (socket: Socket) => {
+  const give = (lane: Lane) => {
+    under += 1;
+    lane.socket.write(requests[next]!);
+    next = next + 1 === requests.length ? 0 : next + 1;
+  };
+  const send = (lane: Lane) => {
     if (!going || left === 0) {
       if (under === 0) idle();
       return;
     }
     left -= 1;
-    under += 1;
-    socket.write(requests[next]!);
-    next = next + 1 === requests.length ? 0 : next + 1;
+    give(lane);
   };
-  for (const socket of sockets) {
-    let held: Buffer | undefined;
+  const take = (lane: Lane, chunk: Buffer) => {
+    const bytes = lane.held ? Buffer.concat([lane.held, chunk]) : chunk;
+    const total = lengthOf(bytes);
+    if (total === undefined || bytes.length < total) {
+      // The socket writes over it next.
+      lane.held = lane.held ? bytes : Buffer.from(bytes);
+      return;
+    }
+    lane.held = undefined;
+    under -= 1;
+    const isOk = begins(bytes, ok);
+    if (isOk) answers += 1;
+    else refused += 1;
+    if (bytes.length > total || !(isOk || begins(bytes, shed)))
+      stop(new Error(`not what was asked for: ${bytes.toString("latin1", 0, 400)}`));
+    else if (paced) paced.answered(lane);
+    else send(lane);
+  };
+  const lanes = await Promise.all(Array.from({ length: connections }, () => open(port, take)));
+  for (const { socket } of lanes) {
     socket.on("error", stop);
     socket.on("close", () => stop(new Error("the server closed a connection")));
-    socket.on("data", (chunk: Buffer) => {
-      const bytes = held ? Buffer.concat([held, chunk]) : chunk;
-      const total = lengthOf(bytes);
-      if (total === undefined || bytes.length < total) {
-        held = bytes;
-        return;
-      }
-      held = undefined;
-      under -= 1;
-      const isOk = begins(bytes, ok);
-      if (isOk) answers += 1;
-      else refused += 1;
-      if (bytes.length > total || !(isOk || begins(bytes, shed)))
-        stop(new Error(`not what was asked for: ${bytes.toString("latin1", 0, 400)}`));
-      else send(socket);
-    });
   }
 
   async function go(): Promise<void> {
@@ -72,7 +84,7 @@ export async function openDriver(port: number, requests: Buffer[], connections =
     const done = new Promise<void>((resolve) => {
       idle = resolve;
     });
-    for (const socket of sockets) send(socket);
+    for (const lane of lanes) send(lane);
     await done;
     if (fault) throw fault;
   }
@@ -94,11 +106,51 @@ export async function openDriver(port: number, requests: Buffer[], connections =
       left = requests.length;
       await go();
     },
+    async pace({ rate, ms }) {
+      const total = Math.floor((rate * ms) / 1_000);
+      const took = new Float64Array(total);
+      const free = [...lanes];
+      // When what waits for a free connection was due.
+      const waiting: number[] = [];
+      let done = 0;
+      const begin = (lane: Lane, dueAt: number) => {
+        lane.sentAt = dueAt;
+        give(lane);
+      };
+      paced = {
+        answered(lane) {
+          took[done++] = performance.now() - lane.sentAt;
+          const dueAt = waiting.shift();
+          if (dueAt === undefined) free.push(lane);
+          else begin(lane, dueAt);
+        },
+      };
+      try {
+        const began = performance.now();
+        for (let sent = 0; done < total && !fault; ) {
+          const now = performance.now();
+          for (
+            const due = Math.min(total, Math.floor(((now - began) * rate) / 1_000));
+            sent < due;
+            sent += 1
+          ) {
+            const lane = free.pop();
+            if (lane) begin(lane, now);
+            else waiting.push(now);
+          }
+          await pause(1);
+        }
+      } finally {
+        paced = undefined;
+      }
+      if (fault) throw fault;
+      return took;
+    },
     get refused() {
       return refused;
     },
     close() {
-      for (const socket of sockets) socket.removeAllListeners("close").destroy();
+      for (const { socket } of lanes) socket.removeAllListeners("close").destroy();
     },
   };
 }
@@ -114,9 +166,21 @@ function lengthOf(bytes: Buffer): number | undefined {
   return end + 4 + length;
 }
 
-function open(port: number): Promise<Socket> {
+type Lane = { socket: Socket; held: Buffer | undefined; sentAt: number };
+type Paced = { answered(lane: Lane): void };
+
+function open(port: number, take: (lane: Lane, chunk: Buffer) => void): Promise<Lane> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => resolve(socket));
+    const onread = {
+      // One for all that it reads: no garbage.
+      buffer: Buffer.allocUnsafe(16_384),
+      callback(size: number, buffer: Uint8Array) {
+        take(lane, (buffer as Buffer).subarray(0, size));
+        return true;
+      },
+    };
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true, onread }, () => resolve(lane));
+    const lane: Lane = { socket, held: undefined, sentAt: 0 };
     socket.once("error", reject);
   });
 }

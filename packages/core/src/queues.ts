@@ -82,6 +82,7 @@ export type Queues = {
 
 /** Of so many that were done last it is known how long they took. */
 const keptTimes = 200;
+const tellTimesMs = 500;
 /** How soon a worker goes by a switch. */
 const lookMs = 200;
 const waitMs = 1_000;
@@ -127,13 +128,29 @@ export function createQueues(options: {
   }
 
   const timesKey = (name: string) => `${prefixOf(name)}:took`;
-  const noteTime = (name: string, ms: number) =>
-    plain()
-      .pipeline()
-      .lpush(timesKey(name), Math.round(ms))
-      .ltrim(timesKey(name), 0, keptTimes - 1)
-      .exec()
-      .catch(() => {});
+  // Told together, now and then: for a job that is short it would cost more than the job.
+  const times = new Map<string, number[]>();
+  let telling: NodeJS.Timeout | undefined;
+  function noteTime(name: string, ms: number): void {
+    const noted = times.get(name) ?? [];
+    times.set(name, noted);
+    noted.push(Math.round(ms));
+    telling ??= setTimeout(() => void tellTimes(), tellTimesMs).unref();
+  }
+  async function tellTimes(): Promise<void> {
+    clearTimeout(telling);
+    telling = undefined;
+    const told = [...times].map(([name, noted]) =>
+      plain()
+        .pipeline()
+        .lpush(timesKey(name), ...noted.slice(-keptTimes))
+        .ltrim(timesKey(name), 0, keptTimes - 1)
+        .exec()
+        .catch(() => {}),
+    );
+    times.clear();
+    await Promise.all(told);
+  }
 
   const jobOptions = ({ attempts, backoffMs, keptDone }: QueueDefinition<never>) => ({
     attempts,
@@ -188,7 +205,7 @@ export function createQueues(options: {
           const from = performance.now();
           try {
             await handle(parsed.data, { id: job.id!, attempt: job.attemptsMade + 1, cause: causeOf(job) });
-            void noteTime(name, performance.now() - from);
+            noteTime(name, performance.now() - from);
           } catch (error) {
             if (!isPartAway(error)) throw error;
             log.debug({ error, ...nameJob(job) }, "a part is away; the job waits");
@@ -228,6 +245,7 @@ export function createQueues(options: {
 
     async depth(definition) {
       const queue = queueOf(definition);
+      await tellTimes();
       const {
         waiting = 0,
         prioritized = 0,
@@ -289,6 +307,7 @@ export function createQueues(options: {
           if (!isDone) await worker.close(true).catch(() => {});
         }),
       );
+      await atMost(1_000, tellTimes());
       await Promise.all([...queues.values()].map((queue) => queue.close().catch(() => {})));
       for (const connection of connections) connection.disconnect();
     },

@@ -1,6 +1,6 @@
 // Events leave through the database's own log: a row here is committed with the change that it tells of, or not at all.
 
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type postgres from "postgres";
 import type { Db, Sql } from "./client.ts";
 import { outbox } from "./schema/outbox.ts";
@@ -21,6 +21,20 @@ export type OutboxRow = {
 export async function appendToOutbox(transaction: Transaction, row: OutboxRow): Promise<void> {
   await transaction.insert(outbox).values(row);
 }
+
+/** The same as a part of a statement whose part `claimed` has a row where there is something to tell. */
+export const outboxRow = ({
+  id,
+  key,
+  topic,
+  version,
+  payload,
+  requestId,
+  traceparent,
+}: OutboxRow): SQL => sql`
+  insert into outbox (id, key, topic, version, payload, request_id, traceparent)
+  select ${id}::uuid, ${key}::uuid, ${topic}, ${version}::smallint, ${JSON.stringify(payload)}::jsonb, ${requestId},
+    ${traceparent ?? null} from claimed`;
 
 /** The same as a part of a statement: tells of every row of `source`, in the order of its column `n`. */
 export const appendFrom = (sql: Sql, source: string): postgres.PendingQuery<postgres.Row[]> => sql`

@@ -14,7 +14,7 @@ import { newId } from "@signalbox/core/ids";
 import { currentDeadline } from "@signalbox/core/resilience/deadline";
 import type { Sql } from "@signalbox/db";
 import type { Transaction } from "@signalbox/db/outbox";
-import { sql } from "@signalbox/db/query";
+import { type SQL, sql } from "@signalbox/db/query";
 import type { Ctx } from "./ctx.ts";
 import { type Claim, letGo, settle } from "./idempotency-claim.ts";
 
@@ -206,12 +206,14 @@ async function perform<T>(
 }
 
 /** In the transaction of the effect: it is committed under this claim, or not at all. */
-export async function markEffect(db: Transaction, { id, claim }: Claim): Promise<void> {
-  const marked = await db.execute(
-    sql`update idempotency_keys set effect_at = now() where id = ${id} and claim = ${claim} returning 1`,
-  );
+export async function markEffect(db: Transaction, claim: Claim): Promise<void> {
+  const marked = await db.execute(markingOf(claim));
   if (marked.length === 0) throw claimLost();
 }
+
+/** The statement that does it; it gives a row where the claim holds. */
+export const markingOf = ({ id, claim }: Claim): SQL =>
+  sql`update idempotency_keys set effect_at = now() where id = ${id}::bytea and claim = ${claim}::uuid returning 1`;
 
 /** The same as a part of a statement, for the claims of many calls (`claim_id`, `claim`): gives those that hold. */
 export const markEffectsOf = (sql: Sql, source: string) => sql`

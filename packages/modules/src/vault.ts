@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { type Kms, localKms, open, seal, type Wrapped } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
-import { and, asc, eq, inArray, ne } from "@signalbox/db/query";
+import { and, asc, eq, inArray, ne, sql } from "@signalbox/db/query";
 import type { Ctx, Deps, InTransaction } from "./ctx.ts";
 
 const { userKeys } = tables;
@@ -47,10 +47,13 @@ export async function lockOf(
 /** For a user who is being made: nobody else can have made his key, so its row is written unasked, with his other rows. */
 export async function makeKey(ctx: Pick<Deps, "secret" | "kms">, userId: string) {
   const made = randomBytes(32);
-  const row = { userId, ...(await kmsOf(ctx).wrap(made, userId)) };
+  const { masterVersion, wrapped } = await kmsOf(ctx).wrap(made, userId);
   return {
     seal: ((field, plain) => seal(made, `${userId}:${field}`, plain)) satisfies Seal,
-    write: async ({ db }: Pick<InTransaction, "db">) => void (await db.insert(userKeys).values(row)),
+    /** A part of a statement whose part `claimed` says whether there will be such a user. */
+    row: sql`
+      insert into user_keys (user_id, master_version, wrapped)
+      select user_id, ${masterVersion}, ${wrapped}::bytea from claimed`,
   };
 }
 

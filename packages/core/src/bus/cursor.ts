@@ -2,17 +2,37 @@
 
 import type { Redis } from "../redis.ts";
 import type { BusKeys } from "./keys.ts";
+import type { Lease } from "./leases.ts";
 import { luaScript } from "./script.ts";
 import { beginning } from "./stream-id.ts";
 
 export type Cursor = { epoch: string; head: string; pending: string[]; safeAt: number };
 
-// Kept only while the lease is ours.
-export const commitCursor = luaScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-return 1
+// Each is kept only while its lease is ours; of all groups that read a partition in one step, because one event moves all of them.
+const commit = luaScript(`
+local kept = {}
+for i = 2, #KEYS do
+  local at = (i - 2) * 3
+  if redis.call('GET', KEYS[i]) == ARGV[at + 1] then
+    redis.call('HSET', KEYS[1], ARGV[at + 2], ARGV[at + 3])
+    kept[i - 1] = 1
+  else kept[i - 1] = 0 end
+end
+return kept
 `);
+
+type Place = { lease: Lease; cursor: Cursor };
+
+/** All of one partition. Says of each whether its lease was still ours. */
+export async function commitCursors(redis: Redis, keys: BusKeys, places: Place[]): Promise<boolean[]> {
+  const { partition } = places[0]!.lease;
+  const kept = await commit(
+    redis,
+    [keys.cursors(partition), ...places.map(({ lease: { group } }) => keys.lease(partition, group))],
+    places.flatMap(({ lease: { token, group }, cursor }) => [token, group, JSON.stringify(cursor)]),
+  );
+  return (kept as number[]).map((one) => one === 1);
+}
 
 // Whoever holds the partition loses it in the same step, and cannot put the old place back.
 export const moveCursor = luaScript(`

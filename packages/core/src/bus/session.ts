@@ -4,7 +4,7 @@ import type { Logger } from "../log.ts";
 import { fullJitter, pause } from "./backoff.ts";
 import type { BusStore, Progress } from "./bus.ts";
 import { isCluster, type Link, link } from "./connection.ts";
-import { before, type Cursor, commitCursor, countAfter, readCursor } from "./cursor.ts";
+import { before, type Cursor, commitCursors, countAfter, readCursor } from "./cursor.ts";
 import type { Holding, Subscription } from "./holding.ts";
 import type { BusKeys } from "./keys.ts";
 import { createLane, type LaneEvent } from "./lane.ts";
@@ -260,12 +260,8 @@ export async function openSession(given: {
       safeAt: lane.position().safeAt,
     };
     await lane.stop(0);
-    const kept = await commitCursor(
-      redis,
-      [keys.lease(mine.partition, mine.group), keys.cursors(mine.partition)],
-      [mine.token, mine.group, JSON.stringify(cursor)],
-    );
-    if (kept !== 1) return drop(holding, "its lease was lost");
+    const [isKept] = await commitCursors(redis, keys, [{ lease: mine, cursor }]);
+    if (!isKept) return drop(holding, "its lease was lost");
     holding.lane = undefined;
     await begin(holding);
   }
@@ -275,23 +271,26 @@ export async function openSession(given: {
   function commitSoon() {
     commitTimer ??= setTimeout(() => {
       commitTimer = undefined;
-      void Promise.all([...holdings.values()].filter(({ lane }) => lane?.isDirty).map(commitOne)).catch(
-        endSession,
-      );
+      const dirty = [...holdings.values()].filter(({ lane }) => lane?.isDirty);
+      const byPartition = Map.groupBy(dirty, ({ lease }) => lease.partition);
+      void Promise.all([...byPartition.values()].map(commitAll)).catch(endSession);
       reader.wakeIfSomeWereFull();
     }, commitMs);
   }
 
-  async function commitOne(holding: Holding) {
-    const { lane, epoch, lease: mine } = holding;
-    if (!lane || epoch === undefined) return;
-    const cursor: Cursor = { epoch, ...lane.positionToKeep() };
-    const kept = await commitCursor(
-      redis,
-      [keys.lease(mine.partition, mine.group), keys.cursors(mine.partition)],
-      [mine.token, mine.group, JSON.stringify(cursor)],
-    );
-    if (kept !== 1) drop(holding, "its lease was lost");
+  const commitOne = (holding: Holding) => commitAll([holding]);
+
+  /** Of one partition. */
+  async function commitAll(held: Holding[]) {
+    const places = held.flatMap((holding) => {
+      const { lane, epoch, lease } = holding;
+      return lane && epoch !== undefined
+        ? [{ holding, lease, cursor: { epoch, ...lane.positionToKeep() } satisfies Cursor }]
+        : [];
+    });
+    if (places.length === 0) return;
+    const kept = await commitCursors(redis, keys, places);
+    for (const [at, { holding }] of places.entries()) if (!kept[at]) drop(holding, "its lease was lost");
   }
 
   // How far a group is is told to Postgres too, where it outlives Redis.

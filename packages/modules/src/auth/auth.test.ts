@@ -3,7 +3,8 @@ import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { newId } from "@signalbox/core/ids";
 import { connectRedis } from "@signalbox/core/redis";
-import { testWorld, type World } from "../testing.ts";
+import { ctxOf, testWorld, type World } from "../testing.ts";
+import { register } from "./auth.ts";
 import { isCommonPassword } from "./common-passwords.ts";
 import { createRevocations } from "./revocations.ts";
 import { createAccessVerifier, openRefresh, sealRefresh } from "./tokens.ts";
@@ -50,6 +51,38 @@ test("a taken handle is a conflict; a known e-mail address is not told", async (
   await assert.rejects(guest.auth.account.register(person("CAT_taken")), refused("conflict"));
   const twin = await guest.auth.account.register({ ...person("cat_twin"), email: "cat_taken@example.test" });
   assert.equal(twin.user.handle, "cat_twin");
+});
+
+test("of those who register one handle at once one gets it, and nothing is written of the others", async () => {
+  const emails = Array.from({ length: 8 }, (_, n) => `cat_race${n}@example.test`);
+  const rows = async () => {
+    const [found] = await world.deps.sql`
+      select (select count(*) from credentials)::int as credentials, (select count(*) from user_keys)::int as keys,
+        (select count(*) from users)::int as users, (select count(*) from user_counts)::int as counts,
+        (select count(*) from sessions)::int as sessions, (select count(*) from audit_events)::int as noted,
+        (select count(*) from outbox)::int as told`;
+    return found as Record<string, number>;
+  };
+  const before = await rows();
+  const answers = await Promise.allSettled(
+    emails.map((email) => world.guest().auth.account.register({ ...person("cat_race"), email })),
+  );
+  const lost = answers.filter((answer) => answer.status === "rejected");
+  assert.equal(lost.length, 7);
+  for (const { reason } of lost) assert.ok(refused("conflict")(reason), String(reason));
+  const after = await rows();
+  const added = Object.fromEntries(
+    Object.entries(after).map(([name, count]) => [name, count - before[name]!]),
+  );
+  assert.deepEqual(added, { credentials: 1, keys: 1, users: 1, counts: 1, sessions: 1, noted: 2, told: 1 });
+});
+
+test("a registration whose Idempotency-Key was taken over meanwhile writes nothing", async () => {
+  const ctx = { ...ctxOf(world.deps, { kind: "guest" }), claim: { id: Buffer.alloc(32, 7), claim: newId() } };
+  await assert.rejects(register(ctx, person("cat_late")), { code: "conflict", retryAfterMs: 1_000 });
+  const left = await world.deps.sql`
+    select handle from handles where handle = 'cat_late' union all select handle from users where handle = 'cat_late'`;
+  assert.equal(left.length, 0);
 });
 
 test("an access token is verified without the database, and not after its end", async () => {

@@ -3,19 +3,19 @@
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { z } from "zod";
-import { type Ctx, emit, together, transaction } from "../ctx.ts";
-import { createProfile, readPerson, requireServed } from "../users/index.ts";
+import type { Ctx } from "../ctx.ts";
+import { readPerson, requireServed } from "../users/index.ts";
 import { makeKey } from "../vault.ts";
 import { sealDeviceBy, sealDeviceWith } from "./device.ts";
 import { sealEmail } from "./email.ts";
-import { userCreated } from "./events.ts";
 import { accessSeconds } from "./keys.ts";
 import { knownByPassword } from "./known.ts";
+import { openAccount } from "./new-account.ts";
 import { hashPassword, isOutdated } from "./passwords.ts";
 import { type Moved, moveOn } from "./rotation.ts";
 import type { Login, Refresh, Register, SignedIn } from "./schema.ts";
 import { hasFactor, isFactorNeeded, takeCode } from "./second-factor.ts";
-import { endSessions, openAccount, openSession } from "./sessions.ts";
+import { endSessions, openSession } from "./sessions.ts";
 import { openRefresh, type RefreshClaim, type Role, sealRefresh, signAccess } from "./tokens.ts";
 
 /** A client that lost the answer may show the last token again for this long. */
@@ -31,15 +31,8 @@ export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promi
   const key = await makeKey(ctx, userId);
   const email = sealEmail(ctx, input.email, key.seal);
   const device = sealDeviceBy(ctx, key.seal);
-  const [user, sessionId] = await transaction(ctx, (ctx) =>
-    together(
-      createProfile(ctx, { id: userId, handle, region }),
-      openAccount(ctx, { userId, ...email, passwordHash, device }),
-      key.write(ctx),
-      emit(ctx, userCreated, { userId, handle }),
-    ),
-  );
-  return answer(ctx, user, { userId, sessionId, counter: 0 });
+  const sessionId = await openAccount(ctx, { userId, handle, region, ...email, passwordHash, device, key });
+  return answer(ctx, { id: userId, handle, displayName: handle }, { userId, sessionId, counter: 0 });
 }
 
 export async function login(ctx: Ctx, input: z.infer<typeof Login>): Promise<z.infer<typeof SignedIn>> {

@@ -7,43 +7,13 @@ import { and, desc, eq, gt, isNull, lt, ne, sql } from "@signalbox/db/query";
 import type { z } from "zod";
 import { type AsOperator, type AsUser, type Ctx, type InTransaction, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
-import { byOf, note } from "./activity.ts";
+import { note } from "./activity.ts";
 import { confirmPassword } from "./confirm.ts";
 import { openDevices } from "./device.ts";
 import type { BySession, EndAll, Refresh, SessionList } from "./schema.ts";
 import { openRefresh, refreshMs } from "./tokens.ts";
 
 const { sessions } = tables;
-
-type NewAccount = {
-  userId: string;
-  emailSealed: Buffer;
-  emailIndex: Buffer;
-  passwordHash: string;
-  device: Buffer;
-};
-
-/** An account and its first session, in the transaction of a registration. */
-export async function openAccount(
-  ctx: InTransaction,
-  { userId, emailSealed, emailIndex, passwordHash, device }: NewAccount,
-): Promise<string> {
-  const id = newId();
-  await ctx.db.execute(sql`
-    with account as (
-      insert into credentials (user_id, email_sealed, email_index, password_hash)
-      values (${userId}, ${emailSealed}::bytea, ${emailIndex}::bytea, ${passwordHash})),
-    opened as (
-      insert into sessions (user_id, id, expires_at, device_sealed)
-      values (${userId}, ${id}, ${expiryOf(ctx)}::timestamptz, ${device}::bytea) returning user_id)
-    insert into audit_events (user_id, id, kind, by, device_sealed, detail)
-    select user_id, ${newId()}::uuid, 'account.created', ${byOf(ctx)}, ${device}::bytea, '{}'::jsonb from opened
-    union all
-    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${device}::bytea,
-      jsonb_build_object('sessionId', ${id}::text)
-    from opened`);
-  return id;
-}
 
 /** Undefined where the password is another by now, or the account was suspended or erased, while this one was being verified. */
 export async function openSession(
@@ -67,7 +37,7 @@ export async function openSession(
   return opened && id;
 }
 
-const expiryOf = ({ now }: Pick<Ctx, "now">) => new Date(now().getTime() + refreshMs).toISOString();
+export const expiryOf = ({ now }: Pick<Ctx, "now">) => new Date(now().getTime() + refreshMs).toISOString();
 
 export const listSessions = (ctx: AsUser, page: Page) => list(ctx, ctx.actor.id, page, ctx.actor.sessionId);
 

@@ -8,11 +8,12 @@ import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/env
 import { newId } from "@signalbox/core/ids";
 import type { Queues } from "@signalbox/core/queues";
 import type { Redis } from "@signalbox/core/redis";
-import { type Ctx, type Deps, transaction } from "../ctx.ts";
+import { sql } from "@signalbox/db/query";
+import type { Ctx, Deps } from "../ctx.ts";
 import { appRouter, jobs } from "../index.ts";
 import { groupsOf, jobHandler } from "../run-jobs.ts";
 import { ctxOf, testWorld } from "../testing.ts";
-import { createProfile } from "../users/index.ts";
+import { newProfile } from "../users/index.ts";
 import { spread } from "./fan-out.ts";
 import { buildTimeline, timelineKey } from "./timeline.ts";
 
@@ -224,7 +225,7 @@ async function newPerson(deps: Deps): Promise<Person> {
   const handle = `h${newId().replaceAll("-", "").slice(-20)}`;
   const ctx = ctxOf(deps, { kind: "guest" });
   const id = newId();
-  await transaction(ctx, (ctx) => createProfile(ctx, { id, handle }));
+  await ctx.db.execute(sql`with ${newProfile(ctx, { id, handle })} select from claimed`);
   const actor = { kind: "user", id, sessionId: newId() } as const;
   // Each call a ctx of its own, as over HTTP.
   return { id, handle, caller: appRouter.createCaller(ctxOf(deps, actor)) };

@@ -1,3 +1,4 @@
+export { forgetHandles } from "./cached.ts";
 export {
   userBlocked,
   userFollowed,
@@ -18,8 +19,9 @@ export {
   followersAfter,
   knownFollowed,
 } from "./follows.ts";
+export { handleTaken } from "./handles.ts";
 export { jobs } from "./jobs.ts";
-export { createProfile, findAccount, idsOfHandles, knownUser, readPeople, readPerson } from "./profile.ts";
+export { findAccount, idsOfHandles, knownUser, newProfile, readPeople, readPerson } from "./profile.ts";
 export { readModels } from "./read-models.ts";
 export { requireServed } from "./region.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";

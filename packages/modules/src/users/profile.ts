@@ -4,12 +4,12 @@ import type { Found } from "@signalbox/core/cache/cache";
 import { freeze } from "@signalbox/core/cache/stored";
 import { AppError } from "@signalbox/core/errors";
 import type { tables } from "@signalbox/db";
-import { sql } from "@signalbox/db/query";
+import { type SQL, sql } from "@signalbox/db/query";
 import type { z } from "zod";
-import { type AsUser, type Ctx, type InTransaction, together } from "../ctx.ts";
+import type { AsUser, Ctx } from "../ctx.ts";
 import { markStale } from "../stale.ts";
 import { handleOwners, profiles, type StoredProfile } from "./cached.ts";
-import { claimHandle } from "./handles.ts";
+import { claimOf } from "./handles.ts";
 import { profileTag } from "./profile-version.ts";
 import { blockedAmong, isBlockedBy, peekBlocked } from "./relations.ts";
 import type { ByHandle, OwnProfile, Person, Profile } from "./schema.ts";
@@ -56,19 +56,20 @@ export const presentOwn = (profile: StoredProfile): OwnProfile => ({
 
 type Account = Pick<Row, "id" | "handle" | "displayName">;
 
-/** For auth, in the transaction of a registration. */
-export async function createProfile(
-  ctx: InTransaction,
+/**
+ * For auth: the parts of a registration's statement that make a profile. `claimed` has a row where the handle was free, and
+ * nothing is written where it was not. Afterwards forgetHandles() is due.
+ */
+export const newProfile = (
+  ctx: Pick<Ctx, "secret">,
   { id, handle, region = null }: Pick<Row, "id" | "handle"> & { region?: string | null },
-): Promise<Account> {
-  await together(
-    claimHandle(ctx, handle, id),
-    ctx.db.execute(sql`
-      with counted as (insert into user_counts (user_id) values (${id}))
-      insert into users (id, handle, display_name, region) values (${id}, ${handle}, ${handle}, ${region})`),
-  );
-  return { id, handle, displayName: handle };
-}
+  asked?: SQL,
+): SQL => sql`
+  claimed as (${claimOf(ctx, handle, id, asked)}),
+  counted as (insert into user_counts (user_id) select user_id from claimed),
+  profiled as (
+    insert into users (id, handle, display_name, region)
+    select user_id, ${handle}, ${handle}, ${region} from claimed)`;
 
 /** For auth: from the tables, never from the cache. */
 export async function findAccount(
