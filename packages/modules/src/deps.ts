@@ -20,10 +20,10 @@ import { openReplicas } from "@signalbox/db/replicas";
 import { createGateway } from "@signalbox/gateway";
 import { createUpstreams } from "@signalbox/gateway/upstreams/index";
 import { createRevocations } from "./auth/index.ts";
-import { tagsOf } from "./control/catalogue.ts";
 import type { Deps } from "./ctx.ts";
 import { createElsewhere } from "./elsewhere.ts";
 import { entities } from "./entities.ts";
+import { catalogue } from "./index.ts";
 import { keepMail } from "./mail/index.ts";
 
 export type Place = {
@@ -91,7 +91,7 @@ export async function openDeps(
   await whenReady(redis, startPatienceMs);
 
   const live = createLive({
-    ...{ log, sql: watch, redis, secret, instance, tagsOf },
+    ...{ log, sql: watch, redis, secret, instance, tagsOf: catalogue().tagsOf },
     dataDir: config.SIGNALBOX_DATA_DIR,
   });
   shutdown.add("live settings", () => live.close());

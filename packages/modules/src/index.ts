@@ -1,6 +1,7 @@
 // The one list of domains: their procedures and their jobs. api and workers read it and need no change for a new one.
 
 import * as auth from "./auth/index.ts";
+import { type Catalogue, createCatalogue } from "./catalogue.ts";
 import * as feed from "./feed/index.ts";
 import * as moderation from "./moderation/index.ts";
 import * as notifications from "./notifications/index.ts";
@@ -11,6 +12,14 @@ import { createRouter } from "./trpc.ts";
 import * as users from "./users/index.ts";
 import type { AnyWork } from "./work.ts";
 
+/** What all of this can be switched and limited by. */
+export const catalogue: () => Catalogue = createCatalogue(() => ({
+  router: appRouter,
+  jobs,
+  askedWork,
+  work,
+}));
+
 export const appRouter = createRouter({
   auth: auth.router,
   users: users.router,
@@ -18,7 +27,7 @@ export const appRouter = createRouter({
   personal: personal.router,
   moderation: moderation.router,
   notifications: notifications.router,
-  switches: switches.router,
+  switches: switches.createSwitchRouter(catalogue),
 });
 export type AppRouter = typeof appRouter;
 

@@ -1,6 +1,7 @@
 // The switches for OpenFeature's clients: one, all, and a stream that says when to ask again. No procedures of ours, but the same door.
 
 import { AppError } from "@signalbox/core/errors";
+import { catalogue } from "@signalbox/modules";
 import type { Ctx, Deps } from "@signalbox/modules/ctx";
 import {
   evaluateAll,
@@ -36,11 +37,13 @@ export function ofrepRoutes(app: FastifyInstance, { deps, createCtx }: Options):
   app.post("/ofrep/v1/evaluate/flags", (request, reply) =>
     answer(request, reply, (ctx) => {
       const stream = streamPath(deps.secret, requireApplication(ctx), ctx.now().getTime());
-      return evaluateAll(ctx, request.body, request.headers["if-none-match"], stream);
+      return evaluateAll(ctx, catalogue(), request.body, request.headers["if-none-match"], stream);
     }),
   );
   app.post("/ofrep/v1/evaluate/flags/:key", (request, reply) =>
-    answer(request, reply, (ctx) => evaluateOne(ctx, (request.params as { key: string }).key, request.body)),
+    answer(request, reply, (ctx) =>
+      evaluateOne(ctx, catalogue(), (request.params as { key: string }).key, request.body),
+    ),
   );
 
   const open = new Set<() => void>();
@@ -67,7 +70,7 @@ export function ofrepRoutes(app: FastifyInstance, { deps, createCtx }: Options):
       "cache-control": "no-store",
       "x-accel-buffering": "no",
     });
-    let mark = markOf(deps.live.rules(), application);
+    let mark = markOf(catalogue(), deps.live.rules(), application);
     const tell = () =>
       raw.write(`id: ${deps.live.revision}\ndata: ${JSON.stringify({ type: "refetchEvaluation" })}\n\n`);
     // Clients that lost us together come back apart.
@@ -75,7 +78,7 @@ export function ofrepRoutes(app: FastifyInstance, { deps, createCtx }: Options):
     const seen = request.headers["last-event-id"];
     if (seen !== undefined && seen !== String(deps.live.revision)) tell();
     const stop = deps.live.onChange(() => {
-      const now = markOf(deps.live.rules(), application);
+      const now = markOf(catalogue(), deps.live.rules(), application);
       if (now === mark) return;
       mark = now;
       tell();

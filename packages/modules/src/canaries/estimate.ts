@@ -4,10 +4,9 @@ import { findNobody } from "@signalbox/control/canary/controller";
 import { checkLadder, checkSurroundings, saltOf } from "@signalbox/control/canary/rules";
 import { errorOdds, smallestSeen } from "@signalbox/control/canary/sequential";
 import type { CanaryStep, CanaryTarget, CanaryTriggers } from "@signalbox/control/settings";
-import { catalogue } from "../control/catalogue.ts";
 import { orAway } from "../control/or-away.ts";
 import type { Deps } from "../ctx.ts";
-import { jobs } from "../index.ts";
+import { catalogue, jobs } from "../index.ts";
 import { findInterlocks } from "./interlocks.ts";
 import type { Estimate } from "./schema.ts";
 
@@ -67,7 +66,7 @@ function routesOf(target: CanaryTarget): string[] {
   const kinds =
     target.kind === "switch" ? ["procedure", "job"] : [target.kind === "release" ? "procedure" : "job"];
   const key = target.kind === "switch" ? target.key : target.service;
-  return [...catalogue()].flatMap(([name, kind]) =>
+  return [...catalogue().kinds].flatMap(([name, kind]) =>
     kinds.includes(kind) && (key === "*" || name === key || name.startsWith(`${key}.`)) ? [name] : [],
   );
 }

@@ -8,11 +8,11 @@ import { until } from "@signalbox/control/testing";
 import { connectRedis } from "@signalbox/core/redis";
 import { partNames } from "@signalbox/core/resilience/dependencies";
 import { awaited, testCall } from "@signalbox/gateway/testing";
+import { toKinds } from "../catalogue.ts";
 import type { Actor } from "../ctx.ts";
 import { askedWork, jobs, work } from "../index.ts";
 import { groupsOf } from "../run-jobs.ts";
 import { toCall } from "../trpc.ts";
-import { toCatalogue } from "./catalogue.ts";
 import { operatorRouter, streamGolden } from "./index.ts";
 import { ann, api, as, close, engines, open, secret, start, startWorkers, workers } from "./testing.ts";
 
@@ -21,7 +21,7 @@ after(close);
 
 describe("switches", () => {
   test("the catalogue holds every procedure, job and prefix, and * first", async () => {
-    const kinds = toCatalogue({
+    const kinds = toKinds({
       ...{ tag: ["tags.jobs"], dependency: ["dependencies.smtp"], consumer: ["consumers.feed"] },
       ...{ job: ["feed.timeline.push"], procedure: ["feed.post.create", "feed.home.read"] },
     });

@@ -3,13 +3,14 @@
 import { consumerPrefix } from "@signalbox/control/settings";
 import { AppError } from "@signalbox/core/errors";
 import { callerAttributes } from "@signalbox/gateway/pipeline";
-import { catalogue, type Kind, lessened, tagsOf } from "./catalogue.ts";
+import type { Kind } from "../catalogue.ts";
+import { catalogue } from "../index.ts";
 import type { SetSwitch } from "./schema.ts";
 
 type Position = Pick<SetSwitch, "share" | "targets" | "instead">;
 
 export function checkPosition(key: string, position: Position): void {
-  const kind = catalogue().get(key);
+  const kind = catalogue().kinds.get(key);
   checkWhole(key, kind, position);
   // What the platform does not know belongs to an application, which knows what it tells of its callers.
   if (kind === undefined) return;
@@ -48,14 +49,15 @@ function checkAttributes(key: string, kind: Kind, { targets = [] }: Position): v
 }
 
 function checkLess(key: string, kind: Kind): void {
+  const { lessened, tagsOf } = catalogue();
   const isAbove = (name: string) =>
     key === "*" ||
     name === key ||
     name.startsWith(`${key}.`) ||
     tagsOf(name).includes(key.slice("tags.".length));
-  if (kind === "optional" || key === "tags.optional" || lessened().some(isAbove)) return;
+  if (kind === "optional" || key === "tags.optional" || lessened.some(isAbove)) return;
   throw refuse(
     "instead",
-    `no answer of ${key} has parts that it can do without, so that degrade would stop nothing; those of ${lessened().join(", ")} have`,
+    `no answer of ${key} has parts that it can do without, so that degrade would stop nothing; those of ${lessened.join(", ")} have`,
   );
 }

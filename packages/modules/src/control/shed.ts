@@ -5,7 +5,7 @@ import { holding, type ShedLayer, shedValues } from "@signalbox/control/settings
 import { AppError } from "@signalbox/core/errors";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
-import { serviceNames } from "./catalogue.ts";
+import { catalogue } from "../index.ts";
 import { pageByKey } from "./list.ts";
 import { confirmed, planeOf } from "./plane.ts";
 import type { Changed, OperatorPage, ResetShed, SetShed, ShedItem } from "./schema.ts";
@@ -13,7 +13,7 @@ import { readParts } from "./sight.ts";
 import { whyOf } from "./why.ts";
 
 /** `*` first, then every service: what has procedures that callers reach. */
-const keys = () => ["*", ...serviceNames()];
+const keys = () => ["*", ...catalogue().services];
 
 export async function listShed(ctx: AsOperator, page: z.infer<typeof OperatorPage>) {
   const nowMs = ctx.now().getTime();

@@ -9,9 +9,10 @@ import { revertAct } from "@signalbox/control/revert";
 import { dependencyPrefix, holding, pathOf, type SwitchLayer, tagPrefix } from "@signalbox/control/settings";
 import { archiveSwitch, createSwitch, redrawSwitch, setSwitch } from "@signalbox/control/switch-acts";
 import type { z } from "zod";
+import type { Kind } from "../catalogue.ts";
 import type { AsOperator } from "../ctx.ts";
+import { catalogue } from "../index.ts";
 import { presentEvents } from "./audit.ts";
-import { catalogue, type Kind, tagsOf } from "./catalogue.ts";
 import { pageByKey } from "./list.ts";
 import { type ControlPlane, confirmed, planeOf } from "./plane.ts";
 import { checkPosition } from "./position.ts";
@@ -35,7 +36,7 @@ export async function listSwitches(ctx: AsOperator, { at, ...page }: z.infer<typ
   const nowMs = at === undefined ? ctx.now().getTime() : Date.parse(at);
   const rules = at === undefined ? ctx.live.rules() : await rulesAt(ctx, nowMs);
   const { switches, own, archived } = rules.settings;
-  const kinds = catalogue();
+  const { kinds } = catalogue();
   const ownTags = Object.values(own).flatMap(({ tags }) => tags.map((tag) => tagPrefix + tag));
   // A key whose procedure is gone stays visible as long as something is set on it.
   const keys = new Set([...kinds.keys(), ...Object.keys(own), ...ownTags, ...Object.keys(switches)]);
@@ -53,7 +54,7 @@ export async function listSwitches(ctx: AsOperator, { at, ...page }: z.infer<typ
 
 async function rulesAt(ctx: AsOperator, atMs: number): Promise<Rules> {
   const { document } = await planeOf(ctx).controlLog.foldAt(new Date(atMs));
-  return compile(settingsAt(document, atMs), tagsOf);
+  return compile(settingsAt(document, atMs), catalogue().tagsOf);
 }
 
 /** What a local file decides, here or on an instance that says so; the log does not know of it. */
@@ -89,7 +90,7 @@ function present(
   return {
     key,
     kind: kindOf(key, known, own !== undefined),
-    tags: [...new Set([...tagsOf(key), ...(own?.tags ?? [])])],
+    tags: [...new Set([...catalogue().tagsOf(key), ...(own?.tags ?? [])])],
     title: own?.title ?? "",
     state: layer?.state ?? "on",
     share: layer?.share ?? 100,
@@ -142,7 +143,7 @@ export async function createOwn(ctx: AsOperator, input: z.infer<typeof CreateSwi
   const made = await createSwitch(
     plane,
     key,
-    { title, tags, taken: () => catalogue().has(first) || `${first}.` === dependencyPrefix },
+    { title, tags, taken: () => catalogue().kinds.has(first) || `${first}.` === dependencyPrefix },
     why,
   );
   // What is being built begins where nobody meets it.
@@ -153,7 +154,7 @@ export async function archiveOne(ctx: AsOperator, input: z.infer<typeof OneSwitc
   const plane = planeOf(ctx);
   const { key } = input;
   requireKey(plane, key);
-  const inUse = (key: string) => catalogue().has(key);
+  const inUse = (key: string) => catalogue().kinds.has(key);
   return confirmed(plane, await archiveSwitch(plane, key, { inUse }, whyOf(ctx, input)));
 }
 
@@ -184,7 +185,7 @@ export async function readHistory(ctx: AsOperator, input: z.infer<typeof History
 export function requireKey({ live }: ControlPlane, key: string): void {
   const { switches, limits, own } = live.current();
   const isKnown =
-    catalogue().has(key) || [switches, limits, own].some((record) => Object.hasOwn(record, key));
+    catalogue().kinds.has(key) || [switches, limits, own].some((record) => Object.hasOwn(record, key));
   const isTag = Object.values(own).some(({ tags }) => tags.some((tag) => tagPrefix + tag === key));
   if (!isKnown && !isTag) throw unknownKey(key);
 }

@@ -6,7 +6,7 @@ import type { Attributes } from "@signalbox/control/targets";
 import { AppError } from "@signalbox/core/errors";
 import type { z } from "zod";
 import { isAllowed } from "../auth/applications.ts";
-import { catalogue, tagsOf } from "../control/catalogue.ts";
+import type { Catalogue } from "../catalogue.ts";
 import type { Ctx } from "../ctx.ts";
 import type { FlagList, ForWhom, RuleBook } from "./schema.ts";
 import { streamPath } from "./stream.ts";
@@ -22,12 +22,12 @@ type Visible = { settings: Rules["settings"]; byScopes: Map<string, readonly str
 let visible: Visible | undefined;
 
 /** What the scopes of an application name, of the platform's keys and of the install's own. */
-export function keysFor({ settings }: Rules, { scopes }: Asker): readonly string[] {
+export function keysFor({ kinds }: Catalogue, { settings }: Rules, { scopes }: Asker): readonly string[] {
   if (visible?.settings !== settings) visible = { settings, byScopes: new Map() };
   const name = scopes.join(" ");
   let keys = visible.byScopes.get(name);
   if (!keys) {
-    const platform = [...catalogue()].flatMap(([key, kind]) =>
+    const platform = [...kinds].flatMap(([key, kind]) =>
       // The door through which they ask is not what they ask about.
       (kind === "procedure" || kind === "job" || kind === "optional") && !key.startsWith("switches.")
         ? [key]
@@ -47,9 +47,13 @@ const attributesOf = ({ actor, region, appVersion, application }: Ctx): Attribut
   ...{ kind: actor.kind, region, appVersion, application: application?.id },
 });
 
-export function listFlags(ctx: Ctx, { unit }: z.infer<typeof ForWhom>): z.infer<typeof FlagList> {
+export function listFlags(
+  ctx: Ctx,
+  catalogue: Catalogue,
+  { unit }: z.infer<typeof ForWhom>,
+): z.infer<typeof FlagList> {
   const rules = ctx.live.rules();
-  const keys = keysFor(rules, requireApplication(ctx));
+  const keys = keysFor(catalogue, rules, requireApplication(ctx));
   const nowMs = ctx.now().getTime();
   const whom = ctx.actor.kind === "user" ? ctx.actor.id : (unit ?? ctx.address);
   const attributes = attributesOf(ctx);
@@ -61,14 +65,14 @@ export function listFlags(ctx: Ctx, { unit }: z.infer<typeof ForWhom>): z.infer<
 }
 
 /** For an application's server, which then decides by itself, whatever becomes of us. */
-export function readRules(ctx: Ctx): RuleBook {
+export function readRules(ctx: Ctx, catalogue: Catalogue): RuleBook {
   const application = requireApplication(ctx);
   const rules = ctx.live.rules();
   const { switches, own } = rules.settings;
-  const keys = keysFor(rules, application);
+  const keys = keysFor(catalogue, rules, application);
   const tags = Object.fromEntries(
     keys.flatMap((key) => {
-      const all = [...new Set([...tagsOf(key), ...(own[key]?.tags ?? [])])];
+      const all = [...new Set([...catalogue.tagsOf(key), ...(own[key]?.tags ?? [])])];
       return all.length > 0 ? [[key, all]] : [];
     }),
   );
@@ -96,8 +100,8 @@ const bare = (layer: SwitchLayer) => ({
 });
 
 /** Changes where an answer to this application may have changed. */
-export function markOf(rules: Rules, application: Asker): string {
-  const keys = keysFor(rules, application);
+export function markOf(catalogue: Catalogue, rules: Rules, application: Asker): string {
+  const keys = keysFor(catalogue, rules, application);
   const { switches } = rules.settings;
   const turned = Object.entries(switches).map(([key, { revision, order }]) => `${key} ${revision} ${order}`);
   return `${turned.sort().join("\n")}\n\n${keys.join("\n")}`;

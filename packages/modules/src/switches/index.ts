@@ -1,4 +1,4 @@
 export { markOf, requireApplication } from "./flags.ts";
 export { evaluateAll, evaluateOne, type OfrepAnswer } from "./ofrep.ts";
-export { router } from "./router.ts";
+export { createSwitchRouter } from "./router.ts";
 export { openStreamToken, streamPath } from "./stream.ts";

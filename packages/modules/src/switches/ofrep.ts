@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { Decision, Rules } from "@signalbox/control/evaluate";
 import type { Attributes } from "@signalbox/control/targets";
 import { z } from "zod";
+import type { Catalogue } from "../catalogue.ts";
 import type { Ctx } from "../ctx.ts";
 import { keysFor, requireApplication } from "./flags.ts";
 
@@ -65,9 +66,9 @@ function evaluate(rules: Rules, key: string, { unit, attributes }: Asked, nowMs:
 
 const badContext = "the body must be {context: {targetingKey, …}}";
 
-export function evaluateOne(ctx: Ctx, key: string, raw: unknown): OfrepAnswer {
+export function evaluateOne(ctx: Ctx, catalogue: Catalogue, key: string, raw: unknown): OfrepAnswer {
   const rules = ctx.live.rules();
-  const keys = keysFor(rules, requireApplication(ctx));
+  const keys = keysFor(catalogue, rules, requireApplication(ctx));
   const asked = readContext(ctx, raw);
   if (!asked) return failure(400, key, "INVALID_CONTEXT", badContext);
   if (!keys.includes(key))
@@ -78,12 +79,13 @@ export function evaluateOne(ctx: Ctx, key: string, raw: unknown): OfrepAnswer {
 
 export function evaluateAll(
   ctx: Ctx,
+  catalogue: Catalogue,
   raw: unknown,
   ifNoneMatch: string | undefined,
   stream: string,
 ): OfrepAnswer {
   const rules = ctx.live.rules();
-  const keys = keysFor(rules, requireApplication(ctx));
+  const keys = keysFor(catalogue, rules, requireApplication(ctx));
   const asked = readContext(ctx, raw);
   if (!asked) return failure(400, undefined, "INVALID_CONTEXT", badContext);
   const nowMs = ctx.now().getTime();
