@@ -2,13 +2,11 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { cacheFamilies } from "@signalbox/core/cache/families";
-import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth, type Health } from "@signalbox/core/health";
 import { serveHealth } from "@signalbox/core/health-server";
-import { createLogger } from "@signalbox/core/log";
 import { createMetrics } from "@signalbox/core/metrics";
+import { type Begun, runProcess } from "@signalbox/core/process";
 import { partFamilies } from "@signalbox/core/resilience/families";
-import { createShutdown } from "@signalbox/core/shutdown";
 import { createSchemaCheck } from "@signalbox/db/schema-state";
 import { appRouter } from "@signalbox/modules";
 import { openPlane } from "@signalbox/modules/control";
@@ -22,24 +20,10 @@ import { createGatewayApp, createOperatorApp } from "./app.ts";
 import { readRole } from "./role.ts";
 import { createServicePort } from "./service-port.ts";
 
-try {
-  await main();
-} catch (error) {
-  // A wrong configuration is the reader's to mend; anything else is ours, and its stack helps.
-  console.error(error instanceof ConfigError ? error.message : error);
-  process.exit(1);
-}
+await runProcess(main);
 
-async function main() {
-  const config = readConfig(process.env);
-  const log = createLogger({
-    name: config.SIGNALBOX_NAME,
-    level: config.LOG_LEVEL,
-    version: config.SIGNALBOX_VERSION,
-    track: config.SIGNALBOX_TRACK,
-  });
+async function main({ config, log, shutdown }: Begun) {
   const role = readRole(config, [...new Set(Object.keys(appRouter._def.procedures).map(serviceOf))]);
-  const shutdown = createShutdown(log);
   // Set when it listens: before, nothing should come.
   let opened: Health | undefined;
   const deps = await openDeps(config, {

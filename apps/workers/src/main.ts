@@ -2,11 +2,9 @@
 
 import { bucketOf } from "@signalbox/control/bucket";
 import { createRedisBus } from "@signalbox/core/bus/redis-bus";
-import { ConfigError, readConfig } from "@signalbox/core/config";
 import { answers, createHealth } from "@signalbox/core/health";
 import { gauges, serveHealth } from "@signalbox/core/health-server";
-import { createLogger } from "@signalbox/core/log";
-import { createShutdown } from "@signalbox/core/shutdown";
+import { type Begun, runProcess } from "@signalbox/core/process";
 import { createBusStore } from "@signalbox/db/bus-store";
 import { createSchemaCheck } from "@signalbox/db/schema-state";
 import { jobs, work } from "@signalbox/modules";
@@ -18,22 +16,9 @@ import { consumeJobs } from "./consumers.ts";
 import { keepSchedules } from "./schedules.ts";
 import { startUpkeep } from "./upkeep.ts";
 
-try {
-  await main();
-} catch (error) {
-  console.error(error instanceof ConfigError ? error.message : error);
-  process.exit(1);
-}
+await runProcess(main);
 
-async function main() {
-  const config = readConfig(process.env);
-  const log = createLogger({
-    name: config.SIGNALBOX_NAME,
-    level: config.LOG_LEVEL,
-    version: config.SIGNALBOX_VERSION,
-    track: config.SIGNALBOX_TRACK,
-  });
-  const shutdown = createShutdown(log);
+async function main({ config, log, shutdown }: Begun) {
   const deps = await openDeps(config, { log, shutdown, role: "worker" });
 
   const bus = createRedisBus({

@@ -6,6 +6,7 @@ import { Button } from "@signalbox/ui/button";
 import { Dialog, DialogBody } from "@signalbox/ui/dialog";
 import { EmptyState } from "@signalbox/ui/empty-state";
 import { More } from "@signalbox/ui/more";
+import { Verbatim } from "@signalbox/ui/verbatim";
 import { useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { useState } from "react";
@@ -134,7 +135,9 @@ function Value({ name, value }: { name: string; value: unknown }) {
   return (
     <section className={styles.value}>
       <h3>{name}</h3>
-      <pre>{value === null || value === undefined ? "nothing" : JSON.stringify(value, null, 2)}</pre>
+      <Verbatim>
+        {value === null || value === undefined ? "nothing" : JSON.stringify(value, null, 2)}
+      </Verbatim>
     </section>
   );
 }

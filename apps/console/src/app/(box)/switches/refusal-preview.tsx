@@ -1,6 +1,7 @@
 // The refusal exactly as a caller of the REST door reads it.
 
 import { switchedOff } from "@signalbox/modules/control/schema";
+import { Verbatim } from "@signalbox/ui/verbatim";
 import styles from "./flip-dialog.module.css";
 
 export function RefusalPreview({ message, expiresInMs }: { message: string; expiresInMs: number | null }) {
@@ -17,12 +18,12 @@ export function RefusalPreview({ message, expiresInMs }: { message: string; expi
   return (
     <details className={styles.preview}>
       <summary>What callers read</summary>
-      <pre>
+      <Verbatim>
         <span className={styles.quiet}>
           {`HTTP/1.1 503 Service Unavailable\nContent-Type: application/problem+json\nRetry-After: ${Math.ceil(retryAfterMs / 1_000)}\n\n`}
         </span>
         {JSON.stringify(body, null, 2)}
-      </pre>
+      </Verbatim>
     </details>
   );
 }

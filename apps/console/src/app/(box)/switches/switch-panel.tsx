@@ -4,6 +4,7 @@
 
 import type { SwitchItem } from "@signalbox/modules/control/schema";
 import { Button } from "@signalbox/ui/button";
+import { type Fact, Facts } from "@signalbox/ui/facts";
 import { useState } from "react";
 import { Moment } from "@/moment.tsx";
 import { HistoryPanel } from "../history-panel.tsx";
@@ -26,7 +27,7 @@ export function SwitchPanel({
   const [act, setAct] = useState<Act | "plan" | null>(null);
   const may = useMay("operator");
   const mayProtect = useMay("admin");
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     ["Is", `${kindWords[item.kind]}${item.title ? `: ${item.title}` : ""}`],
     [
       "Callers",
@@ -55,14 +56,7 @@ export function SwitchPanel({
       subtitle="A switch, and its history"
       onClose={onClose}
     >
-      <dl className={styles.facts}>
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
       {may ? (
         <div className={styles.acts}>
           <Button size="s" tone={item.effective.state === "on" ? "danger" : "primary"} onClick={onFlip}>

@@ -7,9 +7,11 @@ import { Badge } from "@signalbox/ui/badge";
 import { Button } from "@signalbox/ui/button";
 import { Dialog, DialogBody, DialogFooter } from "@signalbox/ui/dialog";
 import { EmptyState } from "@signalbox/ui/empty-state";
+import { type Fact, Facts } from "@signalbox/ui/facts";
 import { Panel } from "@signalbox/ui/panel";
 import { opensRow, Row, RowEnd, Rows, RowText } from "@signalbox/ui/rows";
 import { useToast } from "@signalbox/ui/toasts";
+import { Verbatim } from "@signalbox/ui/verbatim";
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { count } from "@/format.ts";
@@ -157,7 +159,7 @@ function LetterPanel({
   onClose: () => void;
 }) {
   const may = useMay("operator");
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     ["Queue", letter.queue],
     ["Of user", <code key="user">{letter.key}</code>],
     ["Event", <code key="event">{letter.eventId}</code>],
@@ -171,21 +173,14 @@ function LetterPanel({
     <Dialog side title={letter.topic} subtitle={`Dead letter ${letter.id}`} onClose={onClose}>
       <DialogBody>
         <p className={styles.error}>{letter.error}</p>
-        <dl className={styles.facts}>
-          {facts.map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-        </dl>
+        <Facts facts={facts} />
         <div className={styles.payload}>
           <h3>Payload</h3>
           <CopyButton size="s" tone="quiet" text={payload}>
             Copy
           </CopyButton>
         </div>
-        <pre className={styles.text}>{payload}</pre>
+        <Verbatim>{payload}</Verbatim>
       </DialogBody>
       <DialogFooter>
         <Button onClick={onDiscard} disabled={may === false}>

@@ -1,6 +1,7 @@
 // What a decision rests on: both sides, slot by slot. The log keeps evidence as it was written, so another form is shown as it is.
 
 import { Cell, HeadRow, Table } from "@signalbox/ui/table";
+import { Verbatim } from "@signalbox/ui/verbatim";
 import { count } from "@/format.ts";
 import styles from "./canary.module.css";
 
@@ -14,8 +15,8 @@ export function Evidence({ evidence }: { evidence: unknown }) {
   const slots = slotsOf(evidence);
   if (slots === undefined)
     return (
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-      <pre tabIndex={0}>{JSON.stringify(evidence, null, 1)}</pre>
+      // What scrolls must be reachable by keyboard.
+      <Verbatim tabIndex={0}>{JSON.stringify(evidence, null, 1)}</Verbatim>
     );
   return (
     <>
