@@ -12,8 +12,8 @@ const signers = 8;
 const refreshers = 16;
 const rounds = 5;
 const roundMs = 1_500;
-/** Until what runs is compiled: a server meets its load for days, and not in its first seconds. */
-const warmUpMs = 4_000;
+/** Until what runs is compiled, which takes some ten thousand calls: a server meets its load for days, and not in its first seconds. */
+const warmUpMs = 12_000;
 const livezPerSecond = 50;
 const rush = 200;
 

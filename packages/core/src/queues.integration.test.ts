@@ -46,6 +46,20 @@ test("a job is done once, with its data as defined", async () => {
   await assert.rejects(it.add(mail, { to: 1 } as never));
 });
 
+test("what is asked for together goes on the queue together, each once, and is not lost where the process leaves", async () => {
+  const mail = defineQueue({ name: "test.mail.gather", schema: Mail, gatherMs: 60_000 });
+  const leaving = queues();
+  const asked = ["ann", "bob", "cat", "cat"].map((to) => leaving.add(mail, { to }, { id: `to-${to}` }));
+  await assert.rejects(leaving.add(mail, { to: 1 } as never));
+  await leaving.close();
+  assert.deepEqual(await Promise.all(asked), ["to-ann", "to-bob", "to-cat", "to-cat"]);
+  const seen: string[] = [];
+  const it = queues();
+  it.work(mail, async ({ to }) => void seen.push(to));
+  await until(async () => seen.length === 3 && (await it.depth(mail)).ready === 0);
+  assert.deepEqual(seen.sort(), ["ann", "bob", "cat"]);
+});
+
 test("a job that fails is tried again and then kept among the failed", async () => {
   const broken = defineQueue({ name: "test.mail.break", schema: Mail, attempts: 3, backoffMs: 5 });
   const attempts: number[] = [];

@@ -20,12 +20,14 @@ export type QueueDefinition<Data = unknown> = {
   flow?: { max: number; perMs: number };
   /** Of jobs that are done; 0 where what they say of people should not stay. */
   keptDone: number;
+  /** What is asked for within so long goes on the queue together, where nobody waits for the moment: it costs half as much. */
+  gatherMs: number;
 };
 
 export function defineQueue<Data>(
   definition: Pick<QueueDefinition<Data>, "name" | "schema"> & Partial<QueueDefinition<Data>>,
 ): QueueDefinition<Data> {
-  return { attempts: 8, backoffMs: 1_000, concurrency: 8, keptDone: 1_000, ...definition };
+  return { attempts: 8, backoffMs: 1_000, concurrency: 8, keptDone: 1_000, gatherMs: 0, ...definition };
 }
 
 /** The request that asked for a job. */
@@ -83,6 +85,7 @@ export type Queues = {
 /** Of so many that were done last it is known how long they took. */
 const keptTimes = 200;
 const tellTimesMs = 500;
+const mostTogether = 64;
 /** How soon a worker goes by a switch. */
 const lookMs = 200;
 const waitMs = 1_000;
@@ -152,6 +155,38 @@ export function createQueues(options: {
     await Promise.all(told);
   }
 
+  type Asked = Parameters<Queue["addBulk"]>[0][number];
+  const gathered = new Map<string, { asked: Asked; settle: PromiseWithResolvers<Job> }[]>();
+
+  function addTogether({ name, gatherMs }: Pick<QueueDefinition, "name" | "gatherMs">, asked: Asked) {
+    const settle = Promise.withResolvers<Job>();
+    const waiting = gathered.get(name);
+    if (waiting) {
+      waiting.push({ asked, settle });
+      if (waiting.length >= mostTogether) addGathered(name);
+    } else {
+      gathered.set(name, [{ asked, settle }]);
+      setTimeout(() => addGathered(name), gatherMs);
+    }
+    return settle.promise;
+  }
+
+  function addGathered(name: string): void {
+    const waiting = gathered.get(name) ?? [];
+    gathered.delete(name);
+    if (waiting.length === 0) return;
+    queueOf({ name })
+      .addBulk(waiting.map(({ asked }) => asked))
+      .then(
+        (jobs) => {
+          for (const [at, { settle }] of waiting.entries()) settle.resolve(jobs[at]!);
+        },
+        (error) => {
+          for (const { settle } of waiting) settle.reject(error);
+        },
+      );
+  }
+
   const jobOptions = ({ attempts, backoffMs, keptDone }: QueueDefinition<never>) => ({
     attempts,
     backoff: { type: "exponential", delay: backoffMs, jitter: 1 },
@@ -161,14 +196,19 @@ export function createQueues(options: {
 
   return {
     async add(definition, data, { id, delayMs, priority, cause } = {}) {
-      const job = await queueOf(definition).add(definition.name, definition.schema.parse(data), {
+      const { name, schema, gatherMs } = definition;
+      const opts = {
         ...jobOptions(definition as QueueDefinition<never>),
         ...(id === undefined ? {} : { jobId: id }),
         ...(delayMs === undefined ? {} : { delay: delayMs }),
         ...(priority === undefined ? {} : { priority }),
         // Where BullMQ itself keeps what goes along with a job and is none of its data.
         ...(cause === undefined ? {} : { telemetry: { metadata: JSON.stringify(cause) } }),
-      });
+      };
+      const asked = { name, data: schema.parse(data), opts };
+      const job = await (gatherMs > 0
+        ? addTogether(definition, asked)
+        : queueOf(definition).add(name, asked.data, opts));
       return job.id!;
     },
 
@@ -307,7 +347,9 @@ export function createQueues(options: {
           if (!isDone) await worker.close(true).catch(() => {});
         }),
       );
-      await atMost(1_000, tellTimes());
+      const asked = [...gathered.values()].flat().map(({ settle }) => settle.promise);
+      for (const name of gathered.keys()) addGathered(name);
+      await atMost(1_000, Promise.allSettled([...asked, tellTimes()]));
       await Promise.all([...queues.values()].map((queue) => queue.close().catch(() => {})));
       for (const connection of connections) connection.disconnect();
     },

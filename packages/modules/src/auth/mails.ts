@@ -27,6 +27,7 @@ export const sendMail = defineWork(
     backoffMs: 2_000,
     concurrency: 4,
     keptDone: 0,
+    gatherMs: 100,
   },
   async (ctx, letter) => {
     const made = await write(ctx, letter);
