@@ -17,7 +17,7 @@ type Queue = { waiting: Waiting[]; underWay: number; scheduled: boolean };
 const maxRows = 64;
 /** While one batch is committed the next ones are gathered and sent: the database flushes what waits for it together. */
 const maxUnderWay = 4;
-/** Half of what waits goes first, so that this process answers one half while the database commits the other; few are not parted. */
+/** What waits goes in halves, so that this process answers one while the database commits the other; few are not parted. */
 const minRows = 8;
 
 // By client, because several installs can live in one process (tests do).
@@ -53,9 +53,9 @@ function moveInBatch(sql: Sql, claim: RefreshClaim): Promise<Moved | undefined> 
 }
 
 function send(sql: Sql, queue: Queue): void {
+  const rows = Math.min(maxRows, Math.max(minRows, Math.ceil(queue.waiting.length / 2)));
   while (queue.waiting.length > 0 && queue.underWay < maxUnderWay) {
     queue.underWay += 1;
-    const rows = Math.min(maxRows, Math.max(minRows, Math.ceil(queue.waiting.length / 2)));
     void moveAll(sql, queue.waiting.splice(0, rows)).finally(() => {
       queue.underWay -= 1;
       send(sql, queue);
