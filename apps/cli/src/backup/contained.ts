@@ -3,10 +3,12 @@ import {
   createReadStream,
   createWriteStream,
   existsSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
 } from "node:fs";
 import { basename, join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -23,7 +25,7 @@ import { logFolder } from "./log-archive.ts";
 import { requireRestorable } from "./restorable.ts";
 import { readRestored } from "./restored.ts";
 import { listBackups } from "./store.ts";
-import { compareTables } from "./tables.ts";
+import { compareTables, rowsOf } from "./tables.ts";
 
 const volume = "/var/lib/postgresql";
 const backups = "/backups";
@@ -44,17 +46,35 @@ function newest(): string {
   return found.path;
 }
 
-const pathOf = (given: string) => (given === "newest" ? newest() : join(backups, basename(given)));
+function freeAt(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+function pathOf(given: string): string {
+  if (given === "newest") return newest();
+  const path = join(backups, basename(given));
+  if (!existsSync(path))
+    throw new Fault(`There is no backup ${basename(given)}.`, "See: ./signalbox compose backup --list");
+  return path;
+}
 
 const steps: Record<string, () => Promise<unknown>> = {
-  /** What is in the database's volume. */
+  /** What is in the database's volume, and how much. */
   async look() {
-    const versions = existsSync(volume)
-      ? readdirSync(volume, { recursive: true, encoding: "utf8" })
-          .filter((path) => /^(\d+\/docker|data)\/PG_VERSION$/.test(path))
-          .map((path) => readFileSync(join(volume, path), "utf8").trim())
-      : [];
-    return { versions };
+    const paths = existsSync(volume) ? readdirSync(volume, { recursive: true, encoding: "utf8" }) : [];
+    const versions = paths
+      .filter((path) => /^(\d+\/docker|data)\/PG_VERSION$/.test(path))
+      .map((path) => readFileSync(join(volume, path), "utf8").trim());
+    // A database that runs takes files away meanwhile.
+    const bytes = paths.reduce(
+      (sum, path) => sum + (lstatSync(join(volume, path), { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+    return { versions, bytes, free: freeAt(volume) };
+  },
+  async room() {
+    return { free: freeAt(backups) };
   },
   async list() {
     return listBackups(backups).map(({ name, bytes, takenAt }) => ({ name, bytes, takenAt }));
@@ -112,6 +132,30 @@ const steps: Record<string, () => Promise<unknown>> = {
     const faults = untilOf(at).kind === "backup" ? compareTables(archive.manifest.tables, tables) : [];
     const report = reportOf(archive, tables, archive.manifest.objects, faults, began, new Date());
     return { ...report, lastCommitAt };
+  },
+  /** Every table here with the same one of another server. */
+  async compare() {
+    const { DATABASE_URL } = readConfig(process.env);
+    const other = new URL(DATABASE_URL);
+    other.hostname = name;
+    const [here, there] = await Promise.all(
+      [DATABASE_URL, other.href].map(async (url) => {
+        const client = await connectDirect(url, "signalbox compare");
+        const { tables } = await readRestored(client);
+        await client.end();
+        return tables;
+      }),
+    );
+    return {
+      faults: compareTables(here!, there!),
+      rows: rowsOf(there!),
+      tables: Object.keys(there!).length,
+    };
+  },
+  /** A database that was begun and is not used. */
+  async drop() {
+    rmSync(folderOf(Number(name)), { recursive: true, force: true });
+    return {};
   },
   async report() {
     keepReport(JSON.parse(await text(process.stdin)) as Parameters<typeof keepReport>[0]);

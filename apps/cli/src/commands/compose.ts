@@ -11,21 +11,21 @@ import {
   hasImage,
   lastWords,
   requireDocker,
-  runningServices,
 } from "../compose/docker.ts";
+import { movePostgres } from "../compose/move-postgres.ts";
+import { requireKeptSecrets, requireStartable } from "../compose/preflight.ts";
 import { fetchBackup, type RestoreWords, restore } from "../compose/restore.ts";
 import { initSite, isInitialised, type Site, siteAt } from "../compose/site.ts";
-import { preflight, requireFittingVolume, rollback, takeContained, upgrade } from "../compose/upgrade.ts";
+import { preflight, roll, rollback, takeContained, upgrade } from "../compose/upgrade.ts";
 import { Fault } from "../fault.ts";
 import { mintSignInLink } from "../install.ts";
-import { holderOf, isFree } from "../ports.ts";
 import { platformVersion } from "../repository.ts";
 import { dim, green } from "../screen.ts";
 
 export const command: Command = {
   name: "compose",
   usage:
-    "compose init | build | up | upgrade | rollback | backup | restore | bundle | link | doctor | WORDS FOR DOCKER COMPOSE",
+    "compose init | build | up | upgrade | rollback | roll | move-postgres | backup | restore | bundle | link | doctor | WORDS FOR DOCKER COMPOSE",
   text: `An install in containers, from compose/compose.yaml.
   init     makes compose/.env and compose/secrets/, once; what is there stays as it is
   build    makes both images from this checkout
@@ -33,7 +33,10 @@ export const command: Command = {
   upgrade  replaces what runs by this version, one process after the other, while callers keep coming; a backup first
            (--check: only says whether it would)
   rollback back to the version before, with all data
+  roll     replaces what runs by fresh processes of the same version, such as after a change in .env, while callers keep coming
+  move-postgres IMAGE: to a newer major version of Postgres, with a backup first; nobody writes meanwhile
   backup   takes one now; [--to DIR] copies it out of its volume, [--list] shows which there are
+           NAME --to DIR: copies one that is there, and takes none
   restore  [FILE] [--at INSTANT | --latest] [--passphrase-file FILE]: to empty volumes; newest without FILE
            --drill: in a project of its own that is gone afterwards
   bundle   FILE: all images in one file, for a machine without a registry: docker load -i FILE
@@ -59,6 +62,8 @@ Anything else is Docker Compose's own: ps, logs, stop, down, run --rm cli audit 
     if (verb === "link") return link(site);
     if (verb === "upgrade") return upgradeSite(site, rest);
     if (verb === "rollback") return rollback(site);
+    if (verb === "roll") return roll(site);
+    if (verb === "move-postgres") return movePostgres(site, rest[0]);
     if (verb === "backup") return backup(site, rest);
     if (verb === "bundle") return bundle(site, rest);
     return compose(site, [verb, ...rest]);
@@ -83,8 +88,9 @@ async function build(): Promise<number> {
 }
 
 async function up(site: Site, rest: string[]): Promise<number> {
+  requireKeptSecrets(site);
   init(site);
-  requireImages(site);
+  await requireStartable(site);
   const code = await compose(site, ["up", "--detach", "--wait", ...rest]);
   if (code !== 0) {
     if (/password authentication failed/.test(lastWords(site, "migrate")))
@@ -112,10 +118,16 @@ async function upgradeSite(site: Site, rest: string[]): Promise<number> {
 }
 
 async function backup(site: Site, rest: string[]): Promise<number> {
-  const { values } = parseWords(rest, { to: { type: "string" }, list: { type: "boolean" } });
+  const { values, positionals } = parseWords(rest, { to: { type: "string" }, list: { type: "boolean" } });
   if (values.list) return compose(site, ["run", "--rm", "--no-deps", "-T", "cli", "backup", "--list"]);
-  const name = await takeContained(site);
-  console.log(`  ${green("✓")} ${name}`);
+  const [given] = positionals;
+  if (given && !values.to)
+    throw new Fault(
+      `Where ${given} is to be copied to is not said.`,
+      "Type: ./signalbox compose backup NAME --to DIR",
+    );
+  const name = given ?? (await takeContained(site));
+  if (!given) console.log(`  ${green("✓")} ${name}`);
   if (!values.to) return 0;
   const folder = resolve(String(values.to));
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -170,24 +182,6 @@ async function bundle(site: Site, [file]: string[]): Promise<number> {
   return 0;
 }
 
-function requireImages(site: Site): void {
-  const missing = Object.values(composeConfig(site).services)
-    .map(({ image }) => image)
-    .filter((image) => image.startsWith("signalbox/") && !hasImage(image));
-  if (missing.length)
-    throw new Fault(
-      `There is no image ${[...new Set(missing)].join(", ")} on this machine.`,
-      "Make them from this checkout: ./signalbox compose build; or load those of a bundle: docker load -i FILE",
-    );
-}
-
-const portVariables: Record<number, string> = {
-  8080: "SIGNALBOX_GATEWAY_PORT",
-  3000: "SIGNALBOX_CONSOLE_PORT",
-  80: "SIGNALBOX_HTTP_PORT",
-  443: "SIGNALBOX_HTTPS_PORT",
-};
-
 type Service = ReturnType<typeof composeConfig>["services"][string];
 
 function addressOf(service: Service | undefined, target: number): string {
@@ -204,27 +198,6 @@ async function link(site: Site): Promise<number> {
 }
 
 async function doctor(site: Site): Promise<number> {
-  const { engine, compose: version } = requireDocker();
-  console.log(`  ${green("✓")} Docker ${engine}, Compose ${version}`);
-  if (!isInitialised(site)) throw notInitialised;
-  // Refuses a placeholder; makes nothing, as everything is there.
-  initSite(site);
-  console.log(`  ${green("✓")} secrets`);
-  requireImages(site);
-  console.log(`  ${green("✓")} images`);
-  await requireFittingVolume(site);
-  console.log(`  ${green("✓")} the database's volume`);
-  const { services } = composeConfig(site);
-  const running = runningServices(site);
-  for (const [name, { ports = [] }] of Object.entries(services))
-    for (const { host_ip = "127.0.0.1", published, target } of ports) {
-      const port = Number(published);
-      if (!running.includes(name) && !(await isFree(port, host_ip)))
-        throw new Fault(
-          `Port ${port}, which ${name} is to have, is taken by ${holderOf(port)}.`,
-          `Stop what holds it, or set another in compose/.env: ${portVariables[target] ?? "see there"}`,
-        );
-    }
-  console.log(`  ${green("✓")} ports`);
+  await requireStartable(site, (text) => console.log(`  ${green("✓")} ${text}`));
   return 0;
 }

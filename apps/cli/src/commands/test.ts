@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { requireChromium } from "../chromium.ts";
 import type { Command } from "../command.ts";
+import { stopEngine } from "../compose/machine.ts";
 import { startTestEngines, type TestEngines } from "../engines/for-tests.ts";
 import { Fault } from "../fault.ts";
 import { readJson } from "../files.ts";
@@ -36,7 +37,10 @@ const stages: Record<string, Stage> = {
       minutes: 180,
     }),
   distribution: (filter, engines) =>
-    nodeTests([`${where}.distribution.test.ts`], undefined, filter, engines, { atOnce: 1, minutes: 40 }),
+    nodeTests([`${where}.distribution.test.ts`], undefined, filter, engines, {
+      atOnce: 1,
+      minutes: 40,
+    }).finally(stopEngine),
 };
 const usual = ["unit", "integration", "e2e"];
 

@@ -5,7 +5,9 @@ import { Fault } from "../fault.ts";
 import { root } from "../repository.ts";
 import type { Site } from "./site.ts";
 
-const oldestCompose = [2, 24];
+const oldestCompose = "2.24";
+/** The first that builds with BuildKit and starts Compose as a plugin everywhere. */
+const oldestEngine = "20.10";
 
 export function requireDocker(): { engine: string; compose: string } {
   const engine = ask(["version", "--format", "{{.Server.Version}}"]);
@@ -14,22 +16,27 @@ export function requireDocker(): { engine: string; compose: string } {
       "No Docker engine answers.",
       "Install and start one (https://docs.docker.com/engine/install), or set DOCKER_HOST to where it is.",
     );
+  if (isOlder(engine, oldestEngine))
+    throw new Fault(`Docker ${engine} is too old: ${oldestEngine} or later is needed.`, "Update Docker.");
   const compose = ask(["compose", "version", "--short"]);
   if (!compose)
     throw new Fault(
       "This Docker has no Compose.",
       "Install its plugin: apt-get install docker-compose-plugin (Docker's packages) or docker-compose-v2 (Ubuntu's).",
     );
-  if (isOlder(compose)) {
-    const wanted = oldestCompose.join(".");
-    throw new Fault(`Compose ${compose} is too old: ${wanted} or later is needed.`, "Update Docker Compose.");
-  }
+  if (isOlder(compose, oldestCompose))
+    throw new Fault(
+      `Compose ${compose} is too old: ${oldestCompose} or later is needed.`,
+      "Update Docker Compose.",
+    );
   return { engine, compose };
 }
 
-function isOlder(version: string): boolean {
-  const [major = 0, minor = 0] = version.replace(/^v/, "").split(".").map(Number);
-  return major < oldestCompose[0]! || (major === oldestCompose[0] && minor < oldestCompose[1]!);
+function isOlder(version: string, oldest: string): boolean {
+  const [[major = 0, minor = 0], [wantedMajor = 0, wantedMinor = 0]] = [version, oldest].map((text) =>
+    text.replace(/^v/, "").split(".").map(Number),
+  ) as [number[], number[]];
+  return major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
 }
 
 function ask(words: string[], cwd?: string, patienceMs = 60_000): string | undefined {
@@ -139,6 +146,7 @@ export const lastWords = (site: Site, service: string): string =>
 
 type ComposeConfig = {
   name: string;
+  volumes: Record<string, { name: string }>;
   services: Record<
     string,
     {

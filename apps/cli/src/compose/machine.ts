@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -54,10 +55,11 @@ function must(what: string, command: string, args: string[], env: Environment = 
   }
 }
 
-/** The environment in which `docker` and `docker compose` work. */
-export async function prepareMachine(versions: string[]): Promise<Environment> {
+/** The environment in which `docker` and `docker compose` work; `majors`: with an older Postgres too. */
+export async function prepareMachine(versions: string[], { majors = false } = {}): Promise<Environment> {
   const env = await engine();
-  if (quietly("docker", ["compose", "version"], env) === undefined) plugins(env);
+  const hasPlugin = (name: string) => quietly("docker", [name, "version"], env) !== undefined;
+  if (!hasPlugin("compose") || !hasPlugin("buildx")) plugins(env);
   const has = (image: string) => quietly("docker", ["image", "inspect", image], env) !== undefined;
   // A public image where there is a registry; else one of the same contract, from Debian and the locked packages.
   const want = (image: string, make: () => void) => {
@@ -67,11 +69,14 @@ export async function prepareMachine(versions: string[]): Promise<Environment> {
   };
   want("node:24-bookworm-slim", () => node(env));
   want("postgres:18-bookworm", () => postgres(env));
+  if (majors) want("postgres:17-bookworm", () => fromDebian(env, "postgres:17-bookworm", postgres17));
   want("valkey/valkey:8-bookworm", () => fromDebian(env, "valkey/valkey:8-bookworm", valkey));
   want("caddy:2", () => fromDebian(env, "caddy:2", caddy));
+  // What is tried is this checkout as it is now; layers that did not change cost nothing.
   for (const version of versions)
     for (const target of ["server", "console"])
-      if (!has(`signalbox/${target}:${version}`)) product(env, target, version);
+      if (version === platformVersion() || !has(`signalbox/${target}:${version}`))
+        product(env, target, version);
   return env;
 }
 
@@ -84,11 +89,7 @@ async function engine(): Promise<Environment> {
       "No Docker engine answers, and only root can install and start one.",
       "Start Docker, or run as root.",
     );
-  if (quietly("sh", ["-c", "command -v dockerd mmdebstrap"]) === undefined) {
-    must("apt-get update", "apt-get", ["update", "-q"]);
-    const packages = ["docker.io", "iptables", "mmdebstrap", "ca-certificates"];
-    must("apt-get install docker.io", "apt-get", ["install", "-qy", "--no-install-recommends", ...packages]);
-  }
+  install("dockerd", "docker.io", "iptables", "ca-certificates");
   mkdirSync(join(base, "config"), { recursive: true });
   const log = openSync(join(base, "dockerd.log"), "a");
   const places = [
@@ -107,6 +108,27 @@ async function engine(): Promise<Environment> {
     if (Date.now() > end)
       throw new Fault("The Docker engine did not start.", `See ${join(base, "dockerd.log")}`);
   return env;
+}
+
+function install(command: string, ...packages: string[]): void {
+  if (quietly("sh", ["-c", `command -v ${command}`]) !== undefined) return;
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  must("apt-get update", "apt-get", ["update", "-q"], env);
+  const words = ["install", "-qy", "--no-install-recommends", ...packages];
+  must(`apt-get install ${packages.join(" ")}`, "apt-get", words, env);
+}
+
+/** The engine that a test started, if any: with its containers' shims, and nothing else. */
+export async function stopEngine(): Promise<void> {
+  const path = join(base, "pid");
+  if (!existsSync(path)) return;
+  const pid = Number(readFileSync(path, "utf8"));
+  try {
+    process.kill(pid, "SIGTERM");
+    for (const end = Date.now() + 30_000; Date.now() < end; await pause(200)) process.kill(pid, 0);
+  } catch {
+    // It is gone.
+  }
 }
 
 /** Debian's own Compose of this release is too old: those of the next one, unpacked beside. */
@@ -140,6 +162,7 @@ function plugins(env: Environment): void {
 }
 
 function rootfs(env: Environment, release: string, packages: string[], image: string): void {
+  install("mmdebstrap", "mmdebstrap");
   const tar = join(base, `${image.replaceAll(/\W/g, "-")}.tar`);
   mkdirSync(base, { recursive: true });
   const include = `--include=${["ca-certificates", ...packages].join(",")}`;
@@ -183,8 +206,6 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && npm --ver
 const postgresEntry = `#!/bin/sh
 # What the official image's entrypoint promises: the first start makes the database from POSTGRES_*.
 set -e
-: "\${PGDATA:=/var/lib/postgresql/18/docker}"
-export PGDATA
 if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
   mkdir -p "$PGDATA"; chmod 700 "$PGDATA"
   initdb -D "$PGDATA" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-local=trust --auth-host=scram-sha-256 >/dev/null
@@ -217,14 +238,27 @@ COPY pg /usr/lib/postgresql/18
 COPY entry.sh /
 COPY pg_isready /usr/local/bin/
 RUN groupadd -g 999 postgres && useradd -u 999 -g 999 -d /var/lib/postgresql postgres && mkdir -p /var/lib/postgresql && chown 999:999 /var/lib/postgresql && chmod +x /entry.sh /usr/local/bin/pg_isready
-ENV PATH=/usr/lib/postgresql/18/bin:/usr/local/bin:/usr/bin:/bin
+ENV PATH=/usr/lib/postgresql/18/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/18/docker
 ENTRYPOINT ["/entry.sh"]
 CMD ["postgres"]
 `,
   );
 }
 
-type Made = { release: string; packages: string[]; lines: string };
+type Made = { release: string; packages: string[]; lines: string; files?: Record<string, string> };
+
+// As the image of that major version has it: the data lies elsewhere than in later ones.
+const postgres17: Made = {
+  release: "trixie",
+  packages: ["postgresql-17"],
+  files: { "entry.sh": postgresEntry },
+  lines: `COPY entry.sh /
+RUN usermod -u 999 postgres && groupmod -g 999 postgres && rm -rf /var/lib/postgresql/* && chown -R 999:999 /var/lib/postgresql /var/run/postgresql && chmod +x /entry.sh
+ENV PATH=/usr/lib/postgresql/17/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data
+ENTRYPOINT ["/entry.sh"]
+CMD ["postgres"]
+`,
+};
 
 const valkey: Made = {
   release: "trixie",
@@ -243,10 +277,13 @@ CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile
 `,
 };
 
-function fromDebian(env: Environment, image: string, { release, packages, lines }: Made): void {
+function fromDebian(env: Environment, image: string, { release, packages, lines, files = {} }: Made): void {
   const local = `local/${image.replaceAll(/\W/g, "-")}`;
   rootfs(env, release, packages, local);
-  build(env, image, () => {}, `FROM ${local}\n${lines}`);
+  const write = (folder: string) => {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  };
+  build(env, image, write, `FROM ${local}\n${lines}`);
 }
 
 const commitOf = (version: string) =>

@@ -7,10 +7,11 @@ import type { DrillReport } from "../backup/drill.ts";
 import { isArchive } from "../backup/take.ts";
 import { Fault } from "../fault.ts";
 import { green, red } from "../screen.ts";
+import { contained } from "./contained.ts";
 import { composeConfig, composeDoes, composeSays } from "./docker.ts";
+import { requireFittingVolume } from "./preflight.ts";
 import { placeSecrets, type Site } from "./site.ts";
 import { containersOf } from "./stack.ts";
-import { contained, requireFittingVolume } from "./upgrade.ts";
 
 type Verified = {
   name: string;
@@ -37,7 +38,7 @@ export async function restore(site: Site, words: RestoreWords): Promise<number> 
     await openVolumes(site);
     const name = await place(site, words.file);
     const verified = await verify(site, name, passphrase);
-    const versions = await requireFittingVolume(site);
+    const { versions } = await requireFittingVolume(site);
     if (versions.length)
       throw new Fault(
         "The database's volume holds a database already; a restore goes to an empty one.",
@@ -148,7 +149,12 @@ function passphraseOf(site: Site, file: string | undefined): string {
 /** Out of the volume, to a file of this machine. */
 export async function fetchBackup(site: Site, name: string, path: string): Promise<void> {
   const script = ["--entrypoint", "node", "cli", "apps/cli/src/backup/contained.ts", "send", name];
-  await composeDoes("copying the backup", site, ["run", "--rm", "--no-deps", "-T", ...script], {
-    outputFile: path,
-  });
+  try {
+    await composeDoes("copying the backup", site, ["run", "--rm", "--no-deps", "-T", ...script], {
+      outputFile: path,
+    });
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  }
 }

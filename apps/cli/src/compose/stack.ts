@@ -34,24 +34,18 @@ async function untilHealthy(id: string, service: string): Promise<void> {
 const lastLine = (id: string) =>
   (docker(["logs", "--tail", "3", id]) ?? "").split("\n").at(-1)?.slice(0, 300) ?? "";
 
+// Neither recreates what it depends on: a store that is started anew is noticed. Without its dependencies (--no-deps) Compose would take
+// it for another service than the file's, and replace it with the next `up`.
+const start = (service: string, ...more: string[]) => ["up", "--detach", "--no-recreate", ...more, service];
+
 /** Beside the old ones, then instead of them. */
 export async function replaceBeside(site: Site, service: string, env: Record<string, string>): Promise<void> {
   const before = await containersOf(site, service);
   if (before.length === 0) {
-    await composeDoes(`starting ${service}`, site, ["up", "--detach", "--no-deps", "--wait", service], {
-      env,
-    });
+    await composeDoes(`starting ${service}`, site, start(service, "--wait"), { env });
     return;
   }
-  const words = [
-    "up",
-    "--detach",
-    "--no-deps",
-    "--no-recreate",
-    "--scale",
-    `${service}=${2 * before.length}`,
-    service,
-  ];
+  const words = start(service, "--scale", `${service}=${2 * before.length}`);
   await composeDoes(`starting the new ${service}`, site, words, { env });
   const fresh = (await containersOf(site, service)).filter((id) => !before.includes(id));
   try {
@@ -66,29 +60,43 @@ export async function replaceBeside(site: Site, service: string, env: Record<str
   }
 }
 
-// The edge looks twice a second and waits up to five for an answer; a gateway that leaves says so a second and a half before.
+// The edge looks twice a second and waits up to five for an answer.
 const seenMs = 6_000;
+// What it had chosen a place for is on its way by then.
+const turnedMs = 2_000;
 
-/** What has a door at the edge is named there, so a second one stands in under its own name meanwhile. */
+/**
+ * What has a door at the edge is named there, so a second one stands in under its own name meanwhile. The edge is told before the
+ * first is asked to end, as not every version says that it leaves. Told and then forgotten it does no harm: where nobody stands
+ * in, it goes to the first.
+ */
 export async function replaceBehindEdge(
   site: Site,
   service: string,
   env: Record<string, string>,
 ): Promise<void> {
   const next = `${service}-next`;
-  const up = (name: string) => ["up", "--detach", "--no-deps", "--wait", name];
-  const withdraw = async () => {
-    await composeSays(site, ["stop", "--timeout", "30", next], { env });
-    await composeSays(site, ["rm", "--force", next], { env });
+  const tellEdge = async (...words: string[]) => {
+    await composeDoes("telling the edge", site, ["exec", "-T", "edge", ...words, `/tmp/${next}-first`], {
+      env,
+    });
+    await pause(turnedMs);
+  };
+  const end = async (name: string) => {
+    await composeSays(site, ["stop", "--timeout", "30", name], { env });
+    await composeSays(site, ["rm", "--force", name], { env });
   };
   try {
-    await composeDoes(`starting the new ${service}`, site, up(next), { env });
+    await composeDoes(`starting the new ${service}`, site, start(next, "--wait"), { env });
   } catch (error) {
-    await withdraw();
+    await end(next);
     throw error;
   }
   await pause(seenMs);
-  await composeDoes(`replacing ${service}`, site, up(service), { env });
+  await tellEdge("touch");
+  await end(service);
+  await composeDoes(`replacing ${service}`, site, start(service, "--wait"), { env });
   await pause(seenMs);
-  await withdraw();
+  await tellEdge("rm", "-f");
+  await end(next);
 }

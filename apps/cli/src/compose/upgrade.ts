@@ -1,13 +1,15 @@
 // Upgrades and rollbacks of a Compose install: everything that can be refused is refused first, a backup is taken, the schema grows,
 // and then one process after the other is replaced while callers keep coming.
-import { existsSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { readJson, writeWhole } from "../files.ts";
 import { requireDirectUpgrade } from "../releases.ts";
 import { platformVersion } from "../repository.ts";
 import { green } from "../screen.ts";
-import { composeConfig, composeDoes, composeSays, hasImage } from "./docker.ts";
+import { contained } from "./contained.ts";
+import { composeConfig, composeDoes, hasImage } from "./docker.ts";
+import { requireFittingVolume, requireRoomForBackup } from "./preflight.ts";
 import type { Site } from "./site.ts";
 import { replaceBehindEdge, replaceBeside, runningVersion } from "./stack.ts";
 
@@ -17,20 +19,6 @@ const noteOf = (site: Site) => join(site.folder, "upgrade.json");
 const lastUpgrade = (site: Site) => readJson<Upgrade>(noteOf(site));
 
 const say = (text: string) => console.log(`  ${green("✓")} ${text}`);
-
-/** What is asked inside of a container, as a word of contained.ts. */
-export async function contained<T>(
-  site: Site,
-  service: "restore" | "cli",
-  words: string[],
-  given: NonNullable<Parameters<typeof composeSays>[2]> = {},
-): Promise<T> {
-  const entry = service === "cli" ? ["--entrypoint", "node"] : [];
-  const script = service === "cli" ? ["apps/cli/src/backup/contained.ts"] : [];
-  const run = ["run", "--rm", "--no-deps", "-T", ...entry, service, ...script, ...words];
-  const stdout = await composeDoes(words[0]!, site, run, given);
-  return JSON.parse(stdout.trim().split("\n").at(-1)!) as T;
-}
 
 /** Refuses before anything is touched. */
 export async function preflight(site: Site, to: string): Promise<{ from: string }> {
@@ -51,44 +39,8 @@ export async function preflight(site: Site, to: string): Promise<{ from: string 
       `There is no image ${missing.join(", ")} on this machine.`,
       "Make them: ./signalbox compose build; or load a bundle: docker load -i FILE; nothing was changed.",
     );
-  await requireFittingVolume(site);
-  await requireRoom(site);
+  await requireRoomForBackup(site, await requireFittingVolume(site));
   return { from };
-}
-
-/** The image of Postgres must be the one that the volume was made for. */
-export async function requireFittingVolume(site: Site): Promise<string[]> {
-  const { versions } = await contained<{ versions: string[] }>(site, "restore", ["look"]);
-  const image = composeConfig(site).services.postgres?.image ?? "";
-  const major = /:(\d+)/.exec(image)?.[1];
-  if (versions.length && major && !versions.includes(major))
-    throw new Fault(
-      `The database's volume was made by Postgres ${versions.join(", ")}, and the image ${image} is Postgres ${major}.`,
-      "See docs/upgrade.md on how a database moves to another major version; nothing was changed.",
-    );
-  return versions;
-}
-
-async function requireRoom(site: Site): Promise<void> {
-  const bytes =
-    Number(
-      (
-        await composeSays(site, [
-          "exec",
-          "-T",
-          "postgres",
-          "sh",
-          "-c",
-          "du -sk /var/lib/postgresql | cut -f1",
-        ])
-      ).stdout.trim(),
-    ) * 1024;
-  const { bavail, bsize } = statfsSync(site.folder);
-  if (Number.isFinite(bytes) && bavail * bsize < bytes)
-    throw new Fault(
-      `There are ${Math.round((bavail * bsize) / 1e6)} MB free, and the backup before the upgrade may need ${Math.round(bytes / 1e6)} MB.`,
-      "Free some space; nothing was changed.",
-    );
 }
 
 export async function upgrade(site: Site, to = platformVersion()): Promise<number> {
@@ -105,7 +57,7 @@ export async function upgrade(site: Site, to = platformVersion()): Promise<numbe
     `${JSON.stringify({ from, to, backup, at: new Date().toISOString() }, null, 1)}\n`,
   );
   await replaceAll(site, to, true);
-  rememberTag(site, to);
+  rememberSetting(site, "SIGNALBOX_TAG", to);
   say(`${to} runs; back to ${from}: ./signalbox compose rollback`);
   return 0;
 }
@@ -150,6 +102,18 @@ async function replaceAll(site: Site, to: string, withSchema: boolean): Promise<
   await composeDoes("the rest", site, ["up", "--detach", "--wait", "--no-recreate"], { env });
 }
 
+/** As it is, by fresh processes: what was changed in .env counts from then on, and callers keep coming. */
+export async function roll(site: Site): Promise<number> {
+  const version = await runningVersion(site, "api");
+  if (version === undefined)
+    throw new Fault(
+      "The install does not run, so there is nothing to replace.",
+      "Start it: ./signalbox compose up",
+    );
+  await replaceAll(site, version, false);
+  return 0;
+}
+
 const hasEdge = async (site: Site) => (await runningVersion(site, "edge")) !== undefined;
 
 /** Without the schema, which the version before runs on with; its data stays as it is. */
@@ -174,15 +138,15 @@ export async function rollback(site: Site): Promise<number> {
         "Load it again: docker load -i FILE; nothing was changed.",
       );
   await replaceAll(site, last.from, false);
-  rememberTag(site, last.from);
+  rememberSetting(site, "SIGNALBOX_TAG", last.from);
   say(`${last.from} runs again, with all data; the backup from before the upgrade is ${last.backup}`);
   return 0;
 }
 
-/** Plain `docker compose up` must start the same version. */
-function rememberTag(site: Site, tag: string): void {
+/** Plain `docker compose up` must start the same. */
+export function rememberSetting(site: Site, name: string, value: string): void {
   const text = existsSync(site.env) ? readFileSync(site.env, "utf8") : "";
-  const kept = text.split("\n").filter((line) => !/^SIGNALBOX_TAG=/.test(line));
+  const kept = text.split("\n").filter((line) => !line.startsWith(`${name}=`));
   while (kept.at(-1) === "") kept.pop();
-  writeFileSync(site.env, `${[...kept, `SIGNALBOX_TAG=${tag}`].join("\n")}\n`, { mode: 0o600 });
+  writeFileSync(site.env, `${[...kept, `${name}=${value}`].join("\n")}\n`, { mode: 0o600 });
 }
