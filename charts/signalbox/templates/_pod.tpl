@@ -44,7 +44,7 @@ seccompProfile:
 {{- $_ := set $env $name (dict "value" (include "signalbox.text" $value)) -}}
 {{- end -}}
 {{- end -}}
-{{- $files := dict "master" "SIGNALBOX_SECRET_FILE" "masterKeys" "SIGNALBOX_MASTER_KEY_FILE" "operatorToken" "SIGNALBOX_OPERATOR_TOKEN_FILE" "databasePassword" "DATABASE_PASSWORD_FILE" "redisPassword" "REDIS_PASSWORD_FILE" -}}
+{{- $files := dict "master" "SIGNALBOX_SECRET_FILE" "masterKeys" "SIGNALBOX_MASTER_KEY_FILE" "operatorToken" "SIGNALBOX_OPERATOR_TOKEN_FILE" "databasePassword" "DATABASE_PASSWORD_FILE" "redisPassword" "REDIS_PASSWORD_FILE" "recoveryKey" "SIGNALBOX_RECOVERY_KEY_FILE" -}}
 {{- range $credential, $variable := $files -}}
 {{- if and (has $credential $.credentials) (get $where $credential).secret -}}
 {{- $_ := set $env $variable (dict "value" (printf "/run/secrets/signalbox/%s" $credential)) -}}
@@ -80,7 +80,7 @@ seccompProfile:
 {{- end }}
 {{- end -}}
 
-{{/* (dict "root" "credentials" list "data" volume source or nil "extra" list) */}}
+{{/* (dict "root" "credentials" list "data" volume source or nil "claim" name or nil "extra" list) */}}
 {{- define "signalbox.volumes" -}}
 {{- $root := .root -}}
 {{- $where := fromYaml (include "signalbox.credentials" $root) -}}
@@ -93,6 +93,7 @@ seccompProfile:
 {{- end -}}
 {{- $volumes := list (dict "name" "tmp" "emptyDir" (dict "sizeLimit" "256Mi")) -}}
 {{- if .data -}}{{- $volumes = append $volumes (dict "name" "data" "emptyDir" .data) -}}{{- end -}}
+{{- if .claim -}}{{- $volumes = append $volumes (dict "name" "backups" "persistentVolumeClaim" (dict "claimName" .claim)) -}}{{- end -}}
 {{- with $sources -}}
 {{- $volumes = append $volumes (dict "name" "credentials" "projected" (dict "defaultMode" 288 "sources" .)) -}}
 {{- end -}}
@@ -111,6 +112,7 @@ seccompProfile:
 {{- $where := fromYaml (include "signalbox.credentials" $root) -}}
 {{- $mounts := list (dict "name" "tmp" "mountPath" "/tmp") -}}
 {{- if .data -}}{{- $mounts = append $mounts (dict "name" "data" "mountPath" "/data") -}}{{- end -}}
+{{- if .claim -}}{{- $mounts = append $mounts (dict "name" "backups" "mountPath" "/backups") -}}{{- end -}}
 {{- $hasCredential := false -}}
 {{- range $credential := .credentials -}}
 {{- if (get $where $credential).secret -}}{{- $hasCredential = true -}}{{- end -}}
@@ -176,8 +178,8 @@ spec:
       {{- end }}
       resources: {{- toYaml .resources | nindent 8 }}
       securityContext: {{- include "signalbox.containerSecurity" $root | nindent 8 }}
-      volumeMounts: {{- include "signalbox.mounts" (dict "root" $root "credentials" .credentials "data" .data "extra" $root.Values.defaults.extraVolumeMounts) | nindent 8 }}
-  volumes: {{- include "signalbox.volumes" (dict "root" $root "credentials" .credentials "data" .data "extra" $root.Values.defaults.extraVolumes) | nindent 4 }}
+      volumeMounts: {{- include "signalbox.mounts" (dict "root" $root "credentials" .credentials "data" .data "claim" .claim "extra" $root.Values.defaults.extraVolumeMounts) | nindent 8 }}
+  volumes: {{- include "signalbox.volumes" (dict "root" $root "credentials" .credentials "data" .data "claim" .claim "extra" $root.Values.defaults.extraVolumes) | nindent 4 }}
 {{- end -}}
 
 {{/* The console is told where the operator API is, and no more. */}}

@@ -12,7 +12,7 @@ import { type Keys, readPassphrase } from "./keys.ts";
 import { newRecoveryKey } from "./recovery-key.ts";
 import type { Source } from "./take.ts";
 
-const isContained = (env = process.env) => env.SIGNALBOX_SECRET_FILE?.startsWith("/run/secrets/");
+const isContained = (env = process.env) => env.SIGNALBOX_SECRET_FILE?.includes("/run/secrets/");
 
 /** Where backups are kept where nothing else is said. */
 export function backupsOf(values: Values): string {

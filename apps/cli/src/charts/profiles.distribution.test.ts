@@ -99,7 +99,7 @@ describe("rendering is pure", () => {
   });
 });
 
-test("the matrix of migrations, secrets, tracks, disks and scalers has no finding", async () => {
+test("the matrix of migrations, secrets, tracks, backups, disks and scalers has no finding", async () => {
   const choices: Record<string, unknown>[][] = [
     ["job", "hook", "external"].map((mode) => ({ "migrations.mode": mode })),
     [
@@ -117,6 +117,7 @@ test("the matrix of migrations, secrets, tracks, disks and scalers has no findin
         "roles.workers.canary.enabled": true,
       },
     ],
+    [{}, { backup: { enabled: true, recoveryKey: { existingSecret: "recovery" } } }],
     [{}, { "services.api.storage.enabled": true, "roles.gateway.storage.enabled": true }],
     [
       {},
@@ -128,7 +129,7 @@ test("the matrix of migrations, secrets, tracks, disks and scalers has no findin
     (sets, more) => sets.flatMap((set) => more.map((each) => ({ ...set, ...each }))),
     [{ "serviceAccount.create": true, "global.imagePullSecrets": ["registry"] }],
   );
-  assert.equal(matrix.length, 72);
+  assert.equal(matrix.length, 144);
   const texts: string[] = [];
   for (const set of matrix) {
     const text = await renderText(helm, { set: { ...least, ...set } });

@@ -126,6 +126,7 @@ describe("refusals", () => {
       /replicaUrls holds a password/,
     ],
     ["no secrets", { "secrets.bootstrap.enabled": false }, /secrets.master.existingSecret is not set/],
+    ["a backup that nobody could open", { "backup.enabled": true }, /no recovery key/],
     ["two scalers", { "roles.workers.keda": keda, "roles.workers.autoscaling.enabled": true }, /both on/],
     ["KEDA without Prometheus", { "roles.workers.keda.enabled": true }, /prometheusUrl is not set/],
     ["no time to end", { "roles.gateway.preStopSeconds": 25 }, /Raise it to 35/],
