@@ -93,7 +93,7 @@ async function up(site: Site, rest: string[]): Promise<number> {
   await requireStartable(site);
   const code = await compose(site, ["up", "--detach", "--wait", ...rest]);
   if (code !== 0) {
-    if (/password authentication failed/.test(lastWords(site, "migrate")))
+    if (/refused user "signalbox"|password authentication failed/.test(lastWords(site, "migrate")))
       throw new Fault(
         "The database was made with another password than the one in compose/secrets/postgres_password.",
         "Put the old file back from a backup; nothing was changed.",

@@ -57,13 +57,13 @@ export function requireKeptSecrets(site: Site): void {
       );
 }
 
-export const hasDatabase = (site: Site): boolean => {
+const hasDatabase = (site: Site): boolean => {
   const volume = composeConfig(site).volumes.postgres?.name;
   return volume !== undefined && docker(["volume", "inspect", volume]) !== undefined;
 };
 
 /** Those of Signalbox itself are built or loaded; others come from their registry. */
-export function requireOwnImages(site: Site): void {
+function requireOwnImages(site: Site): void {
   const missing = Object.values(composeConfig(site).services)
     .map(({ image }) => image)
     .filter((image) => image.startsWith("signalbox/") && !hasImage(image));

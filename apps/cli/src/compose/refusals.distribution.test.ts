@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import { readReleases } from "../releases.ts";
 import { platformVersion } from "../repository.ts";
 import { type ComposeSite, makeComposeSite, type Outcome } from "../testing/compose-site.ts";
+import { eventually } from "../testing/harness.ts";
 
 let site: ComposeSite;
 let token = "";
@@ -112,6 +113,10 @@ async function whileApiIs(tag: string, act: (refused: Awaited<ReturnType<typeof 
       await act(await watch());
     } finally {
       await site.docker("unpause", ...ids);
+      // Who was held still could not answer how he is.
+      const format = "{{.State.Health.Status}}";
+      const ask = () => site.docker("inspect", "--format", format, ...ids);
+      await eventually(async () => /^(healthy\n?)+$/.test(await ask()), "all are healthy again", 120_000);
     }
   } finally {
     site.pin(platformVersion());

@@ -9,7 +9,7 @@ import { prepareMachine } from "../compose/machine.ts";
 import { root } from "../repository.ts";
 
 export type Outcome = { code: number; text: string };
-export type Answer = { status: number; body: Record<string, string> };
+type Answer = { status: number; body: Record<string, string> };
 
 export type ComposeSite = {
   folder: string;
