@@ -17,6 +17,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { engineUser } from "../engines/system-user.ts";
 import { type OwnPostgres, startOwnPostgres } from "../testing/own-postgres.ts";
+import { withoutKeys } from "../testing/without-keys.ts";
 import { openArchive } from "./archive.ts";
 import { drill } from "./drill.ts";
 import { openKeys } from "./keys.ts";
@@ -27,7 +28,6 @@ import { recover } from "./server.ts";
 import { copyWhole, listBackups, removeOld } from "./store.ts";
 import { compareTables } from "./tables.ts";
 import { type Source, takeBackup } from "./take.ts";
-import { tarHeader } from "./tar.ts";
 
 let server: OwnPostgres;
 let sql: postgres.Sql;
@@ -119,12 +119,8 @@ test("a byte that is another, wherever it is, is refused", async () => {
 
 test("a backup without keys, with another key, or sealed for another one is refused", async () => {
   const { path } = listBackups(folder)[0] ?? (await take());
-  const whole = readFileSync(path);
-  const keysAt = whole.indexOf(tarHeader({ name: "keys.sealed", size: 0, kind: "file" }).subarray(0, 20));
-  const keysSize = Number.parseInt(whole.toString("latin1", keysAt + 124, keysAt + 135), 8);
-  const after = keysAt + 512 + Math.ceil(keysSize / 512) * 512;
   const without = join(scratch, "without");
-  writeFileSync(without, Buffer.concat([whole.subarray(0, keysAt), whole.subarray(after)]));
+  writeFileSync(without, withoutKeys(readFileSync(path)));
   await assert.rejects(openArchive(without), /holds no keys/);
   const archive = await openArchive(path);
   assert.throws(

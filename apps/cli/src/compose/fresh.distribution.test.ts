@@ -154,8 +154,6 @@ test("every process is replaced under load, and no request is lost", async (cont
   assert.ok(good > 100, `only ${good} requests`);
   const second = await Promise.all(names.map(of));
   for (const [at, name] of names.entries()) assert.notEqual(second[at], first[at], `${name} is another`);
-  await site.must("up");
-  assert.deepEqual(await Promise.all(names.map(of)), second, "and what is there stays");
 });
 
 test("the same load sees a gateway that is stopped without being stood in for", async () => {

@@ -20,13 +20,14 @@ export function startLoad(origin: string, callers = 3): Load {
         `${origin}${path}`,
         { method, agent, headers: method === "POST" ? { "content-type": "application/json" } : {} },
         (answer) => {
-          answer.resume();
+          let text = "";
+          answer.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
           answer.once("error", ({ message }) => fail(message));
           answer.once("end", () => {
             const { statusCode: status = 0 } = answer;
             // Nobody of that name: 401, or 429 after a while.
             if (method === "GET" ? status === 200 : status === 401 || status === 429) good += 1;
-            else fail(`was answered ${status}`);
+            else fail(`was answered ${status} at ${new Date().toISOString()}: ${text.slice(0, 200)}`);
             resolve();
           });
         },

@@ -34,9 +34,11 @@ async function untilHealthy(id: string, service: string): Promise<void> {
 const lastLine = (id: string) =>
   (docker(["logs", "--tail", "3", id]) ?? "").split("\n").at(-1)?.slice(0, 300) ?? "";
 
-// Neither recreates what it depends on: a store that is started anew is noticed. Without its dependencies (--no-deps) Compose would take
-// it for another service than the file's, and replace it with the next `up`.
-const start = (service: string, ...more: string[]) => ["up", "--detach", "--no-recreate", ...more, service];
+// The edge looks twice a second and waits up to five for an answer.
+const seenMs = 6_000;
+
+// Without what it depends on, as a store that is started anew is noticed.
+const start = (service: string, ...more: string[]) => ["up", "--detach", "--no-deps", ...more, service];
 
 /** Beside the old ones, then instead of them. */
 export async function replaceBeside(site: Site, service: string, env: Record<string, string>): Promise<void> {
@@ -45,7 +47,7 @@ export async function replaceBeside(site: Site, service: string, env: Record<str
     await composeDoes(`starting ${service}`, site, start(service, "--wait"), { env });
     return;
   }
-  const words = start(service, "--scale", `${service}=${2 * before.length}`);
+  const words = start(service, "--no-recreate", "--scale", `${service}=${2 * before.length}`);
   await composeDoes(`starting the new ${service}`, site, words, { env });
   const fresh = (await containersOf(site, service)).filter((id) => !before.includes(id));
   try {
@@ -54,16 +56,16 @@ export async function replaceBeside(site: Site, service: string, env: Record<str
     for (const id of fresh) docker(["rm", "--force", id]);
     throw error;
   }
+  // Callers of a service learn of the new one from the registry: within a second or two, and later on a busy machine.
+  await pause(seenMs);
   for (const id of before) {
     docker(["stop", "--time", "30", id]);
     docker(["rm", id]);
   }
 }
 
-// The edge looks twice a second and waits up to five for an answer.
-const seenMs = 6_000;
-// What it had chosen a place for is on its way by then.
-const turnedMs = 2_000;
+// What the edge had chosen a place for is on its way by then.
+const turnedMs = 4_000;
 
 /**
  * What has a door at the edge is named there, so a second one stands in under its own name meanwhile. The edge is told before the
@@ -82,21 +84,20 @@ export async function replaceBehindEdge(
     });
     await pause(turnedMs);
   };
-  const end = async (name: string) => {
-    await composeSays(site, ["stop", "--timeout", "30", name], { env });
-    await composeSays(site, ["rm", "--force", name], { env });
+  const withdraw = async () => {
+    await composeSays(site, ["stop", "--timeout", "30", next], { env });
+    await composeSays(site, ["rm", "--force", next], { env });
   };
   try {
     await composeDoes(`starting the new ${service}`, site, start(next, "--wait"), { env });
   } catch (error) {
-    await end(next);
+    await withdraw();
     throw error;
   }
   await pause(seenMs);
   await tellEdge("touch");
-  await end(service);
   await composeDoes(`replacing ${service}`, site, start(service, "--wait"), { env });
   await pause(seenMs);
   await tellEdge("rm", "-f");
-  await end(next);
+  await withdraw();
 }
