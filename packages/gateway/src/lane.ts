@@ -26,8 +26,9 @@ export type Lane = {
 
 type Waiter = { call: Call; since: number; enter(): void; refuse(why: AppError): void };
 
-/** A line that is there for so long is not a burst. */
+/** A line that is there for so long is not a burst, unless fewer join it by now than are let in. */
 const standingMs = 300;
+const stretchMs = 100;
 /** In a standing line whoever is not served soon is better told so. */
 const shortPatienceMs = 10;
 /** Without a refusal for so long the overload is over. */
@@ -54,6 +55,8 @@ export function createLane({
   let inFlight = 0;
   let waiting = 0;
   let lineFrom = 0;
+  let stretch = { from: 0, joined: 0, taken: 0 };
+  let before = stretch;
   let overloadedUntil = 0;
   let refused = 0;
   let sweeping: NodeJS.Timeout | undefined;
@@ -67,9 +70,24 @@ export function createLane({
     return inFlight < Math.max(1, Math.floor((limit * percent) / 100));
   };
 
+  /** Who joined and who was let in lately. */
+  function lately(at: number): typeof stretch {
+    if (at - stretch.from >= stretchMs) {
+      before = stretch;
+      stretch = { from: at, joined: 0, taken: 0 };
+    }
+    return stretch;
+  }
+
+  function isShrinking(at: number): boolean {
+    const { joined, taken } = lately(at);
+    const isFresh = at - before.from < 3 * stretchMs;
+    return taken + (isFresh ? before.taken : 0) > joined + (isFresh ? before.joined : 0);
+  }
+
   function isOverloaded(at: number): boolean {
     if (at < overloadedUntil) return true;
-    if (waiting === 0 || at - lineFrom < standingMs) return false;
+    if (waiting === 0 || at - lineFrom < standingMs || isShrinking(at)) return false;
     overloadedUntil = at + calmMs;
     return true;
   }
@@ -100,6 +118,7 @@ export function createLane({
       line.push({ call, since: at, enter: resolve, refuse: reject });
       if (waiting === 0) lineFrom = at;
       waiting += 1;
+      lately(at).joined += 1;
       sweeping ??= setInterval(sweep, sweepMs).unref();
     });
   }
@@ -107,6 +126,7 @@ export function createLane({
   function take(waiter: Waiter): void {
     waiting -= 1;
     inFlight += 1;
+    lately(now()).taken += 1;
     waiter.enter();
   }
 

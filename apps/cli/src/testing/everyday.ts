@@ -1,10 +1,10 @@
-// Everyday use of an install without a pause: profiles are read, sessions refreshed, people sign in and write. What each call was
-// answered is kept, so that a test can say what went on while a part was away.
+// Everyday use of an install without a pause: profiles are read, sessions refreshed, people sign in, write and follow. What each
+// call was answered is kept, so that a test can say what went on while a part was away.
 
 import { setTimeout as pause } from "node:timers/promises";
 import { type Answer, createPeople } from "./people.ts";
 
-const kinds = ["read", "refresh", "login", "write"] as const;
+export const kinds = ["read", "refresh", "login", "write", "follow"] as const;
 export type Kind = (typeof kinds)[number];
 
 export type Seen = {
@@ -29,7 +29,7 @@ export type Everyday = {
 const wasDone = ({ status, body }: Answer) => status === 409 && /took effect/.test(body.detail);
 const password = "a long enough phrase";
 const profileCount = 10;
-const pauseMs = { read: 5, refresh: 20, login: 150, write: 20 } as const;
+const pauseMs = { read: 5, refresh: 20, login: 150, write: 20, follow: 50 } as const;
 
 export async function startEverydayUse(api: string): Promise<Everyday> {
   const people = createPeople(api);
@@ -39,10 +39,12 @@ export async function startEverydayUse(api: string): Promise<Everyday> {
   for (let n = 0; n < profileCount; n += 1) handles.push((await people.register("seen")).handle);
   for (const handle of handles) await people.call("GET", `/v1/users/${handle}`);
   const writer = await people.register("writer");
+  const { handle: followed } = await people.register("followed");
   const signIn = () => people.call("POST", "/v1/auth/login", undefined, { login: handles[0], password });
   let { refreshToken } = (await signIn()).body;
   let isGoing = true;
   let count = 0;
+  let follows = 0;
   type Write = { key: string; text: string };
   let unanswered: Write | undefined;
   const later: Write[] = [];
@@ -61,6 +63,11 @@ export async function startEverydayUse(api: string): Promise<Everyday> {
       const answer = await people.call("POST", "/v1/auth/refresh", undefined, { refreshToken });
       if (answer.status === 200) refreshToken = answer.body.refreshToken;
       return answer;
+    },
+    // Now this way and now the other, so that each changes something; and of nobody who is read, because it changes his profile too.
+    follow: () => {
+      follows += 1;
+      return people.call(follows % 2 ? "PUT" : "DELETE", `/v1/users/${followed}/follow`, writer.token);
     },
     async write() {
       unanswered ??= { key: `key-${count}`, text: `everyday ${count}` };

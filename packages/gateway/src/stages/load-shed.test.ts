@@ -86,6 +86,43 @@ test("a burst waits for its turn: critical calls first and in order, of the othe
   assert.deepEqual(turns, ["critical 1", "critical 2", "normal 2", "normal 1", "background 1"]);
 });
 
+test("a burst that is being served is waited for to its end; a line that more join than are let in is cut short", async () => {
+  let clock = 1_000;
+  const shed = { minInFlight: 4, maxInFlight: 4, normalPercent: 100 };
+  const idle: Pressure = { eventLoopDelayMs: () => 0, poolWaiting: () => 0 };
+  const made = createLoadShed(fixedLive({ shed: { "*": shed } }), idle, () => clock);
+  const stage = awaited(made.stage);
+  const under: (() => void)[] = [];
+  const outcomes: string[] = [];
+  const send = () =>
+    stage(testCall(), () => new Promise<void>((resolve) => under.push(resolve))).then(
+      () => outcomes.push("done"),
+      (error) => outcomes.push(error.code),
+    );
+  /** One is answered, and time goes on until the line was looked at again. */
+  const step = async () => {
+    clock += 20;
+    under.shift()?.();
+    await pause(15);
+  };
+  const burst = Array.from({ length: 30 }, send);
+  while (outcomes.length < 30) await step();
+  await Promise.all(burst);
+  assert.deepEqual(new Set(outcomes), new Set(["done"]));
+  assert.ok(clock - 1_000 > 500, "it took longer than a line may stand");
+
+  outcomes.length = 0;
+  const flood: Promise<unknown>[] = [];
+  for (let n = 0; n < 40; n += 1) {
+    flood.push(send(), send());
+    await step();
+  }
+  assert.ok(made.figures()[0]?.overloaded);
+  assert.ok(outcomes.includes("overloaded"));
+  while (made.figures()[0]!.inFlight > 0) await step();
+  await Promise.all(flood);
+});
+
 test("nobody waits longer than his patience, his deadline or his presence", async () => {
   const { stage, figures } = open({ patienceMs: 40, criticalPatienceMs: 5_000 });
   const held = Promise.withResolvers<void>();
