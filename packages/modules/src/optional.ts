@@ -1,6 +1,7 @@
 // Parts that an answer can do without: left out by switch, while their service has more to do than it can, or while what they need
 // is away. The answer then says so: in the header `Degraded`, and in lists in the field `degraded`.
 
+import type { Soon } from "@signalbox/core/at-once";
 import { AppError } from "@signalbox/core/errors";
 import { currentDeadline } from "@signalbox/core/resilience/deadline";
 import { isDatabaseAway } from "@signalbox/db";
@@ -10,26 +11,32 @@ import type { Ctx } from "./ctx.ts";
 export const optionalParts = ["feed.item.counts", "feed.item.viewer", "users.people.ranking"] as const;
 
 /** `left` takes the names of what is left out. */
-export async function optional<T>(
+export function optional<T>(
   ctx: Ctx,
   key: (typeof optionalParts)[number],
   left: string[],
-  { read, without }: { read: () => Promise<T>; without: () => T | Promise<T> },
-): Promise<T> {
-  if (!isLeftOut(ctx, key)) {
-    try {
-      return await read();
-    } catch (error) {
-      if (!isAway(error)) throw error;
-      ctx.log.debug({ error, key, requestId: ctx.requestId }, "an optional part of an answer is left out");
-    }
-  }
+  { read, without }: { read: () => Soon<T>; without: () => Soon<T> },
+): Soon<T> {
+  const leaveOut = () => {
+    sayLeftOut(ctx, key, left);
+    return without();
+  };
+  if (isLeftOut(ctx, key)) return leaveOut();
+  const given = read();
+  if (!(given instanceof Promise)) return given;
+  return given.catch((error) => {
+    if (!isAway(error)) throw error;
+    ctx.log.debug({ error, key, requestId: ctx.requestId }, "an optional part of an answer is left out");
+    return leaveOut();
+  });
+}
+
+function sayLeftOut(ctx: Ctx, key: string, left: string[]): void {
   const name = key.slice(key.lastIndexOf(".") + 1);
   left.push(name);
   const { headers } = ctx.answer;
   const said = headers.Degraded?.split(", ") ?? [];
   if (!said.includes(name)) headers.Degraded = [...said, name].join(", ");
-  return without();
 }
 
 function isLeftOut({ live, actor, address, now, isOverloaded }: Ctx, key: string): boolean {

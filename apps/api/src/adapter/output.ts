@@ -20,10 +20,9 @@ function compilePage(schema: z.ZodType): Encode | undefined {
   const encodeRest = compileWhole(z.object(others));
   return (data) => {
     const { items } = data as { items: unknown[] };
-    let text = "";
-    for (const item of items) text += text === "" ? encodeItem(item) : `,${encodeItem(item)}`;
     const rest = encodeRest(data)!;
-    return `{"items":[${text}]${rest === "{}" ? "" : ","}${rest.slice(1)}`;
+    // Joined and not added up: one flat text, which whoever measures and writes it need not flatten first.
+    return `{"items":[${items.map(encodeItem).join(",")}]${rest === "{}" ? "" : ","}${rest.slice(1)}`;
   };
 }
 

@@ -1,5 +1,6 @@
 // One kind of cached thing: memory, then Redis, then the source, which one caller of all processes asks while the others wait.
 
+import { after, type Soon } from "../at-once.ts";
 import type { AppError } from "../errors.ts";
 import { createGenerations } from "../generations.ts";
 import { newId } from "../ids.ts";
@@ -48,11 +49,13 @@ export type Found<Value> = {
 export type Entity<Value> = {
   read(id: string): Promise<Value | undefined>;
   /** The same, and whether it is stale. Waits for nothing where this process has it in memory. */
-  find(id: string): Found<Value> | Promise<Found<Value>>;
+  find(id: string): Soon<Found<Value>>;
   /** What this process has in memory, without waiting; undefined: ask find(). */
   peek(id: string): Found<Value> | undefined;
-  /** `seen` is told of each as it was found. */
-  readMany(ids: string[], seen?: (found: Found<Value>) => void): Promise<Map<string, Value>>;
+  /** In the order of the ids, and at once where this process has all of them in memory. `stale` is told of what is no longer fresh. */
+  list(ids: string[], stale?: (found: Found<Value>) => void): Soon<(Value | undefined)[]>;
+  /** The same by id: those that exist. */
+  readMany(ids: string[]): Soon<Map<string, Value>>;
   /** Write-through: does the write, whose answer is the new value, and puts it in place of the old one everywhere. */
   write(id: string, work: () => Promise<Value>): Promise<Value>;
   /** After the commit of a change: no instance serves the old value from a moment later. Never fails. */
@@ -106,6 +109,8 @@ export const defaultTiming: Timing = {
 };
 
 const maxBatch = 100;
+/** Of a batch that is not on its way yet. */
+const nothing: Promise<never[]> = Promise.resolve([]);
 /** How eagerly values are renewed before they end; 1 is the optimum of the XFetch paper. */
 const beta = 1;
 
@@ -124,9 +129,13 @@ type Flight = { live: boolean };
 type Reading<Value> = Flight & {
   /** What memory held when it began, and held on to no longer. */
   before: Stored<Value> | undefined;
-  /** What it finds, for whoever asks the same meanwhile. */
-  join(): Promise<Found<Value>>;
+  /** What it was asked for with, and which of them it is: for whoever asks the same meanwhile. */
+  batch: Batch<Value>;
+  at: number;
 };
+type Batch<Value> = { answers: Promise<Soon<Found<Value>>[]> };
+/** Which answer of a batch belongs where in a list. */
+type Wanted = { at: number; place: number };
 
 type Waiter = { resolve(loaded: Loaded): void; reject(error: unknown): void };
 type Loaded = { value: unknown; json: string | undefined; tookMs: number };
@@ -363,6 +372,11 @@ export function createEntity<Source, Value>(
   // ---- reading ----
 
   function peek(id: string): Found<Value> | undefined {
+    const held = look(id);
+    return held && found(held.stored, held.stale);
+  }
+
+  function look(id: string): Held<Value> | undefined {
     const held = memory.get(id);
     if (held === undefined) return undefined;
     const now = Date.now();
@@ -373,72 +387,76 @@ export function createEntity<Source, Value>(
       if (held.stored.value === undefined) counters.negativeHits += 1;
       if (isDue(held.stored, now) && !currentDeadline()?.barred) refresh(id);
     }
-    return found(held.stored, held.stale);
+    return held;
   }
 
-  function find(id: string): Found<Value> | Promise<Found<Value>> {
-    const held = peek(id);
-    return held ?? ask(id);
-  }
+  const find = (id: string): Soon<Found<Value>> => peek(id) ?? ask(id);
 
   /** What memory does not hold: together with whoever asks the same. */
   function ask(id: string): Promise<Found<Value>> {
     const barred = currentDeadline()?.barred;
     if (barred) return readKept(id, barred);
-    const under = reading.get(id);
-    if (under) return under.join();
-    const begun = begin(id, () => asked);
-    const asked: Promise<Found<Value>> = link.get(valueKey(name, id)).then(
-      (text) => answer(id, begun, text),
-      (error) => goAlone(id, begun, error),
-    );
-    return asked;
+    if (!reading.has(id)) begin([id]);
+    const { batch, at } = reading.get(id)!;
+    return batch.answers.then((all) => all[at]!);
   }
 
-  /** The same for many, who wait for one answer together. */
-  function askMany(ids: string[], take: (id: string, found: Found<Value>) => void): Promise<unknown> {
-    const isBarred = currentDeadline()?.barred !== undefined;
-    const waits: Promise<void>[] = [];
-    const wanted: string[] = [];
-    const begun: Reading<Value>[] = [];
-    for (const id of ids)
-      if (isBarred || reading.has(id)) waits.push(ask(id).then((found) => take(id, found)));
-      else {
-        const at = wanted.push(id) - 1;
-        begun.push(begin(id, () => answers.then((all) => all[at]!)));
-      }
-    const answers =
-      wanted.length === 0
-        ? Promise.resolve([])
-        : link.getMany(wanted.map((id) => valueKey(name, id))).then(
-            (texts) => wanted.map((id, at) => answer(id, begun[at]!, texts[at]!)),
-            (error) => wanted.map((id, at) => goAlone(id, begun[at]!, error)),
-          );
-    const taken = answers.then((all) => {
+  /** The same for these places of a list, which wait for one answer together: a new one, or what others wait for already. */
+  function askMany(
+    ids: string[],
+    places: number[],
+    take: (place: number, found: Found<Value>) => void,
+  ): Promise<unknown> {
+    const barred = currentDeadline()?.barred;
+    if (barred)
+      return Promise.all(places.map(async (place) => take(place, await readKept(ids[place]!, barred))));
+    const unknown = new Set<string>();
+    for (const place of places) if (!reading.has(ids[place]!)) unknown.add(ids[place]!);
+    if (unknown.size > 0) begin([...unknown]);
+    const byBatch = new Map<Batch<Value>, Wanted[]>();
+    for (const place of places) {
+      const { batch, at } = reading.get(ids[place]!)!;
+      const wanted = byBatch.get(batch);
+      if (wanted === undefined) byBatch.set(batch, [{ at, place }]);
+      else wanted.push({ at, place });
+    }
+    const taken = Array.from(byBatch, ([batch, wanted]) => takeFrom(batch, wanted, take));
+    return taken.length === 1 ? taken[0]! : Promise.all(taken);
+  }
+
+  const takeFrom = (
+    { answers }: Batch<Value>,
+    wanted: Wanted[],
+    take: (place: number, found: Found<Value>) => void,
+  ): Promise<unknown> =>
+    answers.then((all) => {
       const slow: Promise<void>[] = [];
-      for (const [at, found] of all.entries())
-        if (found instanceof Promise) slow.push(found.then((found) => take(wanted[at]!, found)));
-        else take(wanted[at]!, found);
+      for (const { at, place } of wanted) {
+        const found = all[at]!;
+        if (found instanceof Promise) slow.push(found.then((found) => take(place, found)));
+        else take(place, found);
+      }
       return slow.length > 0 ? Promise.all(slow) : undefined;
     });
-    return waits.length === 0 ? taken : Promise.all([taken, ...waits]);
-  }
 
-  function begin(id: string, join: () => Promise<Found<Value>>): Reading<Value> {
-    const begun = { live: true, before: memory.get(id)?.stored, join };
-    reading.set(id, begun);
-    return begun;
+  function begin(ids: string[]): void {
+    const batch: Batch<Value> = { answers: nothing };
+    const begun = ids.map((id, at): Reading<Value> => {
+      const reader = { live: true, before: memory.get(id)?.stored, batch, at };
+      reading.set(id, reader);
+      return reader;
+    });
+    batch.answers = link.getMany(ids.map((id) => valueKey(name, id))).then(
+      (texts) => ids.map((id, at) => answer(id, begun[at]!, texts[at]!)),
+      (error) => ids.map((id, at) => goAlone(id, begun[at]!, error)),
+    );
   }
 
   function over(id: string, begun: Reading<Value>): void {
     if (reading.get(id) === begun) reading.delete(id);
   }
 
-  function answer(
-    id: string,
-    begun: Reading<Value>,
-    text: string | null,
-  ): Found<Value> | Promise<Found<Value>> {
+  function answer(id: string, begun: Reading<Value>, text: string | null): Soon<Found<Value>> {
     const stored = openOnce(id, text);
     if (stored && stored.freshUntil > Date.now()) {
       over(id, begun);
@@ -465,7 +483,7 @@ export function createEntity<Source, Value>(
 
   /** For a call that may not ask the source: what there is, however old. */
   async function readKept(id: string, barred: AppError): Promise<Found<Value>> {
-    const text = await link.get(valueKey(name, id)).catch(() => null);
+    const [text = null] = await link.getMany([valueKey(name, id)]).catch(() => []);
     const stored = open<Value>(tag(), text) ?? memory.get(id)?.stored;
     const isFresh = stored !== undefined && stored.freshUntil > Date.now();
     if (stored === undefined || (stored.value === undefined && !isFresh)) throw barred;
@@ -596,26 +614,35 @@ export function createEntity<Source, Value>(
     return value;
   }
 
-  async function readMany(ids: string[], seen?: (found: Found<Value>) => void): Promise<Map<string, Value>> {
-    const map = new Map<string, Value>();
-    const asked: string[] = [];
-    const take = (id: string, found: Found<Value>) => {
-      seen?.(found);
-      if (found.value !== undefined) map.set(id, found.value);
-    };
-    for (const id of new Set(ids)) {
-      const held = peek(id);
-      if (held) take(id, held);
-      else asked.push(id);
+  function list(ids: string[], stale?: (found: Found<Value>) => void): Soon<(Value | undefined)[]> {
+    const values: (Value | undefined)[] = [];
+    const missing: number[] = [];
+    for (const [place, id] of ids.entries()) {
+      const held = look(id);
+      if (held === undefined) missing.push(place);
+      else if (held.stale) stale?.(found(held.stored, true));
+      values.push(held?.stored.value);
     }
-    if (asked.length > 0) await askMany(asked, take);
-    return map;
+    if (missing.length === 0) return values;
+    const take = (place: number, found: Found<Value>) => {
+      if (found.stale) stale?.(found);
+      values[place] = found.value;
+    };
+    return askMany(ids, missing, take).then(() => values);
   }
+
+  const readMany = (ids: string[]): Soon<Map<string, Value>> =>
+    after(list(ids), (values) => {
+      const map = new Map<string, Value>();
+      for (const [at, value] of values.entries()) if (value !== undefined) map.set(ids[at]!, value);
+      return map;
+    });
 
   return {
     find,
     peek,
     read: async (id) => (await find(id)).value,
+    list,
     readMany,
     write,
     forget,
@@ -630,8 +657,7 @@ export function createEntity<Source, Value>(
     popular: async () => (await definition.popular?.(shared.source)) ?? [],
 
     async warm(ids) {
-      for (let from = 0; from < ids.length; from += maxBatch)
-        await readMany(ids.slice(from, from + maxBatch));
+      for (let from = 0; from < ids.length; from += maxBatch) await list(ids.slice(from, from + maxBatch));
     },
 
     /** Only where nothing was invalidated since the reading began. */

@@ -247,9 +247,6 @@ export function createLink({
       return epoch;
     },
 
-    get: (key: string): Promise<string | null> =>
-      new Promise((resolve, reject) => gather({ keys: [key], resolve: ([text]) => resolve(text!), reject })),
-
     /** In the order of the keys. */
     getMany: (keys: string[]): Promise<(string | null)[]> =>
       new Promise((resolve, reject) => gather({ keys, resolve, reject })),

@@ -1,5 +1,6 @@
 // What the feed keeps in the cache: posts, what was counted of them, and which authors are pulled.
 
+import { after, type Soon } from "@signalbox/core/at-once";
 import { defineEntity } from "@signalbox/core/cache/cache";
 import type { Ctx, Source } from "../ctx.ts";
 import type { Entities } from "./entities.ts";
@@ -116,8 +117,8 @@ const pulled = defineEntity<Source, string[]>({
   },
 });
 
-export const readPulled = async ({ cache }: Pick<Ctx, "cache">): Promise<string[]> =>
-  (await cache.entity(pulled).read(everyPulled)) ?? [];
+export const readPulled = ({ cache }: Pick<Ctx, "cache">): Soon<string[]> =>
+  after(cache.entity(pulled).find(everyPulled), ({ value }) => value ?? []);
 
 export const forgetPulled = ({ cache }: Pick<Ctx, "cache">) => cache.entity(pulled).forget(everyPulled);
 

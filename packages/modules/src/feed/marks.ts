@@ -1,9 +1,11 @@
 // Liking and reposting: a mark by a user on a post, made and taken back any number of times with the same outcome.
 
+import { after, allOf, type Soon } from "@signalbox/core/at-once";
 import { AppError } from "@signalbox/core/errors";
 import { tables } from "@signalbox/db";
 import { and, eq } from "@signalbox/db/query";
 import type { z } from "zod";
+import { type Among, among } from "../among.ts";
 import { type AsUser, emit, one, transaction } from "../ctx.ts";
 import { forgetMarks, type Marks, marks, type StoredPost } from "./cached.ts";
 import { countPost } from "./counts.ts";
@@ -81,34 +83,46 @@ async function unmark(ctx: AsUser, post: StoredPost, { table, counter, taken }: 
 }
 
 /** Of these posts, those that the user liked and those that he reposted. */
-export async function marksOn(
+export const marksOn = (
   ctx: Pick<AsUser, "sql" | "cache">,
   userId: string,
   ids: string[],
-): Promise<{ liked: Set<string>; reposted: Set<string> }> {
-  const known = await ctx.cache.entity(marks).read(userId);
-  const [liked, reposted] = await Promise.all([
-    among(ctx, "likes", userId, ids, known?.liked),
-    among(ctx, "reposts", userId, ids, known?.reposted),
-  ]);
-  return { liked, reposted };
-}
+): Soon<{ liked: Among; reposted: Among }> =>
+  after(ctx.cache.entity(marks).find(userId), ({ value }) =>
+    after(
+      allOf([
+        markedAmong(ctx, "likes", userId, ids, value?.liked),
+        markedAmong(ctx, "reposts", userId, ids, value?.reposted),
+      ]),
+      ([liked, reposted]) => ({ liked, reposted }),
+    ),
+  );
 
 /** What is older than what is kept is asked for. */
-async function among(
-  { sql }: Pick<AsUser, "sql">,
+function markedAmong(
+  ctx: Pick<AsUser, "sql">,
   table: "likes" | "reposts",
   userId: string,
   ids: string[],
   known: Marks["liked"] | undefined,
-): Promise<Set<string>> {
-  const downTo = known ? known.downTo : undefined;
-  const older = downTo === null ? [] : ids.filter((id) => downTo === undefined || id < downTo);
-  const rows =
-    older.length === 0
-      ? []
-      : await sql<{ id: string }[]>`
-          select post_id as id from ${sql(table)} where user_id = ${userId} and post_id = any(${older}::uuid[])`;
-  const asked = new Set(ids);
-  return new Set([...(known?.ids.filter((id) => asked.has(id)) ?? []), ...rows.map(({ id }) => id)]);
+): Soon<Among> {
+  if (known === undefined) return readMarked(ctx, table, userId, ids);
+  const { downTo } = known;
+  const older = downTo === null ? [] : ids.filter((id) => id < downTo);
+  const kept = among(known.ids);
+  if (older.length === 0) return kept;
+  return after(readMarked(ctx, table, userId, older), (read) => ({
+    has: (id) => kept.has(id) || read.has(id),
+  }));
+}
+
+async function readMarked(
+  { sql }: Pick<AsUser, "sql">,
+  table: "likes" | "reposts",
+  userId: string,
+  ids: string[],
+): Promise<Among> {
+  const rows = await sql<{ id: string }[]>`
+    select post_id as id from ${sql(table)} where user_id = ${userId} and post_id = any(${ids}::uuid[])`;
+  return new Set(rows.map(({ id }) => id));
 }

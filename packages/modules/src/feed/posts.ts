@@ -1,5 +1,6 @@
 // Posts: written once with the event that tells of them, edited with what they said before kept, and deleted for good.
 
+import type { Soon } from "@signalbox/core/at-once";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
@@ -253,7 +254,7 @@ export async function readHistory(
   );
 }
 
-export const readHome = (ctx: AsUser, page: z.infer<typeof Page>): Promise<FeedPage> =>
+export const readHome = (ctx: AsUser, page: z.infer<typeof Page>): Soon<FeedPage> =>
   readPage(ctx, "home", home(ctx), "home", page);
 
 export async function listPostsOf(ctx: Ctx, { handle, ...page }: z.infer<typeof PostsOf>): Promise<FeedPage> {

@@ -30,7 +30,7 @@ async function tellOfPost(ctx: Ctx, { userId, id, visibility, replyTo, mentions 
   const maySee = async (ids: string[]) => {
     if (visibility === "public") return ids;
     const seeing = await Promise.all(
-      ids.map(async (each) => (await followedAmong(ctx, each, [userId])).size > 0),
+      ids.map(async (each) => (await followedAmong(ctx, each, [userId])).has(userId)),
     );
     return ids.filter((_, at) => seeing[at]);
   };

@@ -1,10 +1,12 @@
 // Who follows whom, and the lists of people that follow from it.
 
+import { after, type Soon } from "@signalbox/core/at-once";
 import { AppError } from "@signalbox/core/errors";
 import { createGather } from "@signalbox/core/gather";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, inArray, lt, or, sql } from "@signalbox/db/query";
 import type { z } from "zod";
+import { type Among, among, none } from "../among.ts";
 import { type AsUser, type Ctx, emit, type InTransaction, type Source, transaction } from "../ctx.ts";
 import { openCursor, type Page, toPage } from "../page.ts";
 import { fromReplica } from "../replicas/index.ts";
@@ -201,13 +203,14 @@ export const knownFollowed = async (ctx: Ctx, userId: string): Promise<string[]>
   (await ctx.cache.entity(following).read(userId))?.ids ?? followedIds(ctx, userId);
 
 /** Of these people, those whom the user follows right now. */
-export async function followedAmong(ctx: Ctx, userId: string, ids: string[]): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const known = (await ctx.cache.entity(following).read(userId))?.ids;
-  if (known) {
-    const asked = new Set(ids);
-    return new Set(known.filter((id) => asked.has(id)));
-  }
+export const followedAmong = (ctx: Ctx, userId: string, ids: string[]): Soon<Among> =>
+  ids.length === 0
+    ? none
+    : after(ctx.cache.entity(following).find(userId), ({ value }) =>
+        value?.ids ? among(value.ids) : readFollowed(ctx, userId, ids),
+      );
+
+async function readFollowed(ctx: Ctx, userId: string, ids: string[]): Promise<Among> {
   const rows = await ctx.db
     .select({ id: follows.targetId })
     .from(follows)

@@ -21,7 +21,15 @@ export {
 } from "./follows.ts";
 export { handleTaken } from "./handles.ts";
 export { jobs } from "./jobs.ts";
-export { findAccount, idsOfHandles, knownUser, newProfile, readPeople, readPerson } from "./profile.ts";
+export {
+  findAccount,
+  idsOfHandles,
+  knownUser,
+  listPeople,
+  newProfile,
+  readPeople,
+  readPerson,
+} from "./profile.ts";
 export { readModels } from "./read-models.ts";
 export { requireServed } from "./region.ts";
 export { blockedAmong, mutedAmong } from "./relations.ts";

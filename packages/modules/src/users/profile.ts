@@ -1,8 +1,10 @@
 // Profiles and the handles that lead to them: reading.
 
+import { after, type Soon } from "@signalbox/core/at-once";
 import type { Found } from "@signalbox/core/cache/cache";
 import { freeze } from "@signalbox/core/cache/stored";
 import { AppError } from "@signalbox/core/errors";
+import { onceFor } from "@signalbox/core/once-for";
 import type { tables } from "@signalbox/db";
 import { type SQL, sql } from "@signalbox/db/query";
 import type { z } from "zod";
@@ -37,16 +39,9 @@ const present = (profile: StoredProfile): Profile => ({
 type Shown = { profile: Profile; tag: string };
 
 // The cache hands out one frozen value many times; so does this, and whoever writes it as JSON can keep the text with it.
-const presented = new WeakMap<StoredProfile, Shown>();
-
-function presentShared(profile: StoredProfile): Shown {
-  let shown = presented.get(profile);
-  if (shown === undefined) {
-    shown = { profile: freeze(present(profile)), tag: profileTag(profile) };
-    presented.set(profile, shown);
-  }
-  return shown;
-}
+const presentShared = onceFor(
+  (profile: StoredProfile): Shown => ({ profile: freeze(present(profile)), tag: profileTag(profile) }),
+);
 
 export const presentOwn = (profile: StoredProfile): OwnProfile => ({
   ...present(profile),
@@ -179,22 +174,20 @@ export async function readPerson({ cache }: Pick<Ctx, "cache">, id: string): Pro
   return value && presentPerson(value);
 }
 
-export async function readPeople(ctx: Ctx, ids: string[]): Promise<Map<string, Person>> {
-  const found = await ctx.cache.entity(profiles).readMany(ids);
-  return new Map([...found].map(([id, profile]) => [id, personOf(profile)]));
-}
+export const readPeople = (ctx: Ctx, ids: string[]): Soon<Map<string, Person>> =>
+  after(
+    ctx.cache.entity(profiles).readMany(ids),
+    (found) => new Map(Array.from(found, ([id, profile]) => [id, personOf(profile)])),
+  );
+
+/** The same in the order of the ids. */
+export const listPeople = (ctx: Ctx, ids: string[]): Soon<(Person | undefined)[]> =>
+  after(ctx.cache.entity(profiles).list(ids), (found) =>
+    found.map((profile) => profile && personOf(profile)),
+  );
 
 /** Frozen and the same for the same profile, as the profile itself is while the cache holds it. */
-function personOf(profile: StoredProfile): Person {
-  let person = people.get(profile);
-  if (person === undefined) {
-    person = Object.freeze(presentPerson(profile));
-    people.set(profile, person);
-  }
-  return person;
-}
-
-const people = new WeakMap<StoredProfile, Person>();
+const personOf = onceFor((profile: StoredProfile): Person => Object.freeze(presentPerson(profile)));
 
 /** Whom handles in a text lead to, as far as they lead to someone who has not blocked the writer. */
 export async function idsOfHandles(ctx: Ctx, names: string[]): Promise<Map<string, string>> {

@@ -1,14 +1,23 @@
 // Who is hidden from whom: asked at nearly every read, so it comes from the cache.
 
+import { after, type Soon } from "@signalbox/core/at-once";
+import { onceFor } from "@signalbox/core/once-for";
 import { tables } from "@signalbox/db";
 import { and, eq, inArray, or } from "@signalbox/db/query";
+import { type Among, among, none } from "../among.ts";
 import type { Ctx } from "../ctx.ts";
 import { type Relations, relations } from "./cached.ts";
 
 const { blocks, mutes } = tables;
 
-const readRelations = async (ctx: Ctx, userId: string): Promise<Relations> =>
-  (await ctx.cache.entity(relations).read(userId)) ?? { blocks: null, blockedBy: null, mutes: null };
+const notKnown: Relations = { blocks: null, blockedBy: null, mutes: null };
+
+const readRelations = (ctx: Ctx, userId: string): Soon<Relations> =>
+  after(ctx.cache.entity(relations).find(userId), ({ value }) => value ?? notKnown);
+
+const hiddenBy = onceFor(({ blocks, blockedBy }: Relations): Among | undefined =>
+  blocks && blockedBy ? new Set([...blocks, ...blockedBy]) : undefined,
+);
 
 /**
  * Did `by` block this user? Either of the two knows; undefined: neither is in this process's memory. Of a profile that many
@@ -35,13 +44,12 @@ export async function isBlockedBy(ctx: Ctx, userId: string, by: string): Promise
 }
 
 /** Of these people, those who blocked the user or whom the user blocked: neither sees the other's posts. */
-export async function blockedAmong(ctx: Ctx, userId: string, ids: string[]): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const known = await readRelations(ctx, userId);
-  if (known.blocks && known.blockedBy) {
-    const either = new Set([...known.blocks, ...known.blockedBy]);
-    return new Set(ids.filter((id) => either.has(id)));
-  }
+export const blockedAmong = (ctx: Ctx, userId: string, ids: string[]): Soon<Among> =>
+  ids.length === 0
+    ? none
+    : after(readRelations(ctx, userId), (known) => hiddenBy(known) ?? readBlocked(ctx, userId, ids));
+
+async function readBlocked(ctx: Ctx, userId: string, ids: string[]): Promise<Among> {
   const rows = await ctx.db
     .select()
     .from(blocks)
@@ -55,13 +63,14 @@ export async function blockedAmong(ctx: Ctx, userId: string, ids: string[]): Pro
 }
 
 /** Of these people, those whose posts the user does not want to see. */
-export async function mutedAmong(ctx: Ctx, userId: string, ids: string[]): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const known = await readRelations(ctx, userId);
-  if (known.mutes) {
-    const muted = new Set(known.mutes);
-    return new Set(ids.filter((id) => muted.has(id)));
-  }
+export const mutedAmong = (ctx: Ctx, userId: string, ids: string[]): Soon<Among> =>
+  ids.length === 0
+    ? none
+    : after(readRelations(ctx, userId), (known) =>
+        known.mutes ? among(known.mutes) : readMuted(ctx, userId, ids),
+      );
+
+async function readMuted(ctx: Ctx, userId: string, ids: string[]): Promise<Among> {
   const rows = await ctx.db
     .select({ id: mutes.targetId })
     .from(mutes)

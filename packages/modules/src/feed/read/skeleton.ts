@@ -1,20 +1,21 @@
 // Step one of reading posts: which ids there are, newest first and below a place. No rule is applied here.
 
+import type { Soon } from "@signalbox/core/at-once";
 import type { Ctx } from "../../ctx.ts";
 import { fromReplica } from "../../replicas/index.ts";
 
-export type Skeleton = (below: string | undefined, size: number) => AsyncGenerator<string[]>;
+/** A stretch of a list; without `next` it was the last. */
+export type Part = { ids: string[]; next?: () => Soon<Part> };
+export type Skeleton = (below: string | undefined, size: number) => Soon<Part>;
 
 /** A list that a query answers part by part. */
-const fromQuery = (query: (below: string | undefined, size: number) => Promise<string[]>): Skeleton =>
-  async function* (below, size) {
-    for (let place = below; ; ) {
-      const ids = await query(place, size);
-      yield ids;
-      if (ids.length < size) return;
-      place = ids.at(-1)!;
-    }
+export function fromQuery(query: (below: string | undefined, size: number) => Promise<string[]>): Skeleton {
+  const part: Skeleton = async (below, size) => {
+    const ids = await query(below, size);
+    return ids.length < size ? { ids } : { ids, next: () => part(ids.at(-1), size) };
   };
+  return part;
+}
 
 export const byAuthor = (ctx: Ctx, userId: string): Skeleton =>
   fromQuery(async (below, size) => {
