@@ -74,3 +74,27 @@ test("nothing", () => {
 test("a field that is missing is a fault, not a gap", () => {
   assert.throws(() => compileOutput(z.object({ a: z.string() }))({}));
 });
+
+test("a list whose first item is the same as before is written as it is now", () => {
+  const encode = compileOutput(
+    z.object({ items: z.array(z.object({ n: z.number() })), nextCursor: z.null() }),
+  );
+  const [a, b, c] = [1, 2, 3].map((n) => Object.freeze({ n }));
+  const open = { n: 4 };
+  const said = (items: unknown[]) =>
+    JSON.parse(encode({ items, nextCursor: null })!).items.map(({ n }: { n: number }) => n);
+  for (const _ of "twice") {
+    assert.deepEqual(said([a, b]), [1, 2]);
+    assert.deepEqual(said([a, c]), [1, 3]);
+    assert.deepEqual(said([a]), [1]);
+    assert.deepEqual(said([a, b, c]), [1, 2, 3]);
+    assert.deepEqual(said([]), []);
+  }
+  assert.deepEqual(said([a, open]), [1, 4]);
+  open.n = 5;
+  assert.deepEqual(said([a, open]), [1, 5]);
+  const grown = [a, b];
+  said(grown);
+  grown.push(c);
+  assert.deepEqual(said(grown), [1, 2, 3]);
+});

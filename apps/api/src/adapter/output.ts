@@ -16,15 +16,32 @@ export function compileOutput(schema: z.ZodType | undefined): Encode {
 function compilePage(schema: z.ZodType): Encode | undefined {
   if (!(schema instanceof z.ZodObject) || !(schema.shape.items instanceof z.ZodArray)) return undefined;
   const { items: list, ...others } = schema.shape;
-  const encodeItem = compileOutput(list.element as z.ZodType);
+  const encodeItems = keepLists(compileOutput(list.element as z.ZodType));
   const encodeRest = compileWhole(z.object(others));
   return (data) => {
     const { items } = data as { items: unknown[] };
     const rest = encodeRest(data)!;
-    // Joined and not added up: one flat text, which whoever measures and writes it need not flatten first.
-    return `{"items":[${items.map(encodeItem).join(",")}]${rest === "{}" ? "" : ","}${rest.slice(1)}`;
+    return `{"items":[${encodeItems(items)}]${rest === "{}" ? "" : ","}${rest.slice(1)}`;
   };
 }
+
+/** Whoever reads the same list is given the same items, as long as nothing in it changes: its text is kept with the first of them. */
+function keepLists(encode: Encode): (items: unknown[]) => string {
+  const lists = new WeakMap<object, { items: unknown[]; text: string }>();
+  return (items) => {
+    const [first] = items;
+    if (!isFrozen(first)) return items.map(encode).join(",");
+    const kept = lists.get(first);
+    if (kept?.items.length === items.length && items.every((item, at) => item === kept.items[at]))
+      return kept.text;
+    const text = items.map(encode).join(",");
+    if (items.every(isFrozen)) lists.set(first, { items: [...items], text });
+    return text;
+  };
+}
+
+const isFrozen = (data: unknown): data is object =>
+  typeof data === "object" && data !== null && Object.isFrozen(data);
 
 function compileWhole(schema: z.ZodType): Encode {
   // A schema that changes or chooses (transform, default, union) must run; the rest only names fields.
@@ -60,7 +77,7 @@ function keepFrozen(encode: Encode): Encode {
     const kept = texts.get(data);
     if (kept !== undefined) return kept;
     const text = encode(data);
-    if (text !== undefined && Object.isFrozen(data)) texts.set(data, text);
+    if (text !== undefined && isFrozen(data)) texts.set(data, text);
     return text;
   };
 }

@@ -2,6 +2,7 @@
 // any request of any kind needs between them. Whatever is not plainly such a call goes on to Fastify (docs/decisions/0016).
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createGenerations } from "@signalbox/core/generations";
 import { acceptRequestId } from "@signalbox/core/trace-context";
 import type { Toll } from "@signalbox/gateway/pipeline";
 import type { Ctx } from "@signalbox/modules/ctx";
@@ -29,8 +30,20 @@ const noTexts: Texts = Object.freeze({});
 /** The same of a query: `limit=20&cursor=...`. */
 const plainQuery = /^\w+=[\w.~-]*(?:&\w+=[\w.~-]*)*$/;
 
+/** What is asked again and again: pages that begin a list. */
+const shortQueries = createGenerations<Texts>(200);
+const shortQuery = 40;
+
 /** Undefined: Fastify reads it. A name that comes twice is a list. */
 function readQuery(text: string): Texts | undefined {
+  const known = text.length <= shortQuery ? shortQueries.get(text) : undefined;
+  if (known !== undefined) return known;
+  const query = parseQuery(text);
+  if (query !== undefined && text.length <= shortQuery) shortQueries.set(text, Object.freeze(query));
+  return query;
+}
+
+function parseQuery(text: string): Texts | undefined {
   if (!plainQuery.test(text)) return undefined;
   const query = Object.create(null) as Texts;
   for (const pair of text.split("&")) {

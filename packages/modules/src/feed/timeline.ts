@@ -6,18 +6,17 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { type LuaScript, luaBytes, luaScript } from "@signalbox/core/bus/script";
+import { type LuaScript, luaScript } from "@signalbox/core/bus/script";
 import { createLoadGate } from "@signalbox/core/cache/load-gate";
 import type { Ctx } from "../ctx.ts";
 import { blockedAmong, followedIds, mutedAmong } from "../users/index.ts";
-import { beginning, decodeIds, encodeId, idBytes, openTimeline, split, type Timeline } from "./entries.ts";
+import { beginning, decodeId, encodeId, idBytes, openTimeline, type Timeline } from "./entries.ts";
 
 /** Trimming at each push would cost more than a few entries too many. */
 const slack = 0.1;
 const idleSeconds = 30 * 24 * 3600;
 /** A build that takes longer has died. */
 const buildSeconds = 20;
-const none = Buffer.alloc(0);
 
 const buckets = 64;
 /** Users share hash tags in so many groups, so that on a Cluster one script serves all lists of a group. */
@@ -62,9 +61,6 @@ end`);
 
 const drop = luaScript(`for _, key in ipairs(KEYS) do redis.call("UNLINK", key) end`);
 
-/** As one value: hundreds of them would cost this process more than all else that a page takes. */
-const whole = luaBytes(`return table.concat(redis.call("LRANGE", KEYS[1], 0, -1))`);
-
 /** Pushing the same id twice is harmless: a reader drops the second. */
 export function pushToTimelines(
   store: Store & Pick<Ctx, "live" | "now">,
@@ -99,18 +95,16 @@ async function onLists(
 /** Undefined: there is no list yet, and one is being built while the reader is served from Postgres. */
 export async function readTimeline(ctx: Ctx, userId: string): Promise<Timeline | undefined> {
   const key = timelineKey(userId);
-  const bytes = await whole(ctx.redis, [key], []);
-  if (isBuilt(bytes)) {
+  const entries = await ctx.redis.lrangeBuffer(key, 0, -1);
+  const last = entries.at(-1);
+  if (last?.length === idBytes) {
     // Who reads stays among those who are pushed to.
     if (Math.random() < 0.05) ctx.redis.expire(key, idleSeconds).catch(() => {});
-    return openTimeline(bytes);
+    return openTimeline(entries);
   }
-  if (bytes.length === 0) buildSoon(ctx, userId);
+  if (!last) buildSoon(ctx, userId);
   return undefined;
 }
-
-/** One that is being built ends with a token, which no number of ids is as long as. */
-const isBuilt = (bytes: Buffer) => bytes.length > 0 && bytes.length % idBytes === 0;
 
 const buildKey = ({ redis }: Store, userId: string) => (redis.options.keyPrefix ?? "") + userId;
 
@@ -224,8 +218,8 @@ async function newestEntries(
         (select json_agg(json_build_object('id', author, 'below', below)) from (
           select author, (array_agg(id order by id))[1] as below from found group by author having count(*) = ${each}
         ) as full_ones) as more`;
-    found = [...found, ...split(part!.ids ?? none)].sort((a, b) => b.compare(a)).slice(0, windowSize);
-    const lowest = found.length < windowSize ? undefined : decodeIds(found.at(-1)!)[0];
+    found = [...found, ...entriesOf(part!.ids)].sort((a, b) => b.compare(a)).slice(0, windowSize);
+    const lowest = found.length < windowSize ? undefined : decodeId(found.at(-1)!);
     asked = (part!.more ?? []).filter(({ below }) => lowest === undefined || below! > lowest);
     each = windowSize;
   }
@@ -234,21 +228,27 @@ async function newestEntries(
 
 type Asked = { id: string; below: string | null };
 
+const entriesOf = (bytes: Buffer | null): Buffer[] =>
+  Array.from({ length: (bytes?.length ?? 0) / idBytes }, (_, n) =>
+    bytes!.subarray(n * idBytes, (n + 1) * idBytes),
+  );
+
 /** The same as ids. */
 export const newestWindow = async (
   ctx: Pick<Ctx, "sql">,
   authorIds: string[],
   windowSize: number,
-): Promise<string[]> => decodeIds(Buffer.concat(await newestEntries(ctx, authorIds, windowSize)));
+): Promise<string[]> => (await newestEntries(ctx, authorIds, windowSize)).map(decodeId);
 
 /** Undefined: there is no list, or it is being built. */
 export async function readEntries(
   { redis }: Store,
   userId: string,
 ): Promise<{ ids: string[]; floor: string } | undefined> {
-  const bytes = await whole(redis, [timelineKey(userId)], []);
-  if (!isBuilt(bytes)) return undefined;
-  const ids = decodeIds(bytes);
-  const floor = ids.at(-1)!;
-  return { ids: [...new Set(ids)].filter((id) => id > floor), floor };
+  const entries = await redis.lrangeBuffer(timelineKey(userId), 0, -1);
+  const last = entries.at(-1);
+  if (last?.length !== idBytes) return undefined;
+  const floor = decodeId(last);
+  const ids = new Set(entries.map(decodeId));
+  return { ids: [...ids].filter((id) => id > floor), floor };
 }
