@@ -208,7 +208,7 @@ const postgresEntry = `#!/bin/sh
 set -e
 if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
   mkdir -p "$PGDATA"; chmod 700 "$PGDATA"
-  initdb -D "$PGDATA" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-local=trust --auth-host=scram-sha-256 >/dev/null
+  initdb -D "$PGDATA" --encoding=UTF8 -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-local=trust --auth-host=scram-sha-256 >/dev/null
   echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
   echo "create database \\"$POSTGRES_DB\\"" | postgres --single -D "$PGDATA" template1 >/dev/null
 fi
@@ -253,7 +253,7 @@ const postgres17: Made = {
   packages: ["postgresql-17"],
   files: { "entry.sh": postgresEntry },
   lines: `COPY entry.sh /
-RUN usermod -u 999 postgres && groupmod -g 999 postgres && rm -rf /var/lib/postgresql/* && chown -R 999:999 /var/lib/postgresql /var/run/postgresql && chmod +x /entry.sh
+RUN usermod -u 999 postgres && groupmod -g 999 postgres && rm -rf /var/lib/postgresql/* && mkdir -p /var/run/postgresql && chown -R 999:999 /var/lib/postgresql /var/run/postgresql && chmod +x /entry.sh
 ENV PATH=/usr/lib/postgresql/17/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data
 ENTRYPOINT ["/entry.sh"]
 CMD ["postgres"]

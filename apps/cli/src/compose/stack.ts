@@ -34,7 +34,7 @@ async function untilHealthy(id: string, service: string): Promise<void> {
 const lastLine = (id: string) =>
   (docker(["logs", "--tail", "3", id]) ?? "").split("\n").at(-1)?.slice(0, 300) ?? "";
 
-// The edge looks twice a second and waits up to five for an answer.
+// A gateway looks into the registry once a second.
 const seenMs = 6_000;
 
 // Without what it depends on, as a store that is started anew is noticed.
@@ -69,8 +69,7 @@ const turnedMs = 4_000;
 
 /**
  * What has a door at the edge is named there, so a second one stands in under its own name meanwhile. The edge is told before the
- * first is asked to end, as not every version says that it leaves. Told and then forgotten it does no harm: where nobody stands
- * in, it goes to the first.
+ * first is asked to end, as not every version says that it leaves. Told in its memory: with a start of its own it has forgotten.
  */
 export async function replaceBehindEdge(
   site: Site,
@@ -79,9 +78,14 @@ export async function replaceBehindEdge(
 ): Promise<void> {
   const next = `${service}-next`;
   const tellEdge = async (...words: string[]) => {
-    await composeDoes("telling the edge", site, ["exec", "-T", "edge", ...words, `/tmp/${next}-first`], {
-      env,
-    });
+    await composeDoes(
+      "telling the edge",
+      site,
+      ["exec", "-T", "edge", ...words, `/tmp/${service}-stood-in`],
+      {
+        env,
+      },
+    );
     await pause(turnedMs);
   };
   const withdraw = async () => {
@@ -94,10 +98,8 @@ export async function replaceBehindEdge(
     await withdraw();
     throw error;
   }
-  await pause(seenMs);
   await tellEdge("touch");
   await composeDoes(`replacing ${service}`, site, start(service, "--wait"), { env });
-  await pause(seenMs);
   await tellEdge("rm", "-f");
   await withdraw();
 }
