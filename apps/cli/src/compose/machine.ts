@@ -100,13 +100,17 @@ async function engine(): Promise<Environment> {
     "--pidfile",
     join(base, "pid"),
   ];
-  spawn("dockerd", [...places, "-H", env.DOCKER_HOST], {
+  const child = spawn("dockerd", [...places, "-H", env.DOCKER_HOST], {
     detached: true,
     stdio: ["ignore", log, log],
-  }).unref();
-  for (const end = Date.now() + 60_000; quietly("docker", ["version"], env) === undefined; await pause(500))
-    if (Date.now() > end)
-      throw new Fault("The Docker engine did not start.", `See ${join(base, "dockerd.log")}`);
+  });
+  child.unref();
+  for (const end = Date.now() + 120_000; quietly("docker", ["version"], env) === undefined; await pause(500))
+    if (Date.now() > end || child.exitCode !== null) {
+      const path = join(base, "dockerd.log");
+      const why = readFileSync(path, "utf8").trimEnd().split("\n").at(-1);
+      throw new Fault(`The Docker engine did not start: ${why}`, `See ${path}`);
+    }
   return env;
 }
 
