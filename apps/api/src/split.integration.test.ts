@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
+import { gunzipSync } from "node:zlib";
 import { createTestDatabase } from "@signalbox/db/testing";
 import { createCallPass, passHeader } from "@signalbox/gateway/upstreams/call-pass";
 import { createProcesses, type Processes, type Started } from "./testing/processes.ts";
+
+const run = promisify(execFile);
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
 let processes: Processes;
@@ -188,6 +196,41 @@ describe("modules in processes of their own", () => {
     assert.ok(made > 10, JSON.stringify(wrote));
     assert.ok(Object.values(failed).reduce((sum, count) => sum + count, 0) <= 6, JSON.stringify(wrote));
   });
+});
+
+test("a person is exported and erased by the command, with the workers elsewhere too", async () => {
+  await processes.start({ SIGNALBOX_ROLE: "worker", SIGNALBOX_NAME: "workers" });
+  const handle = `p_${unique()}`;
+  const made = await call(gateway.url, "POST", "/v1/auth/register", undefined, {
+    handle,
+    email: `${handle}@example.test`,
+    password: "a long phrase of my own",
+  });
+  const mine = String(made.body.accessToken);
+  assert.equal(
+    (await call(gateway.url, "POST", "/v1/posts", mine, { text: "to be carried away" })).status,
+    201,
+  );
+  const folder = mkdtempSync(join(tmpdir(), "signalbox-split-"));
+  const signalbox = (...words: string[]) =>
+    run(join(import.meta.dirname, "../../../signalbox"), [...words, "--data-dir", join(folder, "nothing")], {
+      env: {
+        ...process.env,
+        SIGNALBOX_OPERATOR_URL: operator.operatorUrl,
+        SIGNALBOX_OPERATOR_TOKEN_FILE: processes.operatorTokenFile,
+      },
+    });
+  try {
+    const file = join(folder, "all.tar.gz");
+    await signalbox("export", handle, "--out", file);
+    const text = gunzipSync(readFileSync(file)).toString();
+    for (const part of [handle, "to be carried away", `${handle}@example.test`])
+      assert.ok(text.includes(part), part);
+    await signalbox("erase", handle, "--yes");
+    assert.equal((await call(gateway.url, "GET", `/v1/users/${handle}`)).status, 404);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("a gateway streams what is new of services behind it, and is done with it when it goes", async () => {

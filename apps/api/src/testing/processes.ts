@@ -1,4 +1,4 @@
-// Real api processes in any role, on ports of their own, for tests and benchmarks of what runs apart.
+// Real processes in any role, on ports of their own, for tests and benchmarks of what runs apart.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -9,7 +9,10 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "@signalbox/core/testing/free-port";
 
-const main = join(import.meta.dirname, "../main.ts");
+const mains = {
+  api: join(import.meta.dirname, "../main.ts"),
+  worker: join(import.meta.dirname, "../../../workers/src/main.ts"),
+};
 
 export type Started = {
   pid: number;
@@ -27,6 +30,7 @@ export type Started = {
 export type Processes = {
   secret: string;
   operatorToken: string;
+  operatorTokenFile: string;
   start(env: Record<string, string>, port?: number): Promise<Started>;
   close(): Promise<void>;
 };
@@ -35,18 +39,20 @@ export function createProcesses(engines: { databaseUrl: string; redisUrl: string
   const folder = mkdtempSync(join(tmpdir(), "signalbox-processes-"));
   const secret = randomBytes(32).toString("base64url");
   const operatorToken = `sbo_${randomBytes(32).toString("base64url")}`;
-  writeFileSync(join(folder, "operator-token"), operatorToken);
+  const operatorTokenFile = join(folder, "operator-token");
+  writeFileSync(operatorTokenFile, operatorToken, { mode: 0o600 });
   const running = new Set<Started>();
 
   return {
     secret,
     operatorToken,
+    operatorTokenFile,
     async start(env, given) {
       const port = given ?? (await freePort());
       const operatorPort = await freePort();
       const role = env.SIGNALBOX_ROLE ?? "all";
       const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
-      const child = spawn(process.execPath, [main], {
+      const child = spawn(process.execPath, [role === "worker" ? mains.worker : mains.api], {
         stdio: ["ignore", "pipe", "inherit"],
         env: {
           ...inherited,
@@ -55,13 +61,14 @@ export function createProcesses(engines: { databaseUrl: string; redisUrl: string
           DATABASE_URL: engines.databaseUrl,
           REDIS_URL: engines.redisUrl,
           SIGNALBOX_SECRET: secret,
-          SIGNALBOX_OPERATOR_TOKEN_FILE: join(folder, "operator-token"),
+          SIGNALBOX_OPERATOR_TOKEN_FILE: operatorTokenFile,
           SIGNALBOX_DATA_DIR: join(folder, `data-${port}`),
           SIGNALBOX_PUBLIC_URL: "http://127.0.0.1:8080",
           SIGNALBOX_POOL_SIZE: "4",
           SIGNALBOX_GATEWAY_PORT: `${port}`,
           SIGNALBOX_OPERATOR_PORT: role === "all" ? `${operatorPort}` : `${port}`,
           SIGNALBOX_SERVICE_PORT: `${port}`,
+          SIGNALBOX_HEALTH_PORT: role === "worker" ? `${port}` : "0",
           ...env,
         },
       });
