@@ -250,7 +250,8 @@ describe("the live copy", () => {
     const connections = [away(), away()];
     const cold = await startLive("disk-cold", connections[0]);
     assert.equal(off(cold, "disk.a")?.message, "kept");
-    assert.equal(cold.revision, revision);
+    // What ended by itself meanwhile, in another test, is in the log and on the disk too.
+    assert.ok(cold.revision >= revision);
     assert.equal(cold.status().source, "snapshot");
 
     const text = await readFile(snapshotPath(dataDir), "utf8");
@@ -280,6 +281,8 @@ describe("the live copy", () => {
 
   test("a push that this install did not sign is not used", async () => {
     const live = await startLive("forged");
+    const controlLog = createControlLog(engines.database.sql);
+    await until("it knows the newest", async () => live.revision === (await controlLog.head()).revision);
     const { revision } = live;
     const { push } = await import("./push.ts");
     const { createSeal } = await import("./seal.ts");
@@ -293,7 +296,8 @@ describe("the live copy", () => {
       forged,
     );
     await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal(live.revision, revision);
+    assert.ok(live.revision < revision + 100);
+    assert.notEqual(live.status().logged.hash, forged.head.hash);
     await engines.redis.del(`${engines.prefix}:{control}:document`);
   });
 
