@@ -50,7 +50,8 @@ try {
 
   await rateOf(signers, 1_000, hashing);
   await rateOf(signers, 1_000, signingIn);
-  await rateOf(signers, warmUpMs, registering);
+  // Few a second, so it takes longer.
+  await rateOf(signers, 2 * warmUpMs, registering);
   const login = await compare("login", signers, signingIn, hashing, watching);
   const register = await compare("register", signers, registering, hashing, watching);
 
