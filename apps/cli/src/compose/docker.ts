@@ -101,6 +101,12 @@ export async function composeDoes(what: string, ...given: Parameters<typeof comp
 export const docker = (words: string[], patienceMs?: number): string | undefined =>
   ask(words, undefined, patienceMs);
 
+/** As `docker`, and a fault where it fails; takes as long as it takes. */
+export function dockerDoes(what: string, words: string[]): void {
+  const { status, stderr } = spawnSync("docker", words, { encoding: "utf8", maxBuffer: 1 << 24 });
+  if (status !== 0) throw new Fault(`${what} failed: ${stderr.trim().split("\n").at(-1) ?? ""}`, "");
+}
+
 export function buildImage(target: string, tag: string): Promise<number> {
   // Where a company's proxy signs anew, its certificate is needed to fetch packages.
   const ca = process.env.NODE_EXTRA_CA_CERTS;

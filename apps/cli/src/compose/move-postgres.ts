@@ -4,9 +4,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Fault } from "../fault.ts";
 import { green } from "../screen.ts";
 import { contained } from "./contained.ts";
-import { composeConfig, composeDoes, docker, hasImage, runningServices } from "./docker.ts";
+import { composeConfig, composeDoes, docker, dockerDoes, hasImage, runningServices } from "./docker.ts";
 import { type Look, requireFittingVolume } from "./preflight.ts";
 import type { Site } from "./site.ts";
+import { containersOf } from "./stack.ts";
 import { rememberSetting, takeContained } from "./upgrade.ts";
 
 const unchanged = "nothing was changed";
@@ -50,6 +51,7 @@ export async function movePostgres(site: Site, image: string | undefined): Promi
   say(`Postgres ${from} can become ${to}`);
   say(`backup ${await takeContained(site)}`);
   const next = `${composeConfig(site).name}-postgres-${to}`;
+  const [old] = await containersOf(site, "postgres");
   const stopped = writers.filter((name) => runningServices(site).includes(name));
   const toNext = async (act: () => Promise<void>) => {
     try {
@@ -65,8 +67,9 @@ export async function movePostgres(site: Site, image: string | undefined): Promi
     await toNext(async () => {
       const words = ["run", "--detach", "--no-deps", "--name", next, "postgres"];
       await composeDoes(`starting Postgres ${to}`, site, words, { env: { SIGNALBOX_POSTGRES_IMAGE: image } });
-      await untilReady(next);
-      await composeDoes("copying", site, ["exec", "-T", "postgres", "sh", "-c", copy, "copy", next]);
+      await untilReady(old!, next);
+      // By its id: Compose takes the new one for a container of the same service.
+      dockerDoes("copying", ["exec", old!, "sh", "-c", copy, "copy", next]);
       const { faults, rows, tables } = await contained<Compared>(site, "cli", ["compare", next]);
       if (faults.length) throw new Fault(`The copy is another: ${faults.join("; ")}.`, "");
       say(`${rows.toLocaleString("en")} rows in ${tables} tables are the same`);
@@ -89,9 +92,10 @@ const copy = `PGPASSWORD="$(cat /run/secrets/postgres_password)"; export PGPASSW
 { pg_dump -U signalbox --no-owner signalbox || echo 'the dump broke off;'; } |
   psql -h "$1" -U signalbox -d signalbox --single-transaction --quiet --output=/dev/null --set=ON_ERROR_STOP=1`;
 
-async function untilReady(name: string): Promise<void> {
+/** Asked from beside it: while it is being made it may answer itself already. */
+async function untilReady(old: string, name: string): Promise<void> {
   for (let left = 240; left > 0; left -= 1) {
-    const ready = ["exec", name, "pg_isready", "-q", "-h", "127.0.0.1", "-U", "signalbox", "-d", "signalbox"];
+    const ready = ["exec", old, "pg_isready", "-q", "-h", name, "-U", "signalbox", "-d", "signalbox"];
     if (docker(ready) !== undefined) return;
     if (docker(["inspect", "--format", "{{.State.Running}}", name]) !== "true") break;
     await pause(500);
