@@ -51,7 +51,9 @@ function must(what: string, command: string, args: string[], env: Environment = 
     });
   } catch (error) {
     const { stderr = "" } = error as { stderr?: string };
-    throw new Fault(`${what} failed: ${stderr.trim().split("\n").slice(-3).join(" ")}`, "");
+    const lines = stderr.trim().split("\n");
+    const telling = lines.filter((line) => /npm error|^E: |\berror:/i.test(line));
+    throw new Fault(`${what} failed: ${(telling.length ? telling : lines).slice(-3).join(" ")}`, "");
   }
 }
 
@@ -299,7 +301,8 @@ function product(env: Environment, target: string, version: string): void {
   const secret = ca && existsSync(ca) ? ["--secret", `id=ca,src=${ca}`] : [];
   const words = [
     "build",
-    "-q",
+    "--progress",
+    "plain",
     "--target",
     target,
     "-t",
