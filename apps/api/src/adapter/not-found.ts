@@ -42,7 +42,7 @@ type Known = { method: string; path: string };
 
 function nothingHere(method: string, path: string, { rest, trpc }: Doors, known: Known[]): string {
   const parts = [`there is no ${method} ${path.slice(0, 200)}`];
-  const alike = path.length <= 100 ? nearest(path, known, rest) : [];
+  const alike = path.length <= longest ? nearest(path, known, rest) : [];
   if (alike.length > 0) parts.push(`nearest are ${alike.join(", ")}`);
   const version = /^\/v\d+(?=\/|$)/.exec(path)?.[0];
   if (version && !rest.includes(version)) parts.push(`${version} is no version of this API`);
@@ -50,33 +50,56 @@ function nothingHere(method: string, path: string, { rest, trpc }: Doors, known:
   return `${parts.join("; ")}; there is ${described}, with the same procedures as tRPC under ${trpc}`;
 }
 
+/** No address of ours is longer, and who tries addresses by the thousand must not cost much. */
+const longest = 80;
+
 /** At most three addresses that differ by little, the version left aside. */
 function nearest(path: string, known: Known[], prefixes: string[]): string[] {
   const asked = path
     .replace(/^\/v\d+(?=\/)/, "")
     .toLowerCase()
     .split("/");
+  const wanted = asked.join("/");
+  // The same address is there in several versions and for several methods.
+  const measured = new Map<string, number>();
   const rated = known.flatMap(({ method, path: there }) => {
     const prefix = prefixes.findLast((prefix) => there.startsWith(`${prefix}/`)) ?? "";
-    const parts = there.slice(prefix.length).split("/");
-    if (Math.abs(parts.length - asked.length) > 1) return [];
-    // A part that may be anything is as like as can be.
-    const here = parts.map((part, at) => (part.startsWith(":") && asked[at] ? asked[at] : part)).join("/");
-    const far = distance(asked.join("/"), here.toLowerCase()) + (path.startsWith(`${prefix}/`) ? 0 : 0.5);
-    return far <= Math.max(2, here.length / 4) ? [{ far, name: `${method} ${there}` }] : [];
+    const below = there.slice(prefix.length);
+    let far = measured.get(below);
+    if (far === undefined) {
+      far = farFrom(below, asked, wanted);
+      measured.set(below, far);
+    }
+    return far === Infinity
+      ? []
+      : [{ far: far + (path.startsWith(`${prefix}/`) ? 0 : 0.5), name: `${method} ${there}` }];
   });
   rated.sort((a, b) => a.far - b.far || (a.name < b.name ? -1 : 1));
   return rated.slice(0, 3).map(({ name }) => name.replace(/:(\w+)/g, "{$1}"));
 }
 
-/** How many letters must change (Levenshtein). */
-function distance(a: string, b: string): number {
+function farFrom(there: string, asked: string[], wanted: string): number {
+  const parts = there.split("/");
+  if (Math.abs(parts.length - asked.length) > 1) return Infinity;
+  // A part that may be anything is as like as can be.
+  const here = parts.map((part, at) => (part.startsWith(":") && asked[at] ? asked[at] : part)).join("/");
+  return distance(wanted, here.toLowerCase(), Math.floor(Math.max(2, here.length / 4)));
+}
+
+/** How many letters must change (Levenshtein); more than `most` is not counted to its end. */
+function distance(a: string, b: string, most: number): number {
+  if (Math.abs(a.length - b.length) > most) return Infinity;
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    let least = i;
+    for (let j = 1; j <= b.length; j++) {
+      const far = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+      next[j] = far;
+      if (far < least) least = far;
+    }
+    if (least > most) return Infinity;
     row = next;
   }
-  return row[b.length]!;
+  return row[b.length]! > most ? Infinity : row[b.length]!;
 }
