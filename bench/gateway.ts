@@ -15,6 +15,7 @@ import fastify from "fastify";
 import { Redis } from "ioredis";
 import { createGatewayApp } from "../apps/api/src/app.ts";
 import { startTestEngines } from "../apps/cli/src/engines/for-tests.ts";
+import { largeHeap } from "../apps/cli/src/roles.ts";
 import { limitSetting } from "../packages/control/src/settings.ts";
 import { createCache } from "../packages/core/src/cache/cache.ts";
 import { readConfig } from "../packages/core/src/config.ts";
@@ -28,7 +29,7 @@ import { migrate } from "../packages/db/src/migrate.ts";
 import { createLimiter } from "../packages/gateway/src/limiter.ts";
 import { signAccess } from "../packages/modules/src/auth/tokens.ts";
 import { openDeps } from "../packages/modules/src/deps.ts";
-import { openConnections, pace, percentile } from "./harness/connection.ts";
+import { percentile } from "./harness/connection.ts";
 import { openDriver } from "./harness/drive.ts";
 import { figure, median, progress, report } from "./harness/report.ts";
 
@@ -95,7 +96,6 @@ async function serveOurs(level: "l1" | "l2"): Promise<number> {
 function serveLoad(): void {
   const drivers = new Map<number, Awaited<ReturnType<typeof openDriver>>>();
   let texts: string[] = [];
-  let n = 0;
   const answer = async (order: Order): Promise<unknown> => {
     if (order.do === "open") {
       const { readFile } = await import("node:fs/promises");
@@ -120,14 +120,10 @@ function serveLoad(): void {
       return driver.close();
     }
     if (order.do === "run") return drivers.get(order.port)!.run(order.ms);
-    const connections = await openConnections(order.port, 32);
-    const done = await pace(connections, order, () => texts[n++ % texts.length]!);
-    for (const connection of connections) connection.close();
-    return {
-      p50: percentile(done.latencies, 0.5),
-      p99: percentile(done.latencies, 0.99),
-      failures: done.failures,
-    };
+    const driver = drivers.get(order.port)!;
+    const before = driver.refused;
+    const took = await driver.pace(order);
+    return { p50: percentile(took, 0.5), p99: percentile(took, 0.99), failures: driver.refused - before };
   };
   process.on("message", (order: Order) =>
     answer(order).then(
@@ -169,7 +165,8 @@ async function measure(): Promise<void> {
       const child = fork(import.meta.filename, [role, ...words], {
         stdio: ["ignore", "ignore", "inherit", "ipc"],
         env: { ...process.env, ...env },
-        execArgv: role === process.env.BENCH_PROFILE ? ["--cpu-prof", "--cpu-prof-dir=/tmp/limits-prof"] : [],
+        // As the api is started, and the peer as anyone starts it.
+        execArgv: role === "l1" || role === "l2" ? largeHeap : [],
       });
       children.push(child);
       return child;

@@ -201,7 +201,7 @@ const byItself = "--no-parallel-scavenge";
 // Left to itself, V8 keeps a young generation many times as big as these processes need while they wait. The api
 // carries the load and gets more room.
 const smallHeap = ["--max-semi-space-size=4", "--max-old-space-size=384", byItself];
-const largeHeap = ["--max-semi-space-size=16", byItself];
+export const largeHeap = ["--max-semi-space-size=16", byItself];
 // The console serves a handful of people: a third less memory is worth more than the compiled code it would rarely use.
 const leanest = [
   ...["--max-semi-space-size=1", "--max-old-space-size=96", "--optimize-for-size"],

@@ -372,14 +372,13 @@ export function createEntity<Source, Value>(
   // ---- reading ----
 
   function peek(id: string): Found<Value> | undefined {
-    const held = look(id);
+    const held = look(id, Date.now());
     return held && found(held.stored, held.stale);
   }
 
-  function look(id: string): Held<Value> | undefined {
+  function look(id: string, now: number): Held<Value> | undefined {
     const held = memory.get(id);
     if (held === undefined) return undefined;
-    const now = Date.now();
     if (now >= (link.listening ? held.until : held.untilAlone)) return undefined;
     if (held.stale) counters.stale += 1;
     else {
@@ -617,8 +616,9 @@ export function createEntity<Source, Value>(
   function list(ids: string[], stale?: (found: Found<Value>) => void): Soon<(Value | undefined)[]> {
     const values: (Value | undefined)[] = [];
     const missing: number[] = [];
+    const now = Date.now();
     for (const [place, id] of ids.entries()) {
-      const held = look(id);
+      const held = look(id, now);
       if (held === undefined) missing.push(place);
       else if (held.stale) stale?.(found(held.stored, true));
       values.push(held?.stored.value);

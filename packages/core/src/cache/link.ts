@@ -12,6 +12,7 @@ import { pathTo } from "./settings.ts";
 /** A command gets no answer for this long: Redis counts as away. */
 const commandTimeoutMs = 500;
 const beatMs = 500;
+const mostUnderWay = 2;
 /** Longer than anything that reads a value beside another one can take. */
 export const cutMs = 10_000;
 /** What could not be told is kept by key up to here; beyond, all of the entity is cut at once. */
@@ -56,7 +57,7 @@ export function createLink({
   const unsent = new Map<string, { name: string; id: string }>();
   const askers = new Map<string, Asker>();
   let gathering: Reader[] = [];
-  let isReading = false;
+  let underWay = 0;
 
   let commands: Redis | undefined;
   let subscriber: Redis | undefined;
@@ -84,14 +85,14 @@ export function createLink({
   }
 
   /**
-   * One question at a time: what comes while Redis answers goes with the next one. The busier this process is, the more of its
-   * reads share a command.
+   * Few questions at a time: what comes while Redis answers goes with the next one. The busier this process is, the more of its
+   * reads share a command, and it has the answers to one to work on while it waits for the other.
    */
   function readGathered(): void {
-    if (isReading || gathering.length === 0) return;
+    if (underWay >= mostUnderWay || gathering.length === 0) return;
     const asked = gathering;
     gathering = [];
-    isReading = true;
+    underWay += 1;
     const keys = asked.length === 1 ? asked[0]!.keys : asked.flatMap(({ keys }) => keys);
     const read = (commands: Redis): Promise<(string | null)[]> =>
       // A Cluster keeps them in different places.
@@ -110,14 +111,14 @@ export function createLink({
         },
       )
       .then(() => {
-        isReading = false;
+        underWay -= 1;
         // At the end of the turn, so that whatever else has come with the answer goes along.
         if (gathering.length > 0) setImmediate(readGathered);
       });
   }
 
   function gather(reader: Reader): void {
-    if (gathering.push(reader) === 1 && !isReading) setImmediate(readGathered);
+    if (gathering.push(reader) === 1 && underWay < mostUnderWay) setImmediate(readGathered);
   }
 
   /** Before anything is read there again: since when values count, and what we could not tell meanwhile. */

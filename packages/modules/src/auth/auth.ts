@@ -1,5 +1,6 @@
 // Registering, signing in and staying signed in.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { z } from "zod";
@@ -76,10 +77,10 @@ function codeWanted(message: string): AppError {
 export async function refresh(ctx: Ctx, input: z.infer<typeof Refresh>): Promise<z.infer<typeof SignedIn>> {
   const claim = openRefresh(ctx.secret, input.refreshToken);
   if (!claim) throw new AppError("unauthorized", "this is not a refresh token of this install");
-  // Signed while the database commits; the token leaves only once the session has moved on.
+  // Signed while the database commits: after what came in with this was sent to it. The token leaves only once the session has moved on.
   const [{ counter, role }, accessToken] = await Promise.all([
     advance(ctx, claim),
-    signAccess(ctx, claim.userId, claim.sessionId),
+    nextTurn().then(() => signAccess(ctx, claim.userId, claim.sessionId)),
   ]);
   if (isFactorNeeded(ctx, role) && !(await hasFactor(ctx, claim.userId))) {
     await endSessions(ctx, claim.userId, { only: claim.sessionId });
