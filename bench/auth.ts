@@ -41,7 +41,6 @@ try {
   const people: Awaited<ReturnType<typeof newPerson>>[] = [];
   while (people.length < refreshers) people.push(await newPerson());
   const asking = await openConnections(port, signers);
-  const watching = await openConnections(port, 4);
 
   const hashing = async () => void (await bareHash(password));
   const signingIn = async (at: number) =>
@@ -52,10 +51,11 @@ try {
   await rateOf(signers, 1_000, signingIn);
   // Few a second, so it takes longer.
   await rateOf(signers, 2 * warmUpMs, registering);
+  // Not before: what idles is closed by the server.
+  const watching = await openConnections(port, 4);
   const login = await compare("login", signers, signingIn, hashing, watching);
   const register = await compare("register", signers, registering, hashing, watching);
 
-  // Others than before: what has idled since is closed by the server.
   const refreshed = await openConnections(port, refreshers);
   const refreshing = async (at: number) => {
     const person = people[at]!;

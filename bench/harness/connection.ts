@@ -14,6 +14,7 @@ export function openConnection(port: number): Promise<Connection> {
   return new Promise((opened, failed) => {
     const asked: Asked[] = [];
     let text = "";
+    let fault: Error | undefined;
     const take = (chunk: string) => {
       text = text === "" ? chunk : text + chunk;
       while (text !== "") {
@@ -37,6 +38,7 @@ export function openConnection(port: number): Promise<Connection> {
     };
     const socket = connect({ port, host: "127.0.0.1", noDelay: true, onread });
     const fail = (error: Error) => {
+      fault = error;
       failed(error);
       for (const each of asked.splice(0)) each.reject(error);
     };
@@ -46,6 +48,7 @@ export function openConnection(port: number): Promise<Connection> {
       opened({
         ask: (request) =>
           new Promise((resolve, reject) => {
+            if (fault) return reject(fault);
             asked.push({ resolve, reject });
             socket.write(request);
           }),
