@@ -3,6 +3,7 @@
 import { EventEmitter } from "node:events";
 import { AppError } from "@signalbox/core/errors";
 import { createLogger } from "@signalbox/core/log";
+import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import type { Stage } from "@signalbox/gateway/pipeline";
 import type { Actor, Ctx } from "@signalbox/modules/ctx";
 import { createRouter, guestProcedure, operatorProcedure, userProcedure } from "@signalbox/modules/trpc";
@@ -157,6 +158,11 @@ const actors: Record<string, Actor> = {
 export const throughGateway: Stage = (_call, next) => next();
 
 /** Says who calls by two fixed tokens; has none of the engines that a real ctx has. */
+const dependencies = createDependencies({
+  log: createLogger({ name: "sample", level: "silent" }),
+  forced: () => undefined,
+});
+
 export function createSampleCtx(gateway: Stage = throughGateway) {
   return ({ headers, id, address }: Asked): Ctx => {
     const { authorization } = headers;
@@ -172,6 +178,7 @@ export function createSampleCtx(gateway: Stage = throughGateway) {
       userAgent: "",
       ifMatch: headers["if-match"],
       answer: { headers: {} },
+      dependencies,
     } as Partial<Ctx> as Ctx;
   };
 }
