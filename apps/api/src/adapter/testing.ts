@@ -157,12 +157,12 @@ const actors: Record<string, Actor> = {
 
 export const throughGateway: Stage = (_call, next) => next();
 
-/** Says who calls by two fixed tokens; has none of the engines that a real ctx has. */
 const dependencies = createDependencies({
   log: createLogger({ name: "sample", level: "silent" }),
   forced: () => undefined,
 });
 
+/** Says who calls by two fixed tokens; has none of the engines that a real ctx has. */
 export function createSampleCtx(gateway: Stage = throughGateway) {
   return ({ headers, id, address }: Asked): Ctx => {
     const { authorization } = headers;
