@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { cacheSetting } from "./settings/caches.ts";
 import { canarySetting, freezeSetting } from "./settings/canaries.ts";
-import { instant, settingKey } from "./settings/common.ts";
+import { instant, settingKey } from "./settings/key-and-provenance.ts";
 import { limitSetting, parsedDefaultLimits, weightSetting } from "./settings/limits.ts";
 import { dependencySetting, shedSetting, zoneName, zoneSetting } from "./settings/load.ts";
 import { numberSetting } from "./settings/numbers.ts";
@@ -13,7 +13,7 @@ import { archivedSetting, ownSetting, switchSetting } from "./settings/switches.
 
 export * from "./settings/caches.ts";
 export * from "./settings/canaries.ts";
-export * from "./settings/common.ts";
+export * from "./settings/key-and-provenance.ts";
 export * from "./settings/limits.ts";
 export * from "./settings/load.ts";
 export * from "./settings/numbers.ts";

@@ -1,7 +1,7 @@
 // How long caches keep what they hold.
 
 import { z } from "zod";
-import { provenance } from "./common.ts";
+import { provenance } from "./key-and-provenance.ts";
 
 export const milliseconds = z
   .number()

@@ -1,7 +1,7 @@
 // Canaries: what changes, in which steps, by what it is judged; and when none of them may take a step.
 
 import { z } from "zod";
-import { instant, provenance, settingKey } from "./common.ts";
+import { instant, provenance, settingKey } from "./key-and-provenance.ts";
 
 /** Names of services, versions and modules, as instances say them. */
 const shortName = z.string().min(1).max(100);

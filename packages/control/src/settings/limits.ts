@@ -1,7 +1,7 @@
 // How often callers may call, and how much a call weighs.
 
 import { z } from "zod";
-import { provenance } from "./common.ts";
+import { provenance } from "./key-and-provenance.ts";
 
 const limitValue = {
   rate: z.number().positive().max(1_000_000),

@@ -1,7 +1,7 @@
 // Where traffic goes and how much of it is taken: zones, shedding, and the parts that processes ask.
 
 import { z } from "zod";
-import { provenance } from "./common.ts";
+import { provenance } from "./key-and-provenance.ts";
 
 /** Where an instance runs, as SIGNALBOX_ZONE names it. */
 export const zoneName = z.string().regex(/^[a-zA-Z][\w-]{0,62}$/, "must be a name such as eu-west-1a");

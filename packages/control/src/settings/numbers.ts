@@ -1,7 +1,7 @@
 // Numbers by which modules decide.
 
 import { z } from "zod";
-import { provenance } from "./common.ts";
+import { provenance } from "./key-and-provenance.ts";
 
 const numberLayer = z.object({ value: z.number(), ...provenance });
 export const numberSetting = numberLayer.extend({ afterwards: z.array(numberLayer).default([]) });

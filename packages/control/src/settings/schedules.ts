@@ -1,7 +1,7 @@
 // Changes of switches at a time on a clock.
 
 import { z } from "zod";
-import { instant, kept, settingKey } from "./common.ts";
+import { instant, kept, settingKey } from "./key-and-provenance.ts";
 import { switchChange } from "./switches.ts";
 
 export const scheduleSetting = kept({

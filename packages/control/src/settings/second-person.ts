@@ -1,7 +1,7 @@
 // What needs two: protected keys, changes that are proposed, and broken glass that is looked at afterwards.
 
 import { z } from "zod";
-import { instant, kept, settingKey } from "./common.ts";
+import { instant, kept, settingKey } from "./key-and-provenance.ts";
 import { switchChange } from "./switches.ts";
 
 /** Turning on what is below this key needs a second person. */

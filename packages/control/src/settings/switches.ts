@@ -1,7 +1,7 @@
 // Switches: whom an "off" meets, and what they get instead; and those that an install makes for applications of its own.
 
 import { z } from "zod";
-import { kept, messageText, provenance } from "./common.ts";
+import { kept, messageText, provenance } from "./key-and-provenance.ts";
 
 export const tagName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "must look like optional or beta-ui");
 

@@ -1,6 +1,7 @@
 // Which state of a post a caller has read: the ETag of an answer, and the If-Match of a change.
 
 import { hash } from "node:crypto";
+import { onceFor } from "@signalbox/core/once-for";
 import type { Ctx } from "../ctx.ts";
 import { requireMatch } from "../if-match.ts";
 import type { FeedItem } from "./schema.ts";
@@ -11,18 +12,8 @@ const digest = (...parts: unknown[]) => hash("sha256", JSON.stringify(parts), "b
 
 const versionOf = ({ id, text, visibility, editedAt }: Versioned) => digest(id, text, visibility, editedAt);
 
-// An item is made once for all who see the same.
-const tags = new WeakMap<FeedItem, string>();
-
-/** The author, the counts and the marks of who reads are in it because they are in the answer. */
-function tagOf(item: FeedItem): string {
-  let tag = tags.get(item);
-  if (tag === undefined) {
-    tag = `"${versionOf(item)}.${digest(item)}"`;
-    tags.set(item, tag);
-  }
-  return tag;
-}
+/** Made once for all who see the same. The author, the counts and the marks of who reads are in it because they are in the answer. */
+const tagOf = onceFor((item: FeedItem) => `"${versionOf(item)}.${digest(item)}"`);
 
 export function tagged({ answer: { headers } }: Ctx, item: FeedItem): FeedItem {
   headers.ETag = tagOf(item);

@@ -2,7 +2,7 @@
 
 import { cacheTtl, whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
-import { anyKey, decided, endInstant, listOf } from "./common.ts";
+import { anyKey, decided, endInstant, listOf } from "./shape-parts.ts";
 
 const CacheTimes = z.object({
   l1Ms: z.number().describe("in the memory of one process"),

@@ -2,7 +2,7 @@
 
 import { shedValues, whyShape, zoneName } from "@signalbox/control/settings";
 import { z } from "zod";
-import { anyKey, decided, endInstant, listOf } from "./common.ts";
+import { anyKey, decided, endInstant, listOf } from "./shape-parts.ts";
 import { BreakerState, Lane, Part } from "./signals.ts";
 
 export const ZoneItem = z.object({

@@ -1,7 +1,7 @@
 // The log of operators, and which process enforces how much of it.
 
 import { z } from "zod";
-import { ActorShape, anyKey, instant, listOf, OperatorPage } from "./common.ts";
+import { ActorShape, anyKey, instant, listOf, OperatorPage } from "./shape-parts.ts";
 
 export const LedgerItem = z.object({
   instance: z.string(),

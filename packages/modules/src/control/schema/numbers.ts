@@ -2,7 +2,7 @@
 
 import { whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
-import { anyKey, decided, endInstant, listOf } from "./common.ts";
+import { anyKey, decided, endInstant, listOf } from "./shape-parts.ts";
 
 const CountedBy = z.enum(["caller", "address", "account"]);
 const Algorithm = z.enum(["token-bucket", "sliding-window"]);

@@ -2,7 +2,7 @@
 
 import { whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
-import { ActorShape, anyKey, listOf } from "./common.ts";
+import { ActorShape, anyKey, listOf } from "./shape-parts.ts";
 import { offOnly, position } from "./switches.ts";
 
 const plan = {

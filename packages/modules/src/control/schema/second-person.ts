@@ -2,7 +2,7 @@
 
 import { whyShape } from "@signalbox/control/settings";
 import { z } from "zod";
-import { ActorShape, anyKey, endInstant, listOf } from "./common.ts";
+import { ActorShape, anyKey, endInstant, listOf } from "./shape-parts.ts";
 import { offOnly, position } from "./switches.ts";
 
 export const ProposalItem = z.object({

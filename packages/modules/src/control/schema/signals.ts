@@ -1,7 +1,7 @@
 // What is seen of processes: the golden signals, how full they are, and which there are.
 
 import { z } from "zod";
-import { listOf } from "./common.ts";
+import { listOf } from "./shape-parts.ts";
 
 export const GoldenWindow = z.enum(["30s", "5m", "1h"]);
 export const GoldenBy = z.enum(["endpoint", "service", "version", "track"]);

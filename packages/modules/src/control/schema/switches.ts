@@ -10,7 +10,7 @@ import {
   whyShape,
 } from "@signalbox/control/settings";
 import { z } from "zod";
-import { ActorShape, anyKey, Changed, endInstant, instant, listOf, OperatorPage } from "./common.ts";
+import { ActorShape, anyKey, Changed, endInstant, instant, listOf, OperatorPage } from "./shape-parts.ts";
 
 export const SwitchState = z.enum(["on", "off"]);
 export const SwitchItem = z.object({
