@@ -71,8 +71,8 @@ async function askForAll(ctx: Ctx, post: Post, ends: string[]): Promise<void> {
 }
 
 export const spread = defineWork(
-  // One at a time in a process: readers have the rest of Redis.
-  { name: "feed.timeline.spread", schema: Stretch, concurrency: 1, keptDone: 0 },
+  // Two in a process: Redis has one chunk while the next is made. Readers have their turns between chunks.
+  { name: "feed.timeline.spread", schema: Stretch, concurrency: 2, keptDone: 0 },
   async (ctx: Ctx, stretch) => {
     await pushStretch(ctx, stretch);
     // Its author may have deleted it, and that may have been cleared away before this job began.

@@ -10,7 +10,7 @@ import { type LuaScript, luaScript } from "@signalbox/core/bus/script";
 import { createLoadGate } from "@signalbox/core/cache/load-gate";
 import type { Ctx } from "../ctx.ts";
 import { blockedAmong, followedIds, mutedAmong } from "../users/index.ts";
-import { beginning, decodeId, encodeId, idBytes, openTimeline, type Timeline } from "./entries.ts";
+import { beginning, decodeId, idBytes, openTimeline, type Timeline } from "./entries.ts";
 
 /** Trimming at each push would cost more than a few entries too many. */
 const slack = 0.1;
@@ -28,6 +28,10 @@ type Store = Pick<Ctx, "redis">;
 export const windowOf = ({ live, now }: Pick<Ctx, "live" | "now">) =>
   live.rules().number("feed.timelineEntries", now().getTime());
 
+// One argument of bytes would make ioredis copy every key of the call as bytes too.
+const idOfText = `local id = string.gsub(ARGV[1], "%x%x", function(digits) return string.char(tonumber(digits, 16)) end)`;
+const textOf = (id: string) => id.replaceAll("-", "");
+
 // Only lists that exist are pushed to: who does not read costs nothing, and a missing list can not pass for a whole one.
 // Lua compares strings by the server's locale, so ids are compared byte by byte; that happens at a trim only.
 const push = luaScript(`
@@ -38,13 +42,14 @@ local function above(a, b)
   end
   return false
 end
+${idOfText}
 local size, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 for _, key in ipairs(KEYS) do
-  if redis.call("LPUSHX", key, ARGV[1]) > most then
+  if redis.call("LPUSHX", key, id) > most then
     local floor = redis.call("LINDEX", key, -1)
     if #floor == ${idBytes} then
-      for _, id in ipairs(redis.call("LRANGE", key, size, -2)) do
-        if above(id, floor) then floor = id end
+      for _, cut in ipairs(redis.call("LRANGE", key, size, -2)) do
+        if above(cut, floor) then floor = cut end
       end
       redis.call("LTRIM", key, 0, size - 1)
       redis.call("RPUSH", key, floor)
@@ -54,9 +59,10 @@ end`);
 
 // The floor stays: without it a lower one would be taken for it.
 const remove = luaScript(`
+${idOfText}
 for _, key in ipairs(KEYS) do
   local last = redis.call("LINDEX", key, -1)
-  if last and last ~= ARGV[1] then redis.call("LREM", key, 0, ARGV[1]) end
+  if last and last ~= id then redis.call("LREM", key, 0, id) end
 end`);
 
 const drop = luaScript(`for _, key in ipairs(KEYS) do redis.call("UNLINK", key) end`);
@@ -68,11 +74,11 @@ export function pushToTimelines(
   postId: string,
 ): Promise<void> {
   const size = windowOf(store);
-  return onLists(store, push, userIds, encodeId(postId), size, size + Math.ceil(size * slack));
+  return onLists(store, push, userIds, textOf(postId), size, size + Math.ceil(size * slack));
 }
 
 export const removeFromTimelines = (store: Store, userIds: string[], postId: string) =>
-  onLists(store, remove, userIds, encodeId(postId));
+  onLists(store, remove, userIds, textOf(postId));
 
 /** The next read builds them anew: for changes that touch many entries, such as a follow. */
 export const dropTimelines = (store: Store, userIds: string[]) => onLists(store, drop, userIds);
@@ -86,7 +92,7 @@ async function onLists(
   { redis }: Store,
   script: LuaScript,
   userIds: string[],
-  ...words: (Buffer | number)[]
+  ...words: (string | number)[]
 ): Promise<void> {
   const reachable = redis.isCluster ? [...Map.groupBy(userIds, bucketOf).values()] : [userIds];
   await Promise.all(reachable.flatMap(inChunks).map((ids) => script(redis, ids.map(timelineKey), words)));

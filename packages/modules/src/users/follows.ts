@@ -140,11 +140,14 @@ export async function followersAfter(
   size: number,
   upTo?: string,
 ): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`
-    select user_id as id from follows where target_id = ${userId}
-      ${after ? sql`and user_id > ${after}` : sql``} ${upTo ? sql`and user_id <= ${upTo}` : sql``}
-    order by user_id limit ${size}`;
-  return rows.map(({ id }) => id);
+  // As one text: a thousand rows would cost this process more than the database.
+  const [row] = await sql<{ ids: string }[]>`
+    select array_to_string(array(
+      select user_id from follows where target_id = ${userId}
+        ${after ? sql`and user_id > ${after}` : sql``} ${upTo ? sql`and user_id <= ${upTo}` : sql``}
+      order by user_id limit ${size}
+    ), ' ') as ids`;
+  return row!.ids === "" ? [] : row!.ids.split(" ");
 }
 
 /** Where stretches of so many followers end. */
