@@ -18,6 +18,8 @@ export type FlushReport = {
   /** What the database was asked in the second after it, beyond what it is asked anyway, and while it was calm. */
   statements: number;
   calm: number;
+  /** Posts that were written: the bus lost their events too, and takes them from the log again. */
+  written: number;
 };
 
 export async function flushWhileReading(
@@ -101,7 +103,15 @@ export async function flushWhileReading(
     }
     const times = [...first.values()].sort((a, b) => a - b);
     const rank = (share: number) => times[Math.max(0, Math.ceil(times.length * share) - 1)] ?? Number.NaN;
-    return { reads, failed, firstMs: { p50: rank(0.5), p99: rank(0.99) }, missing, statements, calm };
+    return {
+      reads,
+      failed,
+      firstMs: { p50: rank(0.5), p99: rank(0.99) },
+      missing,
+      statements,
+      calm,
+      written: acknowledged.length,
+    };
   } finally {
     await sql.end();
   }
