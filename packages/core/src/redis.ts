@@ -4,6 +4,7 @@
 import type { Writable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { Cluster, Command, Redis as IORedis, type RedisOptions } from "ioredis";
+import { Passing } from "./passing.ts";
 import type { Breaker } from "./resilience/breaker.ts";
 import { currentDeadline } from "./resilience/deadline.ts";
 
@@ -134,7 +135,7 @@ const guarded = new WeakMap<Redis, Breaker>();
 function guard(client: Redis, breaker: Breaker): void {
   guarded.set(client, breaker);
   const send = client.sendCommand.bind(client);
-  const asked = new Map<Command, number>();
+  const asked = new Passing<Command, number>();
   // A pipeline is sent when all of it was written: of all its commands the same must become.
   const pipelines = new WeakMap<object, number | Error>();
   let sweeping: NodeJS.Timeout | undefined;
@@ -162,14 +163,14 @@ function guard(client: Redis, breaker: Breaker): void {
   }
 
   function sweep(): void {
-    const [first] = asked.values();
+    const first = asked.first();
     if (first === undefined) {
       clearInterval(sweeping);
       sweeping = undefined;
     } else if (performance.now() - first >= silentMs) {
       const why = `no answer within ${silentMs} ms`;
       breaker.trip(why);
-      for (const command of [...asked.keys()]) command.reject(new Error(`Redis: ${why}`));
+      for (const [command] of asked.all()) command.reject(new Error(`Redis: ${why}`));
       void tryAgain();
     }
   }

@@ -5,6 +5,7 @@ import type { AppError } from "../errors.ts";
 import { createGenerations } from "../generations.ts";
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
+import { Passing } from "../passing.ts";
 import { currentDeadline } from "../resilience/deadline.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { valueKey, valueKeys } from "./keys.ts";
@@ -151,7 +152,7 @@ export function createEntity<Source, Value>(
   const counters = newCounters();
   const recent = watchRecent(counters);
   const opened = createGenerations<{ text: string; stored: Stored<Value> }>(l1Entries);
-  const reading = new Map<string, Reading<Value>>();
+  const reading = new Passing<string, Reading<Value>>();
   const refreshing = new Set<string>();
   const flights = new Map<string, Set<Flight>>();
   let batch: Map<string, Waiter[]> | undefined;
@@ -236,7 +237,7 @@ export function createEntity<Source, Value>(
     shared.drops += 1;
     memory.clear();
     opened.clear();
-    for (const under of reading.values()) under.live = false;
+    for (const [, under] of reading.all()) under.live = false;
     reading.clear();
     for (const all of flights.values()) for (const flight of all) flight.live = false;
   }
@@ -395,7 +396,7 @@ export function createEntity<Source, Value>(
   function ask(id: string): Promise<Found<Value>> {
     const barred = currentDeadline()?.barred;
     if (barred) return readKept(id, barred);
-    if (!reading.has(id)) begin([id]);
+    if (reading.get(id) === undefined) begin([id]);
     const { batch, at } = reading.get(id)!;
     return batch.answers.then((all) => all[at]!);
   }
@@ -410,7 +411,7 @@ export function createEntity<Source, Value>(
     if (barred)
       return Promise.all(places.map(async (place) => take(place, await readKept(ids[place]!, barred))));
     const unknown = new Set<string>();
-    for (const place of places) if (!reading.has(ids[place]!)) unknown.add(ids[place]!);
+    for (const place of places) if (reading.get(ids[place]!) === undefined) unknown.add(ids[place]!);
     if (unknown.size > 0) begin([...unknown]);
     const byBatch = new Map<Batch<Value>, Wanted[]>();
     for (const place of places) {

@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { AppError } from "../errors.ts";
+import { Passing } from "../passing.ts";
 
 /** What a caller sends, and what we send on: how much time is left. Milliseconds or seconds, `1500ms`, `2s`, `2.5`. */
 export const timeoutHeader = "x-request-timeout";
@@ -105,11 +106,9 @@ export const currentDeadline = (): Deadline | undefined => calls.getStore();
 const tickMs = 20;
 
 class Watch {
-  readonly deadline: Deadline;
   readonly end: (why: AppError) => void;
 
-  constructor(deadline: Deadline, end: (why: AppError) => void) {
-    this.deadline = deadline;
+  constructor(end: (why: AppError) => void) {
     this.end = end;
   }
 
@@ -118,7 +117,7 @@ class Watch {
   }
 }
 
-const waiting = new Set<Watch>();
+const waiting = new Passing<Watch, Deadline>();
 let timer: NodeJS.Timeout | undefined;
 
 function tick(): void {
@@ -128,18 +127,18 @@ function tick(): void {
     return;
   }
   const nowMs = performance.now();
-  for (const each of waiting) {
-    const why = each.deadline.ended(nowMs);
-    if (why === undefined) continue;
-    waiting.delete(each);
-    each.end(why);
+  for (const [watch, deadline] of waiting.all()) {
+    const why = deadline.ended(nowMs);
+    if (why === undefined || waiting.get(watch) === undefined) continue;
+    waiting.delete(watch);
+    watch.end(why);
   }
 }
 
 /** Calls `end` once, soon after the deadline has ended. A look at all that waits every few ms is cheaper than a timer for each. */
 export function onEnd(deadline: Deadline, end: (why: AppError) => void): Disposable {
-  const watch = new Watch(deadline, end);
-  waiting.add(watch);
+  const watch = new Watch(end);
+  waiting.set(watch, deadline);
   timer ??= setInterval(tick, tickMs).unref();
   return watch;
 }
