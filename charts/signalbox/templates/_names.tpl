@@ -86,6 +86,7 @@ databasePassword: { secret: {{ $v.database.password.existingSecret | quote }}, k
 {{- end }}
 redisPassword: { secret: {{ $v.redis.password.existingSecret | quote }}, key: {{ $v.redis.password.key | quote }} }
 recoveryKey: { secret: {{ $v.backup.recoveryKey.existingSecret | quote }}, key: {{ $v.backup.recoveryKey.key | quote }} }
+s3SecretKey: { secret: {{ $v.backup.s3SecretKey.existingSecret | quote }}, key: {{ $v.backup.s3SecretKey.key | quote }} }
 databaseUrl: { secret: {{ $v.database.urlFrom.existingSecret | quote }}, key: {{ $v.database.urlFrom.key | quote }} }
 databaseReplicaUrls: { secret: {{ $v.database.replicaUrlsFrom.existingSecret | quote }}, key: {{ $v.database.replicaUrlsFrom.key | quote }} }
 databaseDirectUrl: { secret: {{ $v.database.directUrlFrom.existingSecret | quote }}, key: {{ $v.database.directUrlFrom.key | quote }} }

@@ -44,7 +44,7 @@ seccompProfile:
 {{- $_ := set $env $name (dict "value" (include "signalbox.text" $value)) -}}
 {{- end -}}
 {{- end -}}
-{{- $files := dict "master" "SIGNALBOX_SECRET_FILE" "masterKeys" "SIGNALBOX_MASTER_KEY_FILE" "operatorToken" "SIGNALBOX_OPERATOR_TOKEN_FILE" "databasePassword" "DATABASE_PASSWORD_FILE" "redisPassword" "REDIS_PASSWORD_FILE" "recoveryKey" "SIGNALBOX_RECOVERY_KEY_FILE" -}}
+{{- $files := dict "master" "SIGNALBOX_SECRET_FILE" "masterKeys" "SIGNALBOX_MASTER_KEY_FILE" "operatorToken" "SIGNALBOX_OPERATOR_TOKEN_FILE" "databasePassword" "DATABASE_PASSWORD_FILE" "redisPassword" "REDIS_PASSWORD_FILE" "recoveryKey" "SIGNALBOX_RECOVERY_KEY_FILE" "s3SecretKey" "S3_SECRET_ACCESS_KEY_FILE" -}}
 {{- range $credential, $variable := $files -}}
 {{- if and (has $credential $.credentials) (get $where $credential).secret -}}
 {{- $_ := set $env $variable (dict "value" (printf "/run/secrets/signalbox/%s" $credential)) -}}

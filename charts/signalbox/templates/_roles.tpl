@@ -4,20 +4,20 @@ user's to choose stands here; what he may choose is in values under the same nam
 */}}
 {{- define "signalbox.roles" -}}
 gateway:
-  args: ["--max-semi-space-size=16", apps/api/src/main.ts]
+  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", apps/api/src/main.ts]
   env: { SIGNALBOX_ROLE: gateway }
   port: { name: http, number: 8080 }
   reads: [gateway]
   rate: signalbox_gateway_requests_per_second
 operator:
-  args: ["--max-semi-space-size=16", apps/api/src/main.ts]
+  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", apps/api/src/main.ts]
   env: { SIGNALBOX_ROLE: operator }
   port: { name: http, number: 8081 }
 workers:
-  args: ["--max-semi-space-size=4", apps/workers/src/main.ts]
+  args: ["--max-semi-space-size=4", "--no-parallel-scavenge", apps/workers/src/main.ts]
   env: { SIGNALBOX_ROLE: worker }
 relay:
-  args: ["--max-semi-space-size=4", apps/workers/src/relay.ts]
+  args: ["--max-semi-space-size=4", "--no-parallel-scavenge", apps/workers/src/relay.ts]
   env: { SIGNALBOX_ROLE: worker }
 console:
   isConsole: true
@@ -25,7 +25,7 @@ console:
 {{- range $name, $service := .Values.services }}
 {{ $name }}:
   isService: true
-  args: ["--max-semi-space-size=16", apps/api/src/main.ts]
+  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", apps/api/src/main.ts]
   env:
     SIGNALBOX_ROLE: service
     SIGNALBOX_SERVICES: {{ $service.modules | quote }}

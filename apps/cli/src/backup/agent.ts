@@ -8,11 +8,14 @@ import { gauges, serveHealth } from "@signalbox/core/health-server";
 import { createLogger } from "@signalbox/core/log";
 import { createShutdown } from "@signalbox/core/shutdown";
 import { openArchive, peekManifest } from "./archive.ts";
+import { isBucketAddress } from "./bucket.ts";
 import { lastDrill } from "./drill.ts";
 import { openKeys } from "./keys.ts";
 import { keepLog, logFolder, segmentOf } from "./log-archive.ts";
 import { readSourceFromEnvironment } from "./origin.ts";
-import { copyWhole, listBackups, removeOld, removeOldLog } from "./store.ts";
+import { bucketAt, secondCopyAt } from "./second-copy.ts";
+import { shipLog } from "./ship-log.ts";
+import { listBackups, removeOld, removeOldLog } from "./store.ts";
 import { takeBackup } from "./take.ts";
 
 const config = readConfig(process.env);
@@ -25,6 +28,8 @@ const log = createLogger({
 const folder = config.SIGNALBOX_BACKUP_DIR;
 if (!folder) throw new Error("SIGNALBOX_BACKUP_DIR is not set: it names the folder that backups go to");
 const { SIGNALBOX_BACKUP_COPY: copy, SIGNALBOX_BACKUP_KEEP: keep } = config;
+const bucketAddress = copy && isBucketAddress(copy) ? copy : undefined;
+const second = copy ? secondCopyAt(copy, process.env) : undefined;
 const everyMs = config.SIGNALBOX_BACKUP_HOURS * 3_600_000;
 const shutdown = createShutdown(log);
 const stopping = new AbortController();
@@ -36,13 +41,19 @@ const source = readSourceFromEnvironment();
 const archive = keepLog({
   databaseUrl: source.databaseUrl,
   folder,
-  ...(copy && { copy }),
+  ...(copy && !bucketAddress && { copy }),
   signal: stopping.signal,
   begins() {
     isWanted = true;
   },
   warn: (text, error) => log.warn({ error }, text),
 });
+const shipping =
+  bucketAddress &&
+  shipLog(logFolder(folder), bucketAt(bucketAddress, process.env), stopping.signal, (error) => {
+    archive.status.copyFaults += 1;
+    log.warn({ error }, "the second copy of the log can not be written; trying again");
+  });
 
 async function schedule(): Promise<void> {
   for (let waitMs = 1_000; !stopping.signal.aborted; ) {
@@ -69,10 +80,10 @@ async function takeOne(): Promise<void> {
   const { path, bytes, manifest } = await takeBackup(source, folder!, (text) => log.debug(text));
   const written = await openArchive(path);
   openKeys(written.sealedKeys, source.passphrase, written.manifestDigest);
-  if (copy) {
+  if (second) {
     try {
-      await openArchive(copyWhole(path, copy));
-      removeOld(copy, keep);
+      await second.put(path);
+      await second.removeOld(keep);
     } catch (error) {
       failures += 1;
       lastFault = "the second copy could not be written";
@@ -85,7 +96,10 @@ async function takeOne(): Promise<void> {
   if (kept) {
     const { timeline, segmentBytes } = kept.postgres;
     const first = segmentOf(kept.start, timeline, segmentBytes);
-    for (const place of [folder!, ...(copy ? [copy] : [])]) removeOldLog(logFolder(place), first);
+    removeOldLog(logFolder(folder!), first);
+    await second
+      ?.removeOldLog(first)
+      .catch((error) => log.warn({ error, copy }, "old log of the second copy is still there"));
   }
   log.info(
     { backup: basename(path), bytes, schema: manifest.schema, gone },
@@ -136,6 +150,6 @@ const scheduling = schedule();
 shutdown.add("health port", () => server.close());
 shutdown.add("backups", async () => {
   stopping.abort();
-  await Promise.all([archive.done, scheduling]);
+  await Promise.all([archive.done, shipping, scheduling]);
 });
 shutdown.add("readiness", () => health.drain());

@@ -24,6 +24,7 @@ import { isEmpty, layDatabase, type Until } from "./lay.ts";
 import { logFolder } from "./log-archive.ts";
 import { requireRestorable } from "./restorable.ts";
 import { readRestored } from "./restored.ts";
+import { fetchBackup } from "./second-copy.ts";
 import { listBackups } from "./store.ts";
 import { compareTables, rowsOf } from "./tables.ts";
 
@@ -85,6 +86,17 @@ const steps: Record<string, () => Promise<unknown>> = {
     await pipeline(process.stdin, createWriteStream(`${path}.partial`, { mode: 0o640 }));
     renameSync(`${path}.partial`, path);
     return { path };
+  },
+  /** Out of a bucket into the volume, with its log. */
+  async fetch() {
+    const until = untilOf(at);
+    const path = await fetchBackup(
+      name,
+      process.env,
+      backups,
+      until.kind === "instant" ? until.at : undefined,
+    );
+    return { name: basename(path) };
   },
   /** Out of the volume, to standard output: all that this step says. */
   async send() {

@@ -1,4 +1,4 @@
-// A folder of backups: which there are, which may go, and their second copy elsewhere.
+// A folder of backups: which there are, which may go, and a copy of one in another folder.
 import {
   closeSync,
   copyFileSync,
@@ -16,20 +16,20 @@ import { isArchive } from "./take.ts";
 
 export type Kept = { path: string; name: string; bytes: number; takenAt: Date };
 
-const instantIn = /^backup-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/;
+/** When it was taken, by its name; undefined: not the name of one. */
+export function takenAt(name: string): Date | undefined {
+  const [, y, mo, d, h, mi, s] = /^backup-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name) ?? [];
+  return y && isArchive(name) ? new Date(`${y}-${mo}-${d}T${h}:${mi}:${s}Z`) : undefined;
+}
 
 /** The newest first. */
 export function listBackups(folder: string): Kept[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
-    .filter(isArchive)
     .flatMap((name) => {
-      const [, y, mo, d, h, mi, s] = instantIn.exec(name) ?? [];
-      if (!y) return [];
+      const at = takenAt(name);
       const path = join(folder, name);
-      return [
-        { path, name, bytes: statSync(path).size, takenAt: new Date(`${y}-${mo}-${d}T${h}:${mi}:${s}Z`) },
-      ];
+      return at ? [{ path, name, bytes: statSync(path).size, takenAt: at }] : [];
     })
     .sort((a, b) => b.takenAt.getTime() - a.takenAt.getTime());
 }
@@ -44,12 +44,14 @@ export function removeOld(folder: string, keep: number): string[] {
 /** Log that no kept backup needs any more. */
 export function removeOldLog(log: string, firstNeeded: string): string[] {
   if (!existsSync(log)) return [];
-  const gone = readdirSync(log).filter(
-    (name) => /^[0-9A-F]{24}/.test(name) && name.slice(8, 24) < firstNeeded.slice(8),
-  );
+  const gone = readdirSync(log).filter((name) => isBefore(name, firstNeeded));
   for (const name of gone) rmSync(join(log, name), { force: true });
   return gone;
 }
+
+/** Whether a file of the log ends before another begins; timelines do not count. */
+export const isBefore = (name: string, other: string) =>
+  /^[0-9A-F]{24}/.test(name) && name.slice(8, 24) < other.slice(8, 24);
 
 /** Whole or not at all, and on the disk before it counts. */
 export function copyWhole(path: string, folder: string): string {

@@ -5,9 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openArchive } from "../backup/archive.ts";
+import { openBucket } from "../backup/bucket.ts";
 import { openKeys } from "../backup/keys.ts";
 import { newRecoveryKey } from "../backup/recovery-key.ts";
+import { backupsIn } from "../backup/second-copy.ts";
 import { listBackups } from "../backup/store.ts";
+import { startObjects } from "../testing/objects.ts";
 import { type OwnPostgres, startOwnPostgres } from "../testing/own-postgres.ts";
 import { podsOf } from "./lints.ts";
 import { type Secrets, startPod } from "./pod-stand-in.ts";
@@ -29,7 +32,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function run(secrets: Secrets) {
+async function run(secrets: Secrets, more: object = {}, config: Record<string, string> = {}) {
   const url = new URL(own.url);
   url.password = "";
   const manifests = await render(helm, {
@@ -41,7 +44,8 @@ async function run(secrets: Secrets) {
       "redis.host": "redis.invalid",
       "secrets.master.existingSecret": "own",
       "secrets.operatorToken.existingSecret": "own",
-      backup: { enabled: true, keep: 2, recoveryKey: { existingSecret: "recovery" } },
+      backup: { enabled: true, keep: 2, recoveryKey: { existingSecret: "recovery" }, ...more },
+      config,
     },
   });
   const owner = podsOf(manifests).find(({ manifest }) => manifest.kind === "CronJob")!;
@@ -72,4 +76,28 @@ test("without the recovery key's Secret no pod starts, and with another one the 
   assert.equal(await pod.exited, 0, pod.output());
   const archive = await openArchive(listBackups(join(folder, "backups"))[0]!.path);
   assert.throws(() => openKeys(archive.sealedKeys, recoveryKey, archive.manifestDigest), /does not open/);
+});
+
+test("a second copy goes to a bucket, with the key of a Secret", async () => {
+  const objects = await startObjects();
+  try {
+    const more = { copy: "s3://backups/cluster", s3SecretKey: { existingSecret: "bucket" } };
+    const config = { S3_ENDPOINT: objects.endpoint, S3_ACCESS_KEY_ID: objects.accessKeyId };
+    const pod = await run(
+      { ...secrets(), bucket: { "s3-secret-key": objects.secretAccessKey } },
+      more,
+      config,
+    );
+    assert.equal(await pod.exited, 0, pod.output());
+    const stored = await backupsIn(openBucket("s3://backups/cluster", { ...objects, region: "us-east-1" }));
+    assert.deepEqual(
+      stored.map(({ name }) => name),
+      [listBackups(join(folder, "backups"))[0]!.name],
+    );
+    const locked = await run({ ...secrets(), bucket: { "s3-secret-key": "another" } }, more, config);
+    assert.equal(await locked.exited, 1, "a seeded fault");
+    assert.match(locked.output(), /SignatureDoesNotMatch/);
+  } finally {
+    objects.stop();
+  }
 });

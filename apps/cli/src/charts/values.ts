@@ -158,7 +158,7 @@ const ingress = strictObject({
 
 /** Of the configuration: what the chart itself decides, and what holds a password. */
 const ownVariables =
-  /^(DATABASE_|REDIS_|SMTP_URL$|SIGNALBOX_(ROLE|SERVICES|SERVICE_PORT|ADVERTISE|NAME|HOST|\w+_PORT|DATA_DIR|SECRET|SECRET_FILE|MASTER_KEY_FILE|OPERATOR_TOKEN_FILE|VERSION|COMMIT|TRACK|ZONE)$)/;
+  /^(DATABASE_|REDIS_|SMTP_URL$|S3_SECRET|SIGNALBOX_(ROLE|SERVICES|SERVICE_PORT|ADVERTISE|NAME|HOST|\w+_PORT|DATA_DIR|SECRET|SECRET_FILE|MASTER_KEY_FILE|OPERATOR_TOKEN_FILE|VERSION|COMMIT|TRACK|ZONE)$)/;
 
 export const configVariables = Object.keys(configSchema.shape).filter((name) => !ownVariables.test(name));
 
@@ -178,7 +178,7 @@ const peers = (meanings: Record<string, string>) =>
       Object.entries(meanings).map(([name, meaning]) => [name, says(objects, meaning).optional()]),
     ),
   );
-const remote = ["dns", "database", "redis", "smtp", "telemetry", "kubernetesApi"];
+const remote = ["dns", "database", "redis", "smtp", "telemetry", "kubernetesApi", "objects"];
 
 export const valuesSchema = z.looseObject({
   global: z
@@ -323,6 +323,11 @@ export const valuesSchema = z.looseObject({
     keep: says(whole(1, 10_000), "how many are kept").optional(),
     deadlineSeconds: whole(60).optional(),
     recoveryKey: secretKey("the key that the backup's keys are sealed under; keep a copy apart").optional(),
+    copy: says(
+      string().regex(/^$|^s3:\/\//),
+      "a second copy in a bucket, s3://bucket/prefix; config has S3_ENDPOINT, S3_REGION and S3_ACCESS_KEY_ID",
+    ).optional(),
+    s3SecretKey: secretKey("the secret key of that S3 server").optional(),
     existingClaim: says(
       string(),
       "a claim of yours, such as one on storage elsewhere; empty: one is made",

@@ -2,15 +2,18 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Archive, openArchive } from "../backup/archive.ts";
+import { isBucketAddress } from "../backup/bucket.ts";
 import { drill, keepReport, reportOf } from "../backup/drill.ts";
 import { type Keys, openKeys } from "../backup/keys.ts";
 import { isEmpty, layDatabase, type Until, unpack } from "../backup/lay.ts";
 import { backupsOf, passphraseFor } from "../backup/origin.ts";
 import { requireRestorable } from "../backup/restorable.ts";
+import { fetchBackup } from "../backup/second-copy.ts";
 import { recover } from "../backup/server.ts";
 import { listBackups } from "../backup/store.ts";
 import { compareTables, rowsOf } from "../backup/tables.ts";
 import { type Command, dataDirOption, type Values } from "../command.ts";
+import { readConfiguration } from "../configuration.ts";
 import { chosenDataDir, type DataDir, prepareDataDir } from "../data-dir.ts";
 import { findPostgres } from "../engines/postgres-binaries.ts";
 import { engineUser } from "../engines/system-user.ts";
@@ -23,7 +26,7 @@ export const command: Command = {
   name: "restore",
   usage: "restore [FILE] [--drill] [--at INSTANT | --latest] [--passphrase-file FILE] [--data-dir DIR]",
   text: `Brings a backup back to an empty data folder; without FILE the newest one. Every byte, the keys and the version are checked
-before anything is changed, and every table is counted and hashed afterwards.
+before anything is changed, and every table is counted and hashed afterwards. FILE may be s3://bucket/prefix, for the newest there, or s3://bucket/prefix/NAME.
   --drill    does the same in a scratch place, says what it found and how old it was, and leaves nothing behind
   --latest   goes on with the archived log that lies beside the backup, to its end
   --at       goes on to that instant: --at 2026-11-21T12:00:00Z`,
@@ -40,7 +43,7 @@ before anything is changed, and every table is counted and hashed afterwards.
   async run(values, [file]) {
     const dir = chosenDataDir(values);
     const until = untilOf(values);
-    const path = file ? resolve(file) : newest(values, until);
+    const path = file ? await fileOf(file, values, until) : newest(values, until);
     const archive = await openArchive(path);
     const keys = openKeys(archive.sealedKeys, passphraseFor(values, path), archive.manifestDigest);
     requireRestorable(archive);
@@ -57,6 +60,13 @@ function untilOf(values: Values): Until {
   if (Number.isNaN(at.getTime()))
     throw new Fault(`--at ${String(values.at)} is not an instant.`, "Write it so: --at 2026-11-21T12:00:00Z");
   return { kind: "instant", at };
+}
+
+/** Out of a bucket it comes to the backups of this data folder first, with its log. */
+async function fileOf(file: string, values: Values, until: Until): Promise<string> {
+  if (!isBucketAddress(file)) return resolve(file);
+  const configuration = readConfiguration(chosenDataDir(values));
+  return fetchBackup(file, configuration, backupsOf(values), until.kind === "instant" ? until.at : undefined);
 }
 
 /** For an instant: the newest that is not after it. */
