@@ -34,7 +34,7 @@ ENV NODE_ENV=production SIGNALBOX_VERSION=${VERSION} SIGNALBOX_COMMIT=${COMMIT} 
     SIGNALBOX_HOST=0.0.0.0 SIGNALBOX_DATA_DIR=/data
 WORKDIR /app
 # A named volume takes the owner of the folder that it is mounted on.
-RUN mkdir /data /backups /copy /edge && chown 10001:10001 /data /backups /copy /edge
+RUN mkdir /data /backups /copy /edge /objects /compiled && chown 10001:10001 /data /backups /copy /edge /objects /compiled
 COPY --from=server-modules /app/node_modules node_modules
 COPY --from=server-modules /app/sbom.cdx.json ./
 COPY package.json releases.json LICENSE ./
@@ -49,7 +49,16 @@ COPY apps/workers apps/workers
 COPY apps/cli apps/cli
 USER 10001:10001
 ENTRYPOINT ["node"]
-CMD ["apps/api/src/main.ts"]
+# Compiled once, here, with the words that each is started with, so that a start takes half as long: each ends by itself, as it is told of
+# no database. Another user than this one compiles for itself.
+ENV NODE_COMPILE_CACHE=/compiled
+RUN node --max-semi-space-size=16 --no-parallel-scavenge apps/api/src/main.ts; \
+    for main in apps/workers/src/main.ts apps/workers/src/relay.ts apps/cli/src/backup/agent.ts; do \
+      node --max-semi-space-size=4 --no-parallel-scavenge $main; \
+    done; \
+    node apps/cli/src/prepare-database.ts; node apps/cli/src/main.ts --help; \
+    test -n "$(ls /compiled)"
+CMD ["--max-semi-space-size=16", "--no-parallel-scavenge", "apps/api/src/main.ts"]
 
 FROM ${NODE_IMAGE} AS console-build
 WORKDIR /app
@@ -79,4 +88,4 @@ WORKDIR /app
 COPY --from=console-build /app/apps/console/.next/standalone ./
 USER 10001:10001
 ENTRYPOINT ["node"]
-CMD ["--max-semi-space-size=1", "--max-old-space-size=96", "--optimize-for-size", "apps/console/server.js"]
+CMD ["--max-semi-space-size=1", "--max-old-space-size=96", "--optimize-for-size", "--no-opt", "--no-maglev", "--no-sparkplug", "apps/console/server.js"]

@@ -15,7 +15,7 @@ import fastify from "fastify";
 import { Redis } from "ioredis";
 import { createGatewayApp } from "../apps/api/src/app.ts";
 import { startTestEngines } from "../apps/cli/src/engines/for-tests.ts";
-import { largeHeap } from "../apps/cli/src/roles.ts";
+import { nodeFlags } from "../apps/cli/src/node-flags.ts";
 import { limitSetting } from "../packages/control/src/settings.ts";
 import { createCache } from "../packages/core/src/cache/cache.ts";
 import { readConfig } from "../packages/core/src/config.ts";
@@ -166,7 +166,7 @@ async function measure(): Promise<void> {
         stdio: ["ignore", "ignore", "inherit", "ipc"],
         env: { ...process.env, ...env },
         // As the api is started, and the peer as anyone starts it.
-        execArgv: role === "l1" || role === "l2" ? largeHeap : [],
+        execArgv: role === "l1" || role === "l2" ? nodeFlags.calls : [],
       });
       children.push(child);
       return child;

@@ -10,6 +10,7 @@ import { type DataDir, readSecret, secretOnce } from "./data-dir.ts";
 import { embeddedDatabaseUrl, postgresAccepts, preparePostgres } from "./engines/postgres.ts";
 import { pingRedis, prepareRedis, requireAnsweringRedis, requireRedis } from "./engines/redis.ts";
 import { Fault } from "./fault.ts";
+import { nodeFlags } from "./node-flags.ts";
 import type { Ports } from "./ports.ts";
 import type { Answer } from "./prepare-database.ts";
 import { commit, platformVersion, root } from "./repository.ts";
@@ -195,19 +196,6 @@ async function prepareDatabase(setting: Setting, signal: AbortSignal): Promise<v
   if ("message" in answer) throw new Fault(answer.message, answer.mend);
 }
 
-// A young generation of this size is collected in half a millisecond. Helped by threads that have to be woken, and wait for a core
-// that is busy, it takes twice to ten times as long, and the calls of that moment with it.
-const byItself = "--no-parallel-scavenge";
-// Left to itself, V8 keeps a young generation many times as big as these processes need while they wait. The api
-// carries the load and gets more room.
-const smallHeap = ["--max-semi-space-size=4", "--max-old-space-size=384", byItself];
-export const largeHeap = ["--max-semi-space-size=16", byItself];
-// The console serves a handful of people: a third less memory is worth more than the compiled code it would rarely use.
-const leanest = [
-  ...["--max-semi-space-size=1", "--max-old-space-size=96", "--optimize-for-size"],
-  ...["--no-opt", "--no-maglev", "--no-sparkplug"],
-];
-
 function platformRole(setting: Setting, name: string, main: string, healthPort?: number): Role {
   const { configuration, options, ports } = setting;
   return {
@@ -217,7 +205,7 @@ function platformRole(setting: Setting, name: string, main: string, healthPort?:
       command: process.execPath,
       args: [
         ...(options.watch ? ["--watch"] : []),
-        ...(name === "api" ? largeHeap : smallHeap),
+        ...(name === "api" ? nodeFlags.calls : [...nodeFlags.jobs, "--max-old-space-size=384"]),
         join(root, main),
       ],
       cwd: root,
@@ -266,7 +254,7 @@ function consoleRole(setting: Setting): Role {
       const { args, cwd } = consoleLaunch(options.watch, ports.console, options.host);
       return {
         command: process.execPath,
-        args: [...(options.watch ? [] : leanest), ...args],
+        args: [...(options.watch ? [] : nodeFlags.console), ...args],
         cwd,
         env: {
           ...environment(setting, chosen),

@@ -16,6 +16,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { requireTool } from "../charts/tools.ts";
 import { Fault } from "../fault.ts";
 import { readReleases } from "../releases.ts";
 import { platformVersion, root } from "../repository.ts";
@@ -57,12 +58,20 @@ function must(what: string, command: string, args: string[], env: Environment = 
   }
 }
 
-/** The environment in which `docker` and `docker compose` work; `majors`: with an older Postgres too. */
-export async function prepareMachine(versions: string[], { majors = false } = {}): Promise<Environment> {
+/** The environment in which `docker` and `docker compose` work; `majors`: with an older Postgres too; `objects`: with an S3 server. */
+export async function prepareMachine(
+  versions: string[],
+  { majors = false, objects = false } = {},
+): Promise<Environment> {
   const env = await engine();
   const hasPlugin = (name: string) => quietly("docker", [name, "version"], env) !== undefined;
   if (!hasPlugin("compose") || !hasPlugin("buildx")) plugins(env);
   const has = (image: string) => quietly("docker", ["image", "inspect", image], env) !== undefined;
+  // Not only by its name, which a test that was broken off may have given to another.
+  const isVersion = (image: string, version: string) => {
+    const format = '{{index .Config.Labels "org.opencontainers.image.version"}}';
+    return quietly("docker", ["image", "inspect", "--format", format, image], env)?.trim() === version;
+  };
   // A public image where there is a registry; else one of the same contract, from Debian and the locked packages.
   const want = (image: string, make: () => void) => {
     if (has(image) || quietly("docker", ["pull", "-q", image], env) !== undefined) return;
@@ -74,10 +83,14 @@ export async function prepareMachine(versions: string[], { majors = false } = {}
   if (majors) want("postgres:17-bookworm", () => fromDebian(env, "postgres:17-bookworm", postgres17));
   want("valkey/valkey:8-bookworm", () => fromDebian(env, "valkey/valkey:8-bookworm", valkey));
   want("caddy:2", () => fromDebian(env, "caddy:2", caddy));
+  if (objects) {
+    const gateway = await requireTool("versitygw", (text) => console.error(text));
+    want(objectsImage, () => versitygw(env, gateway));
+  }
   // What is tried is this checkout as it is now; layers that did not change cost nothing.
   for (const version of versions)
     for (const target of ["server", "console"])
-      if (version === platformVersion() || !has(`signalbox/${target}:${version}`))
+      if (version === platformVersion() || !isVersion(`signalbox/${target}:${version}`, version))
         product(env, target, version);
   return env;
 }
@@ -277,11 +290,28 @@ CMD ["valkey-server"]
 
 const caddy: Made = {
   release: suite,
-  packages: ["caddy"],
-  lines: `ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
+  packages: ["caddy", "busybox"],
+  lines: `RUN ln -s busybox /bin/wget
+ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
 CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
 `,
 };
+
+const objectsImage = "versity/versitygw:v1.8.0";
+
+function versitygw(env: Environment, binary: string): void {
+  const local = "local/busybox";
+  rootfs(env, suite, ["busybox"], local);
+  build(
+    env,
+    objectsImage,
+    (folder) => cpSync(binary, join(folder, "versitygw")),
+    `FROM ${local}
+RUN ln -s busybox /bin/wget
+COPY versitygw /usr/local/bin/versitygw
+`,
+  );
+}
 
 function fromDebian(env: Environment, image: string, { release, packages, lines, files = {} }: Made): void {
   const local = `local/${image.replaceAll(/\W/g, "-")}`;

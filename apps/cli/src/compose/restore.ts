@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { isBucketAddress } from "../backup/bucket.ts";
 import type { DrillReport } from "../backup/drill.ts";
 import { isArchive } from "../backup/take.ts";
 import { Fault } from "../fault.ts";
@@ -10,7 +11,7 @@ import { green, red } from "../screen.ts";
 import { contained } from "./contained.ts";
 import { composeConfig, composeDoes, composeSays } from "./docker.ts";
 import { requireFittingVolume } from "./preflight.ts";
-import { placeSecrets, type Site } from "./site.ts";
+import { placeSecrets, type Site, secretNames } from "./site.ts";
 import { containersOf } from "./stack.ts";
 
 type Verified = {
@@ -36,7 +37,7 @@ export async function restore(site: Site, words: RestoreWords): Promise<number> 
   const bare = blankSecrets(site);
   try {
     await openVolumes(site);
-    const name = await place(site, words.file);
+    const name = await place(site, words);
     const verified = await verify(site, name, passphrase);
     const { versions } = await requireFittingVolume(site);
     if (versions.length)
@@ -57,7 +58,7 @@ export async function restore(site: Site, words: RestoreWords): Promise<number> 
 async function drill(site: Site, words: RestoreWords, passphrase: string): Promise<number> {
   const project = `${composeConfig(site).name}-drill`;
   const env = { COMPOSE_PROFILES: "" };
-  const name = await place(site, words.file);
+  const name = await place(site, words);
   const verified = await verify(site, name, passphrase);
   const copy = join(tmpdir(), `signalbox-drill-${process.pid}.signalbox`);
   try {
@@ -100,9 +101,11 @@ function tell(report: Checked, next: string): number {
 const verify = (site: Site, name: string, passphrase: string) =>
   contained<Verified>(site, "cli", ["verify", name], { input: passphrase });
 
-/** A file of this machine goes into the volume of backups first; a name is one that is there. */
-async function place(site: Site, file: string | undefined): Promise<string> {
+/** A file of this machine, or one in a bucket, goes into the volume of backups first; a name is one that is there. */
+async function place(site: Site, { file, until }: RestoreWords): Promise<string> {
   if (file === undefined) return "newest";
+  if (isBucketAddress(file))
+    return (await contained<{ name: string }>(site, "cli", ["fetch", file, until])).name;
   if (!existsSync(file) || !statSync(file).isFile()) return basename(file);
   const path = resolve(file);
   const name = isArchive(basename(path)) ? basename(path) : "backup-00000101T000000Z.signalbox";
@@ -120,8 +123,7 @@ async function openVolumes(site: Site, project?: string): Promise<void> {
 }
 
 function blankSecrets(site: Site): { undo(): void } {
-  const names = ["postgres_password", "redis_password", "secret", "operator_token", "recovery_key"];
-  const made = names.map((name) => join(site.secrets, name)).filter((path) => !existsSync(path));
+  const made = secretNames.map((name) => join(site.secrets, name)).filter((path) => !existsSync(path));
   placeEmpty(site, made);
   return {
     undo() {

@@ -25,7 +25,10 @@ const secrets: Record<string, () => string> = {
   secret: random,
   operator_token: () => `sbo_${random()}`,
   recovery_key: newRecoveryKey,
+  // Of the S3 server of the profile `objects`; for one elsewhere people write what it gave them.
+  s3_secret_key: random,
 };
+export const secretNames = Object.keys(secrets);
 
 /** What examples and hurried people write where a secret belongs. */
 const placeholder =
