@@ -37,31 +37,43 @@ const lastLine = (id: string) =>
 // A gateway looks into the registry once a second.
 const seenMs = 6_000;
 
-// Without what it depends on, as a store that is started anew is noticed.
-const start = (service: string, ...more: string[]) => ["up", "--detach", "--no-deps", ...more, service];
+// What they depend on stays as it is, as a store that is started anew is noticed, and the schema is not looked at again. Not by
+// --no-deps: a container that was made so is another one to Compose, which the next `up` would replace.
+const start = (services: string[], ...more: string[]) => [
+  ...["up", "--detach", "--no-recreate", "--scale", "migrate=0"],
+  ...more,
+  ...services,
+];
 
-/** Beside the old ones, then instead of them. */
-export async function replaceBeside(site: Site, service: string, env: Record<string, string>): Promise<void> {
-  const before = await containersOf(site, service);
-  if (before.length === 0) {
-    await composeDoes(`starting ${service}`, site, start(service, "--wait"), { env });
-    return;
+/** New ones beside the old ones, then instead of them. */
+export async function replaceBeside(
+  site: Site,
+  services: string[],
+  env: Record<string, string>,
+): Promise<void> {
+  const all = services.join(", ");
+  const before: string[] = [];
+  const scales: string[] = [];
+  for (const service of services) {
+    const ids = await containersOf(site, service);
+    before.push(...ids);
+    scales.push("--scale", `${service}=${Math.max(1, 2 * ids.length)}`);
   }
-  const words = start(service, "--no-recreate", "--scale", `${service}=${2 * before.length}`);
-  await composeDoes(`starting the new ${service}`, site, words, { env });
-  const fresh = (await containersOf(site, service)).filter((id) => !before.includes(id));
+  await composeDoes(`starting the new ${all}`, site, start(services, ...scales), { env });
+  const fresh: { id: string; service: string }[] = [];
+  for (const service of services)
+    for (const id of await containersOf(site, service)) if (!before.includes(id)) fresh.push({ id, service });
   try {
-    for (const id of fresh) await untilHealthy(id, service);
+    for (const { id, service } of fresh) await untilHealthy(id, service);
   } catch (error) {
-    for (const id of fresh) docker(["rm", "--force", id]);
+    docker(["rm", "--force", ...fresh.map(({ id }) => id)]);
     throw error;
   }
+  if (!before.length) return;
   // Callers of a service learn of the new one from the registry: within a second or two, and later on a busy machine.
   await pause(seenMs);
-  for (const id of before) {
-    docker(["stop", "--time", "30", id]);
-    docker(["rm", id]);
-  }
+  docker(["stop", "--time", "30", ...before], 90_000);
+  docker(["rm", ...before]);
 }
 
 // What the edge had chosen a place for is on its way by then.
@@ -73,33 +85,29 @@ const turnedMs = 4_000;
  */
 export async function replaceBehindEdge(
   site: Site,
-  service: string,
+  services: string[],
   env: Record<string, string>,
 ): Promise<void> {
-  const next = `${service}-next`;
+  const all = services.join(", ");
+  const next = services.map((service) => `${service}-next`);
   const tellEdge = async (...words: string[]) => {
-    await composeDoes(
-      "telling the edge",
-      site,
-      ["exec", "-T", "edge", ...words, `/tmp/${service}-stood-in`],
-      {
-        env,
-      },
-    );
+    const notes = services.map((service) => `/tmp/${service}-stood-in`);
+    await composeDoes("telling the edge", site, ["exec", "-T", "edge", ...words, ...notes], { env });
     await pause(turnedMs);
   };
   const withdraw = async () => {
-    await composeSays(site, ["stop", "--timeout", "30", next], { env });
-    await composeSays(site, ["rm", "--force", next], { env });
+    await composeSays(site, ["stop", "--timeout", "30", ...next], { env });
+    await composeSays(site, ["rm", "--force", ...next], { env });
   };
   try {
-    await composeDoes(`starting the new ${service}`, site, start(next, "--wait"), { env });
+    await composeDoes(`starting the new ${all}`, site, start(next, "--wait"), { env });
   } catch (error) {
     await withdraw();
     throw error;
   }
   await tellEdge("touch");
-  await composeDoes(`replacing ${service}`, site, start(service, "--wait"), { env });
+  await composeDoes(`ending the old ${all}`, site, ["rm", "--stop", "--force", ...services], { env });
+  await composeDoes(`replacing ${all}`, site, start(services, "--wait"), { env });
   await tellEdge("rm", "-f");
   await withdraw();
 }

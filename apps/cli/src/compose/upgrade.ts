@@ -86,18 +86,17 @@ async function replaceAll(site: Site, to: string, withSchema: boolean): Promise<
     say("the schema has grown; the version before runs on with it");
   }
   // Who is asked before who asks, so that nobody asks for what is not there yet.
-  for (const service of ["api", "operator", "workers", "relay"]) {
-    await replaceBeside(site, service, env);
-    say(`${service} ${to}`);
+  for (const services of [["api"], ["operator", "workers", "relay"]]) {
+    await replaceBeside(site, services, env);
+    say(`${services.join(", ")} ${to}`);
   }
-  for (const service of ["gateway", "console"]) {
-    if (await hasEdge(site)) await replaceBehindEdge(site, service, env);
-    else
-      await composeDoes(`replacing ${service}`, site, ["up", "--detach", "--no-deps", "--wait", service], {
-        env,
-      });
-    say(`${service} ${to}`);
-  }
+  const doors = ["gateway", "console"];
+  if (await hasEdge(site)) await replaceBehindEdge(site, doors, env);
+  else
+    await composeDoes("replacing the doors", site, ["up", "--detach", "--no-deps", "--wait", ...doors], {
+      env,
+    });
+  say(`${doors.join(", ")} ${to}`);
   // What is missing yet; the stores go on as they are, as starting them anew would be noticed.
   await composeDoes("the rest", site, ["up", "--detach", "--wait", "--no-recreate"], { env });
 }
