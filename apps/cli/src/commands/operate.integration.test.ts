@@ -8,6 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { newId } from "@signalbox/core/ids";
 import { connectDatabase } from "@signalbox/db";
+import { requireWhole } from "../testing/doctor-checks.ts";
 import { freePortBase } from "../testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "../testing/install.ts";
 import { layAside } from "../testing/lay-aside.ts";
@@ -31,6 +32,10 @@ const failing = (...args: string[]) =>
     (out) => assert.fail(`it went well: ${out}`),
     (error: { code: number; stdout: string; stderr: string }) => error,
   );
+
+test("doctor looks at the same things as in Compose and in a cluster, and all are well", async () => {
+  requireWhole(await install.signalbox("doctor", "--install"));
+});
 
 test("a dead letter is listed, run again by the workers, and gone; another is given up", async () => {
   assert.match(await install.signalbox("deadletters", "list"), /no dead letters/);

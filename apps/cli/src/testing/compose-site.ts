@@ -8,6 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "@signalbox/core/testing/free-port";
 import { prepareMachine } from "../compose/machine.ts";
 import { root } from "../repository.ts";
+import { requireWhole } from "./doctor-checks.ts";
 
 export type Outcome = { code: number; text: string };
 type Answer = { status: number; body: Record<string, string> };
@@ -27,6 +28,8 @@ export type ComposeSite = {
   /** Which image the site runs, by tag. */
   pin(tag: string): void;
   register(name: string): Promise<string>;
+  /** What doctor says from inside of the stack, all of it well. */
+  doctor(): Promise<string>;
   remove(): Promise<void>;
 };
 
@@ -106,6 +109,12 @@ export async function makeComposeSite(
         assert.ok(status >= 502 && left > 0, `${status} ${JSON.stringify(body)}`);
         await pause(1_000);
       }
+    },
+    async doctor() {
+      const words = ["doctor", "--install", "--gateway", "http://gateway:8080"];
+      const said = await site.must("run", "--rm", "-T", "cli", ...words);
+      requireWhole(said);
+      return said;
     },
     async remove() {
       await compose("down", "--volumes", "--timeout", "5");
