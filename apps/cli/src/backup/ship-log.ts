@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { zstdCompressSync } from "node:zlib";
 import type { Bucket } from "./bucket.ts";
 
-export const openEveryMs = 30_000;
+const openEveryMs = 30_000;
 const lookEveryMs = 1_000;
 const longestPauseMs = 30_000;
 
