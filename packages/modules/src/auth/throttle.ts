@@ -11,12 +11,14 @@ const windowMs = 15 * 60_000;
 const freeFailures = 100;
 const maxPauseMs = 5 * 60_000;
 const maxKnown = 100_000;
+/** Other instances are asked at most so often whether they make an address wait; what failed here counts here at once. */
+const askEveryMs = 1_000;
 
 /** After the nth failure of an address: nothing, then a second, doubled each time. */
 export const pauseAfter = (failures: number): number =>
   failures <= freeFailures ? 0 : Math.min(maxPauseMs, 1_000 * 2 ** Math.min(20, failures - freeFailures - 1));
 
-type Known = { failures: number; until: number; pausedUntil: number };
+type Known = { failures: number; until: number; pausedUntil: number; askAt: number };
 const knownBy = new WeakMap<object, Map<string, Known>>();
 
 const pauseKey = (network: string) => `auth:pause:{${network}}`;
@@ -75,16 +77,29 @@ function knownOf(ctx: Ctx): Map<string, Known> {
   return known;
 }
 
+function remember(ctx: Ctx, network: string, change: Partial<Known>): void {
+  const known = knownOf(ctx);
+  const before = known.get(network);
+  known.delete(network);
+  if (known.size >= maxKnown) known.delete(known.keys().next().value!);
+  known.set(network, { failures: 0, until: 0, pausedUntil: 0, askAt: 0, ...before, ...change });
+}
+
 async function pauseOf(ctx: Ctx, network: string): Promise<number> {
-  const own = (knownOf(ctx).get(network)?.pausedUntil ?? 0) - ctx.now().getTime();
-  if (own > 0 || ctx.redis.status !== "ready") return own;
-  return ctx.redis.pttl(pauseKey(network)).catch(() => 0);
+  const nowMs = ctx.now().getTime();
+  const { pausedUntil = 0, askAt = 0 } = knownOf(ctx).get(network) ?? {};
+  if (pausedUntil > nowMs || askAt > nowMs || ctx.redis.status !== "ready") return pausedUntil - nowMs;
+  const pauseMs = await ctx.redis.pttl(pauseKey(network)).catch(() => 0);
+  remember(ctx, network, {
+    askAt: nowMs + askEveryMs,
+    ...(pauseMs > 0 ? { pausedUntil: nowMs + pauseMs } : {}),
+  });
+  return pauseMs;
 }
 
 async function countFailure(ctx: Ctx, network: string): Promise<void> {
-  const known = knownOf(ctx);
   const nowMs = ctx.now().getTime();
-  const before = known.get(network);
+  const before = knownOf(ctx).get(network);
   let failures = (before && before.until > nowMs ? before.failures : 0) + 1;
   if (ctx.redis.status === "ready") {
     const shared = await ctx.redis
@@ -97,9 +112,7 @@ async function countFailure(ctx: Ctx, network: string): Promise<void> {
     failures = Math.max(failures, shared);
   }
   const pauseMs = pauseAfter(failures);
-  known.delete(network);
-  if (known.size >= maxKnown) known.delete(known.keys().next().value!);
-  known.set(network, { failures, until: nowMs + windowMs, pausedUntil: nowMs + pauseMs });
+  remember(ctx, network, { failures, until: nowMs + windowMs, pausedUntil: nowMs + pauseMs });
   if (pauseMs > 0 && ctx.redis.status === "ready")
     await ctx.redis.set(pauseKey(network), failures, "PX", pauseMs).catch(() => {});
 }
