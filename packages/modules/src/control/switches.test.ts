@@ -234,6 +234,11 @@ test("what could meet nobody is refused with what there is: a misspelt attribute
     await as().switches.set({ ...off, key, instead: "degrade" });
     await as().switches.set({ key, state: "on", reason });
   }
+  const narrowedBy = async (key: string) => (await item(key))?.narrowedBy;
+  assert.deepEqual(await narrowedBy("feed.home.read"), ["share", "targets", "stale", "degrade"]);
+  assert.deepEqual(await narrowedBy("feed.post.create"), ["share", "targets", "stale"]);
+  assert.deepEqual(await narrowedBy("feed.item.counts"), ["share", "stale", "degrade"]);
+  assert.deepEqual(await narrowedBy("dependencies.postgres"), []);
   const at = { at: "2099-07-01T09:00", timeZone: "Europe/Berlin" };
   const change = { state: "off" as const, targets: aimed("regoin") };
   await assert.rejects(as().schedules.make({ key: "feed", change, ...at, reason }), /regoin/);

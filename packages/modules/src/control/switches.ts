@@ -15,7 +15,7 @@ import { catalogue } from "../index.ts";
 import { presentEvents } from "./audit.ts";
 import { pageByKey } from "./list.ts";
 import { type ControlPlane, confirmed, planeOf } from "./plane.ts";
-import { checkPosition } from "./position.ts";
+import { checkPosition, narrowedBy } from "./position.ts";
 import type {
   Changed,
   CreateSwitch,
@@ -107,6 +107,7 @@ function present(
     effective: decided
       ? { state: "off", share: decided.layer.share, by: decided.key }
       : { state: "on", share: 100, by: null },
+    narrowedBy: narrowedBy(key),
     isProtected: isProtected(settings, key),
     lastOffAt,
     flags: flagsOf(layer, lastOffAt, nowMs),

@@ -13,6 +13,8 @@ import { z } from "zod";
 import { ActorShape, anyKey, Changed, endInstant, instant, listOf, OperatorPage } from "./shape-parts.ts";
 
 export const SwitchState = z.enum(["on", "off"]);
+export const narrowings = ["share", "targets", "stale", "degrade"] as const;
+export type Narrowing = (typeof narrowings)[number];
 export const SwitchItem = z.object({
   key: z.string(),
   kind: z.enum([
@@ -40,6 +42,11 @@ export const SwitchItem = z.object({
     .describe("what was done last: set, expired, reverted, scheduled, approved, imported, redrawn, conflict"),
   /** What calls meet: a prefix may switch off what is on by itself. */
   effective: z.object({ state: SwitchState, share: z.number(), by: z.string().nullable() }),
+  narrowedBy: z
+    .array(z.enum(narrowings))
+    .describe(
+      "what its off may say: a share of callers, whom it meets, and answers other than a refusal; a consumer is off for everyone or for nobody",
+    ),
   isProtected: z.boolean().describe("letting more callers through needs a second operator"),
   isOverridden: z.boolean().describe("a local override file on some instance decides"),
   lastOffAt: z.string().nullable().describe("when it was last off, by itself or by a broader key"),

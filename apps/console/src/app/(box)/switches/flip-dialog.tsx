@@ -144,7 +144,7 @@ export function FlipDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
                 aside={beyond ?? "for a few, for some only, what they get instead"}
                 open={isOpen}
               >
-                <ScopeFields draft={draft} onChange={change} tried={tried} />
+                <ScopeFields narrowedBy={item.narrowedBy} draft={draft} onChange={change} tried={tried} />
                 {draft.instead === "refuse" ? (
                   <RefusalPreview message={draft.message.trim()} expiresInMs={expiresInMs} />
                 ) : null}

@@ -136,7 +136,9 @@ export function PlanDialog({ item, onClose }: { item: SwitchItem; onClose: () =>
             />
           ) : null}
           <More label="More" aside={draft.state === "off" ? beyond : undefined}>
-            {draft.state === "off" ? <ScopeFields draft={draft} onChange={change} tried={tried} /> : null}
+            {draft.state === "off" ? (
+              <ScopeFields narrowedBy={item.narrowedBy} draft={draft} onChange={change} tried={tried} />
+            ) : null}
             <CheckField
               label="Make up for a run that comes late"
               hint="Where nothing ran at its time, it runs as soon as something does. Else it is left out."

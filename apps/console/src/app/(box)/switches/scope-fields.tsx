@@ -2,6 +2,7 @@
 
 "use client";
 
+import type { SwitchItem } from "@signalbox/modules/control/schema";
 import { Button } from "@signalbox/ui/button";
 import { ChoiceField, FieldGroup, SelectField, TextField } from "@signalbox/ui/field";
 import { Segmented } from "@signalbox/ui/segmented";
@@ -13,15 +14,18 @@ import { insteadWords, relationOptions } from "./switch-words.ts";
 const attributes = ["region", "appVersion", "user", "role", "kind", "application"];
 
 export function ScopeFields({
+  narrowedBy,
   draft,
   onChange,
   tried,
 }: {
+  narrowedBy: SwitchItem["narrowedBy"];
   draft: Draft;
   onChange: (change: Partial<Draft>) => void;
   tried: boolean;
 }) {
   const fault = shareFault(draft);
+  if (narrowedBy.length === 0) return <p className={styles.hint}>It is off for everyone or for nobody.</p>;
   return (
     <>
       <FieldGroup label="For how many callers">
@@ -50,14 +54,13 @@ export function ScopeFields({
           {fault ?? "In steps of 0.001. The same callers each time; raising it lets nobody out."}
         </p>
       </FieldGroup>
-      <Targets draft={draft} onChange={onChange} tried={tried} />
+      {narrowedBy.includes("targets") ? <Targets draft={draft} onChange={onChange} tried={tried} /> : null}
       <ChoiceField
         label="What they get"
         hint={insteadWords[draft.instead].means}
-        options={(["refuse", "stale", "degrade"] as const).map((value) => ({
-          value,
-          label: insteadWords[value].label,
-        }))}
+        options={(["refuse", "stale", "degrade"] as const)
+          .filter((value) => value === "refuse" || narrowedBy.includes(value))
+          .map((value) => ({ value, label: insteadWords[value].label }))}
         value={draft.instead}
         onChange={(instead) => onChange({ instead })}
       />

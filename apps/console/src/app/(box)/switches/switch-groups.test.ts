@@ -16,6 +16,7 @@ const item = (key: string, rest: Partial<SwitchItem> = {}): SwitchItem => ({
   reason: "",
   incident: null,
   expiresAt: null,
+  narrowedBy: [],
   revision: 0,
   changedAt: null,
   changedBy: null,
