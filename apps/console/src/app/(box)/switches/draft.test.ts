@@ -2,15 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SwitchItem } from "@signalbox/modules/control/schema";
 import { draftOf, letsMoreThrough, newTarget, positionOf, shareFault, targetFault } from "./draft.ts";
+import { switchItem } from "./testing.ts";
 
-const item = (rest: Partial<SwitchItem>): SwitchItem => ({
-  incident: null,
-  ...{ key: "feed", kind: "prefix", tags: [], title: "", state: "on", share: 100, targets: [] },
-  ...{ instead: "refuse", message: "", reason: "", expiresAt: null, revision: 0, changedAt: null },
-  ...{ changedBy: null, act: "", isProtected: true, isOverridden: false, lastOffAt: null, flags: [] },
-  effective: { state: "on", share: 100, by: null },
-  ...rest,
-});
+const item = (rest: Partial<SwitchItem>) => switchItem("feed", { isProtected: true, ...rest });
 
 test("a share goes in thousandths, above none and up to all", () => {
   const draft = draftOf(item({}), "off");

@@ -1,33 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Golden, SwitchItem } from "@signalbox/modules/control/schema";
+import type { Golden } from "@signalbox/modules/control/schema";
 import { covers, groupSwitches, touchedBy } from "./switch-groups.ts";
+import { switchItem as item } from "./testing.ts";
 
-const item = (key: string, rest: Partial<SwitchItem> = {}): SwitchItem => ({
-  key,
-  kind: "procedure",
-  tags: [],
-  title: "",
-  state: "on",
-  share: 100,
-  targets: [],
-  instead: "refuse",
-  message: "",
-  reason: "",
-  incident: null,
-  expiresAt: null,
-  narrowedBy: [],
-  revision: 0,
-  changedAt: null,
-  changedBy: null,
-  act: "",
-  isProtected: false,
-  isOverridden: false,
-  lastOffAt: null,
-  flags: [],
-  effective: { state: "on", share: 100, by: null },
-  ...rest,
-});
 const all = { text: "", show: "all", kind: "all", tag: undefined } as const;
 const off = { state: "off", share: 100, by: "feed" } as const;
 const keys = (groups: ReturnType<typeof groupSwitches>) =>
