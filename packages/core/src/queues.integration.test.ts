@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, test } from "node:test";
+import { Queue } from "bullmq";
 import { z } from "zod";
 import { until } from "./bus/contract.ts";
 import { newId } from "./ids.ts";
@@ -136,6 +137,24 @@ test("depth tells what is ready from what is not due yet", async () => {
   const { delayed, oldestMs } = await it.depth(idle);
   assert.equal(delayed, 1);
   assert.ok(oldestMs >= 0);
+});
+
+test("what scalers are told is BullMQ's own count, prioritised jobs among them, and not the length of its list", async () => {
+  const counted = defineQueue({ name: "test.mail.counted", schema: Mail });
+  const it = queues();
+  await it.add(counted, { to: "plain" });
+  for (const priority of [1, 5, 5, 9, 20]) await it.add(counted, { to: "urgent" }, { priority });
+  const redis = connectRedis(url);
+  const own = new Queue(counted.name, { connection: redis, prefix: `{${prefix}:${counted.name}}` });
+  try {
+    const { waiting = 0, prioritized = 0 } = await own.getJobCounts("waiting", "prioritized");
+    assert.deepEqual([waiting, prioritized], [1, 5]);
+    assert.equal((await it.depth(counted)).ready, waiting + prioritized);
+    assert.equal(await redis.llen(own.toKey("wait")), 1, "which is what a scaler on the list would see");
+  } finally {
+    await own.close();
+    redis.disconnect();
+  }
 });
 
 test("what is under way is finished before a close resolves", async () => {

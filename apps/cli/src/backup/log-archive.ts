@@ -3,7 +3,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { zstdCompressSync } from "node:zlib";
 import { type Position, segmentStart, streamWal, walFileName } from "@signalbox/db/physical";
 import {
   connectDirect,
@@ -13,7 +12,7 @@ import {
   type ReplicationClient,
 } from "@signalbox/db/replication";
 import { readJson, writeWhole } from "../files.ts";
-import { type Segments, segmentWriter } from "./segments.ts";
+import { packSegment, type Segments, segmentWriter } from "./segments.ts";
 
 const slot = "signalbox_archive";
 const flushMs = 1_000;
@@ -126,7 +125,7 @@ export function keepLog(options: {
       segmentBytes,
       full(name) {
         const path = join(target, name);
-        writeFileSync(`${path}.zst.new`, zstdCompressSync(readFileSync(path)), { mode: 0o640, flush: true });
+        writeFileSync(`${path}.zst.new`, packSegment(readFileSync(path)), { mode: 0o640, flush: true });
         renameSync(`${path}.zst.new`, `${path}.zst`);
         rmSync(path);
       },

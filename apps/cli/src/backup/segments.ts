@@ -2,7 +2,12 @@
 // .partial and is on disk up to what was flushed.
 import { closeSync, constants, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { constants as zlib, zstdCompressSync } from "node:zlib";
 import { walFileName } from "@signalbox/db/physical";
+
+/** With a sum of its own: a bit that is another would often still unpack, to another log. */
+export const packSegment = (bytes: Buffer): Buffer =>
+  zstdCompressSync(bytes, { params: { [zlib.ZSTD_c_checksumFlag]: 1 } });
 
 export type Segments = ReturnType<typeof segmentWriter>;
 

@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { zstdCompressSync } from "node:zlib";
 import type { Bucket } from "./bucket.ts";
+import { packSegment } from "./segments.ts";
 
 const openEveryMs = 30_000;
 const lookEveryMs = 1_000;
@@ -41,7 +41,7 @@ export async function shipLog(
         .at(-1);
       const changed = name ? statSync(join(folder, name)).mtimeMs : 0;
       if (name && (name !== open.name || changed !== open.changed) && Date.now() - open.at >= everyMs) {
-        const bytes = zstdCompressSync(readFileSync(join(folder, name)));
+        const bytes = packSegment(readFileSync(join(folder, name)));
         await bucket.put(`wal/${name.replace(".partial", ".zst")}`, bytes);
         open = { name, at: Date.now(), changed };
       }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duplicateFindings, hookFindings, podFindings, scalingFindings } from "./lints.ts";
+import { bundledFindings, duplicateFindings, hookFindings, podFindings, scalingFindings } from "./lints.ts";
 import type { Manifest } from "./render.ts";
 
 const container = {
@@ -115,4 +115,20 @@ test("scalers that fight are found", () => {
   assert.equal(scalingFindings([hpa, deployment({ replicas: 3 })]).length, 1);
   assert.equal(scalingFindings([hpa, scaler("ScaledObject"), deployment({})]).length, 1);
   assert.equal(scalingFindings([hpa]).length, 1);
+});
+
+test("a chart that brings a store along is found, however it does", () => {
+  const ways = {
+    "x/Chart.yaml": "name: x\ndependencies:\n  - name: postgresql\n",
+    "x/values.yaml": "registry: docker.io/bitnami\n",
+    "x/templates/stores.yaml":
+      "      containers:\n        - name: db\n          image: docker.io/library/postgres:18\n",
+    "x/templates/ingress.yaml": "nginx.ingress.kubernetes.io/rewrite-target: /\n",
+  };
+  for (const [path, text] of Object.entries(ways))
+    assert.equal(bundledFindings({ [path]: text }).length, 1, path);
+  assert.deepEqual(
+    bundledFindings({ "x/Chart.yaml": "name: x\n", "x/values.yaml": "database: { url: postgres://db }\n" }),
+    [],
+  );
 });

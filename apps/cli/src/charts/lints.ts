@@ -205,3 +205,17 @@ export function scalingFindings(manifests: Manifest[]): string[] {
       .map((name) => `${name} is scaled and is not there`),
   ];
 }
+
+/** Of a chart's files, by path: subcharts, workloads of stores, and names of what has gone. */
+export function bundledFindings(files: Record<string, string>): string[] {
+  return Object.entries(files).flatMap(([path, text]) => {
+    const isChart = path.endsWith("Chart.yaml");
+    const gone = /bitnami|minio|nginx\.ingress|promtail/i.exec(text)?.[0];
+    const store = /^\s*image:.*\b(postgres|valkey|redis|clickhouse|kafka)\b/im.exec(text)?.[0].trim();
+    return [
+      ...(isChart && /^dependencies:/m.test(text) ? [`${path} has subcharts`] : []),
+      ...(gone ? [`${path} names ${gone}`] : []),
+      ...(store ? [`${path} brings a store: ${store}`] : []),
+    ];
+  });
+}
