@@ -34,9 +34,9 @@ export class Passing<Key, Value> {
     this.#entries = new Map();
   }
 
-  /** Those that are there now: what is done with one of them may take it away, or bring others. */
-  all(): [Key, Value][] {
-    return [...this.#entries];
+  /** Those that are there now. What is done with one may bring others, or take others away: these are passed over. */
+  *all(): Generator<[Key, Value]> {
+    for (const entry of [...this.#entries]) if (this.#entries.has(entry[0])) yield entry;
   }
 
   first(): Value | undefined {

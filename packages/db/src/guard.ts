@@ -3,6 +3,7 @@
 // takes its place in that hand-over, so that it sees each statement once and adds no promise of its own.
 
 import { AppError } from "@signalbox/core/errors";
+import { Passing } from "@signalbox/core/passing";
 import type { Breaker } from "@signalbox/core/resilience/breaker";
 import { currentDeadline, type Deadline, onEnd } from "@signalbox/core/resilience/deadline";
 import type { PoolUse } from "@signalbox/core/signals/saturation";
@@ -64,7 +65,7 @@ class Running {
 }
 
 export function createGuard(size: number, breaker: Breaker | undefined): Guard {
-  const running = new Set<Running>();
+  const running = new Passing<Running, true>();
   let answeredAt = 0;
   let sweeping: NodeJS.Timeout | undefined;
 
@@ -76,7 +77,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
     }
     const nowMs = performance.now();
     if (hangs(nowMs, silentMs)) breaker?.trip(`no answer to anything within ${silentMs} ms`);
-    for (const one of running) {
+    for (const [one] of running.all()) {
       if (!one.isSilent && nowMs - one.from >= silentMs) {
         one.isSilent = true;
         breaker?.done(one.ticket, false, `no answer within ${silentMs} ms`);
@@ -88,7 +89,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
   /** One slow statement says nothing; but several wait, and none that began with them or later was answered. */
   function hangs(nowMs: number, forMs: number): boolean {
     let silent = 0;
-    for (const one of running)
+    for (const [one] of running.all())
       if (one.ticket >= 0 && one.from >= answeredAt && nowMs - one.from >= forMs && ++silent === 2)
         return true;
     return false;
@@ -96,7 +97,7 @@ export function createGuard(size: number, breaker: Breaker | undefined): Guard {
 
   function enter(ticket: number, isCall: boolean, isShared: boolean, end: (why: unknown) => void): Running {
     const one = new Running(ticket, isCall || isShared, isShared ? sharedGoneMs : goneMs, end);
-    running.add(one);
+    running.set(one, true);
     sweeping ??= setInterval(sweep, sweepMs).unref();
     return one;
   }

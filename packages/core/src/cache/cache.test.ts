@@ -47,6 +47,31 @@ function seededRandom(seed: number): () => number {
 
 const countersOf = (instances: Instances, at = 0) => instances.caches[at]!.status().entities[0]!;
 
+for (const l1Ms of [0, 1])
+  test(`with ${l1Ms} ms in memory, what Redis still holds is not made anew, and what changed is`, () =>
+    withInstances(
+      2,
+      async (instances) => {
+        const [near, far] = instances.caches.map((cache) => cache.entity(things));
+        await near!.read("a");
+        const read = async () => {
+          await sleep(5);
+          return far!.read("a");
+        };
+        const first = await read();
+        assert.deepEqual(first, one);
+        for (let n = 0; n < 3; n++) assert.equal(await read(), first);
+        assert.equal(countersOf(instances, 1).l2Hits, 4);
+        instances.source.rows.set("a", two);
+        await near!.forget("a");
+        assert.deepEqual(await read(), two);
+        await instances.caches[0]!.invalidate({ name: "test" }, undefined);
+        assert.deepEqual(await near!.read("a"), two);
+        assert.equal(instances.source.queries.length, 3);
+      },
+      { settings: () => ({ maxLoads: 8, ttl: { "test.thing": { l1Ms } } }) },
+    ));
+
 test("a value is read from the source once, then from memory, and by another instance from Redis", () =>
   withInstances(2, async (instances) => {
     const [near, far] = instances.caches.map((cache) => cache.entity(things));

@@ -9,11 +9,11 @@ import { Passing } from "../passing.ts";
 import { currentDeadline } from "../resilience/deadline.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { valueKey, valueKeys } from "./keys.ts";
-import { cutMs, type Link, RedisAway } from "./link.ts";
+import { cutMs, type Link, type Reader, RedisAway } from "./link.ts";
 import type { LoadGate } from "./load-gate.ts";
 import { type Recent, watchRecent } from "./recent.ts";
 import { type CacheSettings, type Ttl, ttlReader } from "./settings.ts";
-import { freeze, open, type Stored, seal, tagOf } from "./stored.ts";
+import { freeze, isSame, open, type Stored, seal, tagOf } from "./stored.ts";
 
 /** What a loader may also hand over: values of other entities that it read in the same query. */
 export type Beside<Source> = {
@@ -110,8 +110,6 @@ export const defaultTiming: Timing = {
 };
 
 const maxBatch = 100;
-/** Of a batch that is not on its way yet. */
-const nothing: Promise<never[]> = Promise.resolve([]);
 /** How eagerly values are renewed before they end; 1 is the optimum of the XFetch paper. */
 const beta = 1;
 
@@ -128,13 +126,51 @@ type Held<Value> = {
 /** An answer on its way to memory. What was dropped meanwhile does not get there. */
 type Flight = { live: boolean };
 type Reading<Value> = Flight & {
+  id: string;
   /** What memory held when it began, and held on to no longer. */
   before: Stored<Value> | undefined;
   /** What it was asked for with, and which of them it is: for whoever asks the same meanwhile. */
   batch: Batch<Value>;
   at: number;
 };
-type Batch<Value> = { answers: Promise<Soon<Found<Value>>[]> };
+type Answering<Value> = {
+  answer(begun: Reading<Value>, bytes: Buffer | null): Soon<Found<Value>>;
+  goAlone(begun: Reading<Value>, error: unknown): Promise<Found<Value>>;
+};
+
+/** What is asked for together, and whoever waits for some of it. */
+class Batch<Value> implements Reader {
+  readonly keys: string[] = [];
+  readonly begun: Reading<Value>[] = [];
+  /** In the same order, once it is done. */
+  readonly found: Soon<Found<Value>>[] = [];
+  /** Where one alone is asked for, this is its answer as well. */
+  readonly done: Promise<unknown>;
+  #finish!: (first: unknown) => void;
+  readonly #entity: Answering<Value>;
+
+  constructor(entity: Answering<Value>) {
+    this.#entity = entity;
+    this.done = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  take(bytes: (Buffer | null)[], from: number): void {
+    for (const begun of this.begun) this.found.push(this.#entity.answer(begun, bytes[from + begun.at]!));
+    this.#end();
+  }
+
+  fail(error: unknown): void {
+    for (const begun of this.begun) this.found.push(this.#entity.goAlone(begun, error));
+    this.#end();
+  }
+
+  #end(): void {
+    this.#finish(this.found.length === 1 ? this.found[0] : undefined);
+  }
+}
+
 /** Which answer of a batch belongs where in a list. */
 type Wanted = { at: number; place: number };
 
@@ -151,7 +187,7 @@ export function createEntity<Source, Value>(
   const memory = createGenerations<Held<Value>>(l1Entries);
   const counters = newCounters();
   const recent = watchRecent(counters);
-  const opened = createGenerations<{ text: string; stored: Stored<Value> }>(l1Entries);
+  const opened = createGenerations<Stored<Value>>(l1Entries);
   const reading = new Passing<string, Reading<Value>>();
   const refreshing = new Set<string>();
   const flights = new Map<string, Set<Flight>>();
@@ -212,12 +248,12 @@ export function createEntity<Source, Value>(
     // Some spread, so that what came at once does not end at once.
     const lifeMs = Math.min(l1Ms * (0.9 + Math.random() * 0.1), atMostMs);
     const end = stale ? Infinity : stored.freshUntil;
-    memory.set(id, {
-      stored,
-      until: Math.min(now + lifeMs, end),
-      untilAlone: Math.min(now + Math.min(lifeMs, timing.aloneMs), end),
-      stale,
-    });
+    const until = Math.min(now + lifeMs, end);
+    const untilAlone = Math.min(now + Math.min(lifeMs, timing.aloneMs), end);
+    const held = memory.get(id);
+    // The same once more: what follows from it was made long ago, and need not be made anew.
+    if (held?.stored === stored) Object.assign(held, { until, untilAlone, stale });
+    else memory.set(id, { stored, until, untilAlone, stale });
   }
 
   function drop(id: string): void {
@@ -309,6 +345,8 @@ export function createEntity<Source, Value>(
       freshUntil: now + Math.round(lifeMs * (0.9 + Math.random() * 0.1)),
       filledAt: now,
       fillMs: tookMs,
+      head: "",
+      bytes: 0,
     };
   }
 
@@ -396,9 +434,9 @@ export function createEntity<Source, Value>(
   function ask(id: string): Promise<Found<Value>> {
     const barred = currentDeadline()?.barred;
     if (barred) return readKept(id, barred);
-    if (reading.get(id) === undefined) begin([id]);
-    const { batch, at } = reading.get(id)!;
-    return batch.answers.then((all) => all[at]!);
+    const under = reading.get(id);
+    if (under === undefined) return begin([id]).done as Promise<Found<Value>>;
+    return under.batch.done.then(() => under.batch.found[under.at]!);
   }
 
   /** The same for these places of a list, which wait for one answer together: a new one, or what others wait for already. */
@@ -425,49 +463,52 @@ export function createEntity<Source, Value>(
   }
 
   const takeFrom = (
-    { answers }: Batch<Value>,
+    batch: Batch<Value>,
     wanted: Wanted[],
     take: (place: number, found: Found<Value>) => void,
   ): Promise<unknown> =>
-    answers.then((all) => {
+    batch.done.then(() => {
       const slow: Promise<void>[] = [];
       for (const { at, place } of wanted) {
-        const found = all[at]!;
+        const found = batch.found[at]!;
         if (found instanceof Promise) slow.push(found.then((found) => take(place, found)));
         else take(place, found);
       }
       return slow.length > 0 ? Promise.all(slow) : undefined;
     });
 
-  function begin(ids: string[]): void {
-    const batch: Batch<Value> = { answers: nothing };
-    const begun = ids.map((id, at): Reading<Value> => {
-      const reader = { live: true, before: memory.get(id)?.stored, batch, at };
-      reading.set(id, reader);
-      return reader;
-    });
-    batch.answers = link.getMany(ids.map((id) => valueKey(name, id))).then(
-      (texts) => ids.map((id, at) => answer(id, begun[at]!, texts[at]!)),
-      (error) => ids.map((id, at) => goAlone(id, begun[at]!, error)),
-    );
+  function begin(ids: string[]): Batch<Value> {
+    const batch = new Batch(answering);
+    for (let at = 0; at < ids.length; at++) {
+      const id = ids[at]!;
+      const begun = { id, live: true, before: memory.get(id)?.stored, batch, at };
+      reading.set(id, begun);
+      batch.begun.push(begun);
+      batch.keys.push(valueKey(name, id));
+    }
+    link.read(batch);
+    return batch;
   }
 
-  function over(id: string, begun: Reading<Value>): void {
-    if (reading.get(id) === begun) reading.delete(id);
+  function over(begun: Reading<Value>): void {
+    if (reading.get(begun.id) === begun) reading.delete(begun.id);
   }
 
-  function answer(id: string, begun: Reading<Value>, text: string | null): Soon<Found<Value>> {
-    const stored = openOnce(id, text);
+  function answer(begun: Reading<Value>, bytes: Buffer | null): Soon<Found<Value>> {
+    const { id } = begun;
+    const stored = bytes === null ? undefined : openOnce(id, bytes, begun.before);
     if (stored && stored.freshUntil > Date.now()) {
-      over(id, begun);
+      over(begun);
       return hit(id, stored, begun);
     }
     counters.misses += 1;
-    return fetchFromSource(id, begun, stored ?? begun.before).finally(() => over(id, begun));
+    return fetchFromSource(id, begun, stored ?? begun.before).finally(() => over(begun));
   }
 
-  const goAlone = (id: string, begun: Reading<Value>, error: unknown) =>
-    orAlone(id, begun.before, error).finally(() => over(id, begun));
+  const goAlone = (begun: Reading<Value>, error: unknown) =>
+    orAlone(begun.id, begun.before, error).finally(() => over(begun));
+
+  const answering: Answering<Value> = { answer, goAlone };
 
   const fetchFromSource = (id: string, flight: Flight, known: Stored<Value> | undefined) =>
     loadOnce(id, flight, known).catch((error) => orAlone(id, known, error));
@@ -483,7 +524,7 @@ export function createEntity<Source, Value>(
 
   /** For a call that may not ask the source: what there is, however old. */
   async function readKept(id: string, barred: AppError): Promise<Found<Value>> {
-    const [text = null] = await link.getMany([valueKey(name, id)]).catch(() => []);
+    const text = await link.get(valueKey(name, id)).catch(() => null);
     const stored = open<Value>(tag(), text) ?? memory.get(id)?.stored;
     const isFresh = stored !== undefined && stored.freshUntil > Date.now();
     if (stored === undefined || (stored.value === undefined && !isFresh)) throw barred;
@@ -492,14 +533,18 @@ export function createEntity<Source, Value>(
     return found(stored, !isFresh);
   }
 
-  /** What memory does not hold is asked for each time; where Redis still says the same, it is not made anew. */
-  function openOnce(id: string, text: string | null): Stored<Value> | undefined {
+  /** Where Redis still holds the same, it is not made anew: `before`, or what memory must not serve and is asked for each time. */
+  function openOnce(id: string, bytes: Buffer, before: Stored<Value> | undefined): Stored<Value> | undefined {
     const now = tag();
-    if (ttl().l1Ms > 0 || text === null) return open<Value>(now, text);
-    const known = opened.get(id);
-    if (known?.text === text && text.startsWith(now)) return known.stored;
-    const stored = open<Value>(now, text);
-    if (stored) opened.set(id, { text, stored });
+    const known = before ?? opened.get(id);
+    if (known !== undefined && isSame(known, now, bytes)) return known;
+    let stored: Stored<Value> | undefined;
+    try {
+      stored = open<Value>(now, bytes.toString());
+    } catch {
+      // What cannot be read is as good as not there.
+    }
+    if (stored && ttl().l1Ms === 0) opened.set(id, stored);
     return stored;
   }
 

@@ -35,7 +35,12 @@ export type Link = ReturnType<typeof createLink>;
 /** One who asked that something be forgotten, and is told by everyone who did. */
 type Asker = (instance: string) => void;
 
-type Reader = { keys: string[]; resolve(texts: (string | null)[]): void; reject(error: unknown): void };
+/** One who reads keys, and is told once. Of all that was found together its own begins at a place. */
+export type Reader = {
+  readonly keys: string[];
+  take(found: (Buffer | null)[], from: number): void;
+  fail(error: unknown): void;
+};
 
 export function createLink({
   redis,
@@ -94,20 +99,23 @@ export function createLink({
     gathering = [];
     underWay += 1;
     const keys = asked.length === 1 ? asked[0]!.keys : asked.flatMap(({ keys }) => keys);
-    const read = (commands: Redis): Promise<(string | null)[]> =>
+    // Bytes: most of them only say that nothing has changed.
+    const read = (commands: Redis): Promise<(Buffer | null)[]> =>
       // A Cluster keeps them in different places.
-      commands.isCluster ? Promise.all(keys.map((key) => commands.get(key))) : commands.mget(keys);
+      commands.isCluster
+        ? Promise.all(keys.map((key) => commands.getBuffer(key)))
+        : commands.mgetBuffer(keys);
     ask(read)
       .then(
-        (texts) => {
+        (found) => {
           let from = 0;
-          for (const { keys, resolve } of asked) {
-            resolve(asked.length === 1 ? texts : texts.slice(from, from + keys.length));
-            from += keys.length;
+          for (const reader of asked) {
+            reader.take(found, from);
+            from += reader.keys.length;
           }
         },
         (error) => {
-          for (const { reject } of asked) reject(error);
+          for (const reader of asked) reader.fail(error);
         },
       )
       .then(() => {
@@ -117,7 +125,8 @@ export function createLink({
       });
   }
 
-  function gather(reader: Reader): void {
+  /** Together with whatever else is read in this moment. */
+  function read(reader: Reader): void {
     if (gathering.push(reader) === 1 && underWay < mostUnderWay) setImmediate(readGathered);
   }
 
@@ -248,9 +257,16 @@ export function createLink({
       return epoch;
     },
 
-    /** In the order of the keys. */
-    getMany: (keys: string[]): Promise<(string | null)[]> =>
-      new Promise((resolve, reject) => gather({ keys, resolve, reject })),
+    read,
+
+    get: (key: string): Promise<string | null> =>
+      new Promise((resolve, reject) =>
+        read({
+          keys: [key],
+          take: (found, from) => resolve(found[from]?.toString() ?? null),
+          fail: reject,
+        }),
+      ),
 
     async acquire(
       { value, lease }: ValueKeys,

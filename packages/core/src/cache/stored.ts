@@ -6,27 +6,46 @@ export type Stored<Value> = {
   freshUntil: number;
   filledAt: number;
   fillMs: number;
+  /** Its head and how long it was in all, where it came from Redis; else "" and 0. */
+  head: string;
+  bytes: number;
 };
 
 /** Values of another shape (another release) or from before an operator's cut are as if they were not there. */
 export const tagOf = (shape: number, epoch: number) => `${shape}.${epoch}:`;
 
-export function seal(tag: string, json: string | undefined, head: Omit<Stored<unknown>, "value">): string {
-  return `${tag}${head.freshUntil}:${head.filledAt}:${head.fillMs}:${json ?? ""}`;
-}
+type Times = Pick<Stored<unknown>, "freshUntil" | "filledAt" | "fillMs">;
+
+const headOf = (tag: string, { freshUntil, filledAt, fillMs }: Times) =>
+  `${tag}${freshUntil}:${filledAt}:${fillMs}:`;
+
+export const seal = (tag: string, json: string | undefined, times: Times): string =>
+  headOf(tag, times) + (json ?? "");
 
 export function open<Value>(tag: string, text: string | null): Stored<Value> | undefined {
   if (text === null || !text.startsWith(tag)) return undefined;
   const first = text.indexOf(":", tag.length);
   const second = text.indexOf(":", first + 1);
   const third = text.indexOf(":", second + 1);
-  return {
-    value: third + 1 === text.length ? undefined : freeze(JSON.parse(text.slice(third + 1))),
+  const times = {
     freshUntil: Number(text.slice(tag.length, first)),
     filledAt: Number(text.slice(first + 1, second)),
     fillMs: Number(text.slice(second + 1, third)),
   };
+  return {
+    value: third + 1 === text.length ? undefined : freeze(JSON.parse(text.slice(third + 1))),
+    ...times,
+    head: headOf(tag, times),
+    bytes: Buffer.byteLength(text),
+  };
 }
+
+/**
+ * Whether Redis still holds what this was made from. The head says it: each fill ends at a time of its own, by chance, and what
+ * changes is dropped here besides.
+ */
+export const isSame = ({ head, bytes }: Stored<unknown>, tag: string, found: Buffer): boolean =>
+  bytes === found.length && head.startsWith(tag) && found.toString("latin1", 0, head.length) === head;
 
 /** Many callers share one value in memory: none of them may change it for the others. */
 export function freeze<Value>(value: Value): Value {

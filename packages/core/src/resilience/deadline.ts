@@ -129,7 +129,7 @@ function tick(): void {
   const nowMs = performance.now();
   for (const [watch, deadline] of waiting.all()) {
     const why = deadline.ended(nowMs);
-    if (why === undefined || waiting.get(watch) === undefined) continue;
+    if (why === undefined) continue;
     waiting.delete(watch);
     watch.end(why);
   }

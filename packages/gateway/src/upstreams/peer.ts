@@ -1,6 +1,7 @@
 // One instance of a service as this process sees it: the connection there, what is under way on it, and whether it may be asked.
 
 import { connect, type Socket } from "node:net";
+import { Passing } from "@signalbox/core/passing";
 import type { Seen } from "@signalbox/core/registry";
 import { currentDeadline, onEnd } from "@signalbox/core/resilience/deadline";
 import { type CallPass, passHeader } from "./call-pass.ts";
@@ -36,7 +37,7 @@ export type Peer = {
 const connectMs = 1_000;
 
 type Waiting = { frame: Buffer | undefined; end(sent: Sent): void };
-type Link = { socket: Socket; line: Line | undefined; calls: Map<number, Waiting> };
+type Link = { socket: Socket; line: Line | undefined; calls: Passing<number, Waiting> };
 
 export function createPeer(first: Seen, pass: CallPass, onLeaving: () => void): Peer {
   const { hostname, port } = new URL(first.address!);
@@ -48,7 +49,7 @@ export function createPeer(first: Seen, pass: CallPass, onLeaving: () => void): 
 
   function open(): Link {
     const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port), noDelay: true });
-    const opened: Link = { socket, line: undefined, calls: new Map() };
+    const opened: Link = { socket, line: undefined, calls: new Passing() };
     const timer = setTimeout(() => socket.destroy(new Error("no connection in time")), connectMs);
     let fault = new Error("the instance closed the connection");
     socket.setKeepAlive(true, 10_000);
@@ -70,7 +71,7 @@ export function createPeer(first: Seen, pass: CallPass, onLeaving: () => void): 
       clearTimeout(timer);
       socket.off("data", greet);
       opened.line = openLine(socket, hear, answer.subarray(end + 4));
-      for (const call of opened.calls.values()) dispatch(opened, call);
+      for (const [, call] of opened.calls.all()) dispatch(opened, call);
     };
     socket.on("data", greet);
     socket.on("error", (error) => {
@@ -79,7 +80,7 @@ export function createPeer(first: Seen, pass: CallPass, onLeaving: () => void): 
     socket.on("close", () => {
       clearTimeout(timer);
       if (link === opened) link = undefined;
-      for (const { frame, end } of opened.calls.values())
+      for (const [, { frame, end }] of opened.calls.all())
         end({ failed: frame === undefined ? "broken" : "unsent", error: fault });
     });
 
