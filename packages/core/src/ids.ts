@@ -1,36 +1,37 @@
 // UUIDv7: time-ordered, so a primary key is also a cursor, and made by the process itself, so no write waits for one.
 
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
-const pool = Buffer.alloc(4096);
-let used = pool.length;
+/** Made into text once for many ids. */
+let entropy = "";
+let used = 0;
 let lastMs = 0;
 let counter = 0;
 let stamp = "";
 
-const hex = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
+const digitsOfOne = 19;
+/** The version and the counter, and the dash behind them. */
+const counters = Array.from({ length: 0x1000 }, (_, n) => `7${n.toString(16).padStart(3, "0")}-`);
+const variants = "89ab";
 
 /** Ids of one process only ever grow, also within a millisecond. */
 export function newId(nowMs = Date.now()): string {
-  if (used + 10 > pool.length) {
-    randomFillSync(pool);
+  if (used + digitsOfOne > entropy.length) {
+    entropy = randomBytes(4_096).toString("hex");
     used = 0;
   }
   const at = used;
-  used += 10;
+  used += digitsOfOne;
   if (nowMs > lastMs) {
     // Half of the counter's range stays free, so that it cannot run over within its millisecond.
-    counter = ((pool[at]! << 8) | pool[at + 1]!) & 0x7ff;
+    counter = Number.parseInt(entropy.slice(at, at + 3), 16) & 0x7ff;
     beginMs(nowMs);
   } else if (++counter > 0xfff) {
     counter = 0;
     beginMs(lastMs + 1);
   }
-  const b = (n: number) => hex[pool[at + n]!]!;
-  return (
-    `${stamp}${hex[0x70 | (counter >>> 8)]}${hex[counter & 0xff]}-${hex[0x80 | (pool[at + 2]! & 0x3f)]}${b(3)}-` +
-    `${b(4)}${b(5)}${b(6)}${b(7)}${b(8)}${b(9)}`
-  );
+  const variant = variants[Number.parseInt(entropy[at + 3]!, 16) & 3];
+  return `${stamp}${counters[counter]}${variant}${entropy.slice(at + 4, at + 7)}-${entropy.slice(at + 7, at + 19)}`;
 }
 
 /** What all ids of one millisecond begin with. */

@@ -113,15 +113,24 @@ const maxBatch = 100;
 /** How eagerly values are renewed before they end; 1 is the optimum of the XFetch paper. */
 const beta = 1;
 
-/** The first level: what this process has in memory. */
+/**
+ * The first level: what this process has in memory. Its times are whole milliseconds since the process began: these lie in the object
+ * itself, where those since 1970 would each be an object elsewhere, to be fetched for every read.
+ */
 type Held<Value> = {
   stored: Stored<Value>;
+  /** What readers are given. */
+  found: Found<Value>;
   /** Served from here without asking anyone until then. */
   until: number;
   /** The same while nobody tells this process what changed. */
   untilAlone: number;
-  stale: boolean;
+  /** From then on it may be time to renew it. */
+  dueFrom: number;
 };
+
+const processStart = Date.now();
+const sinceStart = (unixMs: number) => Math.floor(unixMs - processStart);
 
 /** An answer on its way to memory. What was dropped meanwhile does not get there. */
 type Flight = { live: boolean };
@@ -140,29 +149,34 @@ type Answering<Value> = {
 
 /** What is asked for together, and whoever waits for some of it. */
 class Batch<Value> implements Reader {
-  readonly keys: string[] = [];
-  readonly begun: Reading<Value>[] = [];
+  readonly keys: string[];
+  readonly begun: Reading<Value>[];
   /** In the same order, once it is done. */
-  readonly found: Soon<Found<Value>>[] = [];
+  readonly found: Soon<Found<Value>>[];
   /** Where one alone is asked for, this is its answer as well. */
   readonly done: Promise<unknown>;
   #finish!: (first: unknown) => void;
   readonly #entity: Answering<Value>;
 
-  constructor(entity: Answering<Value>) {
+  constructor(entity: Answering<Value>, keys: string[]) {
     this.#entity = entity;
+    this.keys = keys;
+    // At their size: what grows begins with room for many.
+    this.begun = new Array(keys.length);
+    this.found = new Array(keys.length);
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
   }
 
   take(bytes: (Buffer | null)[], from: number): void {
-    for (const begun of this.begun) this.found.push(this.#entity.answer(begun, bytes[from + begun.at]!));
+    for (const begun of this.begun)
+      this.found[begun.at] = this.#entity.answer(begun, bytes[from + begun.at]!);
     this.#end();
   }
 
   fail(error: unknown): void {
-    for (const begun of this.begun) this.found.push(this.#entity.goAlone(begun, error));
+    for (const begun of this.begun) this.found[begun.at] = this.#entity.goAlone(begun, error);
     this.#end();
   }
 
@@ -204,10 +218,10 @@ export function createEntity<Source, Value>(
     return tagText;
   }
   const keysOf = (id: string) => valueKeys(name, id);
-  const found = (stored: Stored<Value>, stale = false): Found<Value> => ({
-    value: stored.value,
+  const found = ({ value, filledAt }: Stored<Value>, stale = false): Found<Value> => ({
+    value,
     stale,
-    filledAt: stored.filledAt,
+    filledAt,
   });
 
   // ---- memory ----
@@ -248,12 +262,15 @@ export function createEntity<Source, Value>(
     // Some spread, so that what came at once does not end at once.
     const lifeMs = Math.min(l1Ms * (0.9 + Math.random() * 0.1), atMostMs);
     const end = stale ? Infinity : stored.freshUntil;
-    const until = Math.min(now + lifeMs, end);
-    const untilAlone = Math.min(now + Math.min(lifeMs, timing.aloneMs), end);
+    const until = sinceStart(Math.min(now + lifeMs, end));
+    const untilAlone = sinceStart(Math.min(now + Math.min(lifeMs, timing.aloneMs), end));
     const held = memory.get(id);
     // The same once more: what follows from it was made long ago, and need not be made anew.
-    if (held?.stored === stored) Object.assign(held, { until, untilAlone, stale });
-    else memory.set(id, { stored, until, untilAlone, stale });
+    if (held?.stored === stored && held.found.stale === stale) Object.assign(held, { until, untilAlone });
+    else {
+      const dueFrom = sinceStart(stored.freshUntil - longestStart(stored));
+      memory.set(id, { stored, found: found(stored, stale), until, untilAlone, dueFrom });
+    }
   }
 
   function drop(id: string): void {
@@ -411,19 +428,18 @@ export function createEntity<Source, Value>(
   // ---- reading ----
 
   function peek(id: string): Found<Value> | undefined {
-    const held = look(id, Date.now());
-    return held && found(held.stored, held.stale);
+    return look(id, sinceStart(Date.now()))?.found;
   }
 
   function look(id: string, now: number): Held<Value> | undefined {
     const held = memory.get(id);
     if (held === undefined) return undefined;
     if (now >= (link.listening ? held.until : held.untilAlone)) return undefined;
-    if (held.stale) counters.stale += 1;
+    if (held.found.stale) counters.stale += 1;
     else {
       counters.l1Hits += 1;
-      if (held.stored.value === undefined) counters.negativeHits += 1;
-      if (isDue(held.stored, now) && !currentDeadline()?.barred) refresh(id);
+      if (held.found.value === undefined) counters.negativeHits += 1;
+      if (now >= held.dueFrom && isDue(held.stored) && !currentDeadline()?.barred) refresh(id);
     }
     return held;
   }
@@ -478,13 +494,15 @@ export function createEntity<Source, Value>(
     });
 
   function begin(ids: string[]): Batch<Value> {
-    const batch = new Batch(answering);
+    const batch = new Batch(
+      answering,
+      ids.map((id) => valueKey(name, id)),
+    );
     for (let at = 0; at < ids.length; at++) {
       const id = ids[at]!;
       const begun = { id, live: true, before: memory.get(id)?.stored, batch, at };
       reading.set(id, begun);
-      batch.begun.push(begun);
-      batch.keys.push(valueKey(name, id));
+      batch.begun[at] = begun;
     }
     link.read(batch);
     return batch;
@@ -552,7 +570,7 @@ export function createEntity<Source, Value>(
     counters.l2Hits += 1;
     if (stored.value === undefined) counters.negativeHits += 1;
     keep(id, stored, flight);
-    if (isDue(stored, Date.now())) refresh(id);
+    if (isDue(stored)) refresh(id);
     return found(stored);
   }
 
@@ -585,12 +603,16 @@ export function createEntity<Source, Value>(
 
   // ---- renewing before the end ----
 
+  /** A cheap load is worth a head start too, as far as the value lives long enough. */
+  const spanOf = ({ freshUntil, filledAt, fillMs }: Stored<Value>): number =>
+    Math.max(fillMs, (freshUntil - filledAt) / 1_000) * beta;
+
+  const longestStart = (stored: Stored<Value>): number => spanOf(stored) * 12;
+
   /** The nearer the end and the dearer the load, the likelier: of many readers one comes early, and none all at once. */
-  function isDue({ freshUntil, filledAt, fillMs }: Stored<Value>, now: number): boolean {
-    // A cheap load is worth a head start too, as far as the value lives long enough.
-    const spanMs = Math.max(fillMs, (freshUntil - filledAt) / 1_000) * beta;
-    const leftMs = freshUntil - now;
-    return leftMs < spanMs * 12 && leftMs <= spanMs * -Math.log(1 - Math.random());
+  function isDue(stored: Stored<Value>): boolean {
+    const leftMs = stored.freshUntil - Date.now();
+    return leftMs < longestStart(stored) && leftMs <= spanOf(stored) * -Math.log(1 - Math.random());
   }
 
   function refresh(id: string): void {
@@ -662,12 +684,12 @@ export function createEntity<Source, Value>(
   function list(ids: string[], stale?: (found: Found<Value>) => void): Soon<(Value | undefined)[]> {
     const values: (Value | undefined)[] = [];
     const missing: number[] = [];
-    const now = Date.now();
+    const now = sinceStart(Date.now());
     for (const [place, id] of ids.entries()) {
-      const held = look(id, now);
-      if (held === undefined) missing.push(place);
-      else if (held.stale) stale?.(found(held.stored, true));
-      values.push(held?.stored.value);
+      const found = look(id, now)?.found;
+      if (found === undefined) missing.push(place);
+      else if (found.stale) stale?.(found);
+      values.push(found?.value);
     }
     if (missing.length === 0) return values;
     const take = (place: number, found: Found<Value>) => {
