@@ -1,6 +1,6 @@
 // Personal fields under a data key of each user's own. Dropping that key makes everything it sealed unreadable at once.
 
-import { randomBytes } from "node:crypto";
+import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { type Kms, localKms, open, seal, type Wrapped } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
 import { and, asc, eq, inArray, ne, sql } from "@signalbox/db/query";
@@ -21,6 +21,10 @@ function kmsOf({ secret, kms }: Pick<Deps, "secret" | "kms">): Kms {
   return known;
 }
 
+/** As a key object: each use of a plain buffer costs several times what the cipher does. */
+const unwrap = async (ctx: Pick<Deps, "secret" | "kms">, userId: string, wrapped: Wrapped) =>
+  createSecretKey(await kmsOf(ctx).unwrap(wrapped, userId));
+
 /** `field` is where it is kept, `table.column`: moved elsewhere, or to another user, it does not open. */
 export async function sealFor(
   ctx: Vault,
@@ -37,7 +41,7 @@ export async function lockOf(
   userId: string,
   wrapped: Wrapped,
 ): Promise<{ seal: Seal; open: (field: string, sealed: Buffer) => Buffer }> {
-  const key = await kmsOf(ctx).unwrap(wrapped, userId);
+  const key = await unwrap(ctx, userId, wrapped);
   return {
     seal: (field, plain) => seal(key, `${userId}:${field}`, plain),
     open: (field, sealed) => open(key, `${userId}:${field}`, sealed),
@@ -48,8 +52,9 @@ export async function lockOf(
 export async function makeKey(ctx: Pick<Deps, "secret" | "kms">, userId: string) {
   const made = randomBytes(32);
   const { masterVersion, wrapped } = await kmsOf(ctx).wrap(made, userId);
+  const key = createSecretKey(made);
   return {
-    seal: ((field, plain) => seal(made, `${userId}:${field}`, plain)) satisfies Seal,
+    seal: ((field, plain) => seal(key, `${userId}:${field}`, plain)) satisfies Seal,
     /** A part of a statement whose part `claimed` says whether there will be such a user. */
     row: sql`
       insert into user_keys (user_id, master_version, wrapped)
@@ -77,7 +82,7 @@ export async function openAllFor(
 ): Promise<(Buffer | undefined)[]> {
   const row = await readKey(ctx, userId);
   if (!row) return sealed.map(() => undefined);
-  const key = await kmsOf(ctx).unwrap(row, userId);
+  const key = await unwrap(ctx, userId, row);
   // An empty column says nothing, sealed or not.
   return sealed.map((each) => (each.length === 0 ? undefined : open(key, `${userId}:${field}`, each)));
 }
@@ -120,20 +125,19 @@ async function readKey({ db }: Vault, userId: string): Promise<Wrapped | undefin
 }
 
 /** Of two that make a user's key in one moment, both use the one that was written first. */
-async function keyOf(ctx: Vault, userId: string): Promise<Buffer> {
-  const kms = kmsOf(ctx);
+async function keyOf(ctx: Vault, userId: string): Promise<KeyObject> {
   const found = await readKey(ctx, userId);
-  if (found) return kms.unwrap(found, userId);
+  if (found) return unwrap(ctx, userId, found);
   const made = randomBytes(32);
   const written = await ctx.db
     .insert(userKeys)
-    .values({ userId, ...(await kms.wrap(made, userId)) })
+    .values({ userId, ...(await kmsOf(ctx).wrap(made, userId)) })
     .onConflictDoNothing()
     .returning({ userId: userKeys.userId });
-  if (written.length > 0) return made;
+  if (written.length > 0) return createSecretKey(made);
   const other = await readKey(ctx, userId);
   if (!other) throw new Error("this user's key was dropped in the same moment");
-  return kms.unwrap(other, userId);
+  return unwrap(ctx, userId, other);
 }
 
 const batch = 200;

@@ -1,12 +1,12 @@
 // The one file that reads and writes e-mail addresses.
 
-import { blindIndex } from "@signalbox/core/vault";
+import { blindIndex, type Wrapped } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
 import { asc, eq, sql } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
 import { lockOf, type Seal, sealFor } from "../vault.ts";
 
-const { credentials, userKeys } = tables;
+const { credentials } = tables;
 const field = "credentials.email";
 
 /** Of several accounts that claim an address, the one that has proven it; else, where there is but one, that one. */
@@ -21,21 +21,21 @@ export async function findByEmail(ctx: Ctx, email: string): Promise<string | und
   return first && (first.verifiedAt || !second) ? first.userId : undefined;
 }
 
+type Row = Wrapped & { sealed: Buffer; verifiedAt: string | null };
+
 /** `seal`: for what is kept of the same user next. */
 export async function readEmail(ctx: Ctx | InTransaction, userId: string) {
-  const [row] = await ctx.db
-    .select({
-      sealed: credentials.emailSealed,
-      verifiedAt: credentials.emailVerifiedAt,
-      masterVersion: userKeys.masterVersion,
-      wrapped: userKeys.wrapped,
-    })
-    .from(credentials)
-    .innerJoin(userKeys, eq(userKeys.userId, credentials.userId))
-    .where(eq(credentials.userId, userId));
+  // Plain, because every mail about an account begins with it.
+  const [row] = (await ctx.db.execute(sql`
+    select email_sealed as sealed, email_verified_at as "verifiedAt", master_version as "masterVersion", wrapped
+    from credentials join user_keys using (user_id) where user_id = ${userId}`)) as unknown as Row[];
   if (!row || row.sealed.length === 0) return undefined;
   const { seal, open } = await lockOf(ctx, userId, row);
-  return { email: open(field, row.sealed).toString(), verifiedAt: row.verifiedAt, seal };
+  return {
+    email: open(field, row.sealed).toString(),
+    verifiedAt: row.verifiedAt && new Date(row.verifiedAt),
+    seal,
+  };
 }
 
 /** The columns that hold an address: unreadable without its user's key, and found by a keyed index. */
