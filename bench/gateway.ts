@@ -165,8 +165,8 @@ async function measure(): Promise<void> {
       const child = fork(import.meta.filename, [role, ...words], {
         stdio: ["ignore", "ignore", "inherit", "ipc"],
         env: { ...process.env, ...env },
-        // As the api is started, and the peer as anyone starts it.
-        execArgv: role === "l1" || role === "l2" ? nodeFlags.calls : [],
+        // The peer is started as the api is.
+        execArgv: role === "load" ? [] : nodeFlags.calls,
       });
       children.push(child);
       return child;

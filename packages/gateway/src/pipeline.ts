@@ -71,6 +71,7 @@ export type Stage = <T>(call: Call, next: () => T | Promise<T>) => T | Promise<T
 
 export function pipeline([stage, ...inner]: Stage[]): Stage {
   if (!stage) return (_call, handler) => handler();
+  if (inner.length === 0) return stage;
   const next = pipeline(inner);
   return (call, handler) => stage(call, () => next(call, handler));
 }

@@ -4,7 +4,7 @@
 import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
-import { connectAnother, patient, type Redis } from "../redis.ts";
+import { connectAnother, patient, type Redis, writeNow } from "../redis.ts";
 import { epochsKey, newsChannel, type ValueKeys, valueKeys } from "./keys.ts";
 import * as scripts from "./scripts.ts";
 import { pathTo } from "./settings.ts";
@@ -105,7 +105,9 @@ export function createLink({
       commands.isCluster
         ? Promise.all(keys.map((key) => commands.getBuffer(key)))
         : commands.mgetBuffer(keys);
-    ask(read)
+    const answered = ask(read);
+    if (commands) writeNow(commands);
+    answered
       .then(
         (found) => {
           let from = 0;
