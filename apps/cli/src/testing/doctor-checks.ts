@@ -8,12 +8,13 @@ const checks = [
   ...["gateways", "operators", "services", "workers", "queues", "gateway"],
 ];
 
-/** Each check is there once, by its name, and well. */
+/** Each check is there once, by its name, and none fails; on a busy machine one may be slow enough for a warning. */
 export function requireWhole(said: string): void {
-  const found = [...said.matchAll(/^(ok|warn|fail) +(\S+) /gm)].map(([, state, name]) => [name, state]);
+  const found = [...said.matchAll(/^(ok|warn|fail) +(\S+) /gm)];
   assert.deepEqual(
-    found,
-    checks.map((name) => [name, "ok"]),
+    found.map(([, , name]) => name),
+    checks,
     said,
   );
+  assert.ok(!found.some(([, state]) => state === "fail"), said);
 }
