@@ -1,4 +1,5 @@
 // Whether a Postgres will do: reachable, new enough, logical decoding on, allowed to replicate. Each fault names its mend.
+import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { Fault } from "./fault.ts";
 
@@ -6,9 +7,13 @@ const oldestVersion = 16;
 
 type DatabaseFacts = { version: number; versionText: string; walLevel: string; mayReplicate: boolean };
 
-export async function requireUsableDatabase(url: string, { create = false } = {}): Promise<void> {
+/** `patienceMs`: for one that is being started beside, which may not answer yet. */
+export async function requireUsableDatabase(
+  url: string,
+  { create = false, patienceMs = 0 } = {},
+): Promise<void> {
   if (create) await createDatabase(url);
-  const facts = await askDatabase(url);
+  const facts = await askPatiently(url, patienceMs);
   if (facts.version < oldestVersion)
     throw new Fault(
       `Postgres at ${where(url)} is version ${facts.versionText}, too old.`,
@@ -24,6 +29,29 @@ export async function requireUsableDatabase(url: string, { create = false } = {}
       `The user in DATABASE_URL may not read the database's log.`,
       `Run there: ALTER ROLE "${new URL(url).username}" REPLICATION;`,
     );
+}
+
+/** Not there, not known by name, slow, or starting and ending. */
+const passing = [
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "CONNECT_TIMEOUT",
+  "ETIMEDOUT",
+  "57P03",
+  "57P01",
+];
+
+async function askPatiently(url: string, patienceMs: number): Promise<DatabaseFacts> {
+  for (const end = Date.now() + patienceMs; ; await pause(500))
+    try {
+      return await askDatabase(url);
+    } catch (error) {
+      const { code, cause = {} } = error as { code?: string; cause?: { code?: string } };
+      const why = code ?? (cause as { code?: string }).code;
+      if (Date.now() >= end || !passing.includes(why ?? "")) throw error;
+    }
 }
 
 async function askDatabase(url: string): Promise<DatabaseFacts> {
@@ -70,7 +98,9 @@ async function withDatabase<T>(url: string, use: (sql: postgres.Sql) => Promise<
   try {
     return await use(sql);
   } catch (error) {
-    throw databaseFault(url, error as { code?: string; message?: string });
+    const said = databaseFault(url, error as { code?: string; message?: string });
+    if (said instanceof Fault) said.cause = error;
+    throw said;
   } finally {
     await sql.end({ timeout: 1 }).catch(() => {});
   }

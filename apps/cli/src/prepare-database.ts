@@ -10,7 +10,9 @@ export type Answer = { done: true } | { message: string; mend: string };
 async function prepare(): Promise<void> {
   const { DATABASE_DIRECT_URL, DATABASE_URL } = readConfig(process.env);
   const url = DATABASE_DIRECT_URL ?? DATABASE_URL;
-  await requireUsableDatabase(url, { create: process.argv.includes("--create") });
+  // In Compose it starts beside this, and on a busy machine it is well for Docker before it is for everybody.
+  const patienceMs = process.argv.includes("--patient") ? 60_000 : 0;
+  await requireUsableDatabase(url, { create: process.argv.includes("--create"), patienceMs });
   const { migrate } = await import("@signalbox/db/migrate");
   await migrate(url);
 }

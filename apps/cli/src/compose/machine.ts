@@ -247,9 +247,11 @@ function postgres(env: Environment): void {
     (folder) => {
       cpSync(native, join(folder, "pg"), { recursive: true, verbatimSymlinks: true });
       writeFileSync(join(folder, "entry.sh"), postgresEntry);
-      // The package brings no pg_isready.
-      const ready =
-        'const s=require("net").connect(5432,"127.0.0.1",()=>process.exit(0));s.on("error",()=>process.exit(1))';
+      // The package brings no pg_isready: as it does, it says a user and a database, and listens whether the server is starting yet.
+      const ready = `const hello = Buffer.from("....\\0\\3\\0\\0user\\0signalbox\\0database\\0signalbox\\0\\0", "latin1");
+hello.writeInt32BE(hello.length, 0);
+const socket = require("net").connect(5432, "127.0.0.1", () => socket.write(hello));
+socket.on("data", (said) => process.exit(said.includes("57P03") ? 1 : 0)).on("error", () => process.exit(1));`;
       writeFileSync(join(folder, "pg_isready"), `#!/bin/sh\nexec node -e '${ready}'\n`);
     },
     `FROM node:24-bookworm-slim
