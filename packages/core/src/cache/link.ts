@@ -12,7 +12,6 @@ import { pathTo } from "./settings.ts";
 /** A command gets no answer for this long: Redis counts as away. */
 const commandTimeoutMs = 500;
 const beatMs = 500;
-const mostUnderWay = 2;
 /** Longer than anything that reads a value beside another one can take. */
 export const cutMs = 10_000;
 /** What could not be told is kept by key up to here; beyond, all of the entity is cut at once. */
@@ -62,7 +61,7 @@ export function createLink({
   const unsent = new Map<string, { name: string; id: string }>();
   const askers = new Map<string, Asker>();
   let gathering: Reader[] = [];
-  let underWay = 0;
+  let isAsking = false;
 
   let commands: Redis | undefined;
   let subscriber: Redis | undefined;
@@ -90,14 +89,14 @@ export function createLink({
   }
 
   /**
-   * Few questions at a time: what comes while Redis answers goes with the next one. The busier this process is, the more of its
-   * reads share a command, and it has the answers to one to work on while it waits for the other.
+   * One question at a time: what comes while Redis answers goes with the next one. The busier this process is, the more of its reads
+   * share a command, and each command costs a read of the socket, a write and a look at Redis.
    */
   function readGathered(): void {
-    if (underWay >= mostUnderWay || gathering.length === 0) return;
+    if (isAsking || gathering.length === 0) return;
     const asked = gathering;
     gathering = [];
-    underWay += 1;
+    isAsking = true;
     const keys = asked.length === 1 ? asked[0]!.keys : asked.flatMap(({ keys }) => keys);
     // Bytes: most of them only say that nothing has changed.
     const read = (commands: Redis): Promise<(Buffer | null)[]> =>
@@ -121,7 +120,7 @@ export function createLink({
         },
       )
       .then(() => {
-        underWay -= 1;
+        isAsking = false;
         // At the end of the turn, so that whatever else has come with the answer goes along.
         if (gathering.length > 0) setImmediate(readGathered);
       });
@@ -129,7 +128,7 @@ export function createLink({
 
   /** Together with whatever else is read in this moment. */
   function read(reader: Reader): void {
-    if (gathering.push(reader) === 1 && underWay < mostUnderWay) setImmediate(readGathered);
+    if (gathering.push(reader) === 1 && !isAsking) setImmediate(readGathered);
   }
 
   /** Before anything is read there again: since when values count, and what we could not tell meanwhile. */
