@@ -49,7 +49,7 @@ export async function restore(site: Site, words: RestoreWords): Promise<number> 
     placeSecrets(site, verified.keys);
     await contained(site, "restore", ["lay", name, words.until]);
     const report = await comeUp(site, name, words.until);
-    return tell(report, `Start the rest: ./signalbox compose up`);
+    return tell(report, words.until, "Start the rest: ./signalbox compose up");
   } finally {
     bare.undo();
   }
@@ -70,7 +70,7 @@ async function drill(site: Site, words: RestoreWords, passphrase: string): Promi
     const report = await comeUp(site, verified.name, words.until, project);
     const kept = { ...report, backup: `/backups/${verified.name}` };
     await contained(site, "cli", ["report"], { input: JSON.stringify(kept) });
-    return tell(report, "");
+    return tell(report, words.until, "");
   } finally {
     rmSync(copy, { force: true });
     await composeSays(site, ["down", "--volumes", "--timeout", "5"], { project, env });
@@ -88,11 +88,14 @@ async function comeUp(site: Site, name: string, until: string, project?: string)
   return contained<Checked>(site, "cli", ["check", name, until], given);
 }
 
-function tell(report: Checked, next: string): number {
+function tell(report: Checked, until: string, next: string): number {
   for (const fault of report.faults) console.log(`  ${red("✗")} ${fault}`);
   if (!report.ok) return 1;
+  // With more of the log than the backup's own there is nothing to compare with.
+  const what =
+    until === "backup" ? "as they were taken" : `the last of it at ${report.lastCommitAt ?? "the backup"}`;
   console.log(
-    `  ${green("✓")} ${report.rows.toLocaleString("en")} rows in ${report.tables} tables, as they were taken; keys open; ${report.ageSeconds} s old`,
+    `  ${green("✓")} ${report.rows.toLocaleString("en")} rows in ${report.tables} tables, ${what}; keys open; ${report.ageSeconds} s old`,
   );
   if (next) console.log(`    ${next}`);
   return 0;
