@@ -73,7 +73,7 @@ test("the upgrade loses no request, no data and no session, and the version befo
   const { good, bad } = await load.stop();
   const said = await health();
   context.diagnostic(`${before_} to ${now}: ${good} requests, ${bad.length} lost`);
-  assert.deepEqual(bad, [], `of ${good}\n${text}`);
+  await site.requireNoneLost({ good, bad }, text);
   assert.ok(good > 100, `only ${good} requests`);
   assert.match(said, /health_status: healthy \S*gateway/, "its words are heard");
   assert.doesNotMatch(said, /unhealthy/);
@@ -133,7 +133,7 @@ test("the rollback loses no request and no data", async (context: TestContext) =
   const text = await site.must("rollback");
   const { good, bad } = await load.stop();
   context.diagnostic(`${now} back to ${before_}: ${good} requests, ${bad.length} lost`);
-  assert.deepEqual(bad, [], `of ${good}\n${text}`);
+  await site.requireNoneLost({ good, bad }, text);
   assert.equal(await imageOf("gateway"), `signalbox/server:${before_}`);
   assert.equal(await textOf(post), "before the upgrade");
   assert.equal(await textOf(later), "after the upgrade");

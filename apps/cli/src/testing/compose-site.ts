@@ -28,6 +28,8 @@ export type ComposeSite = {
   /** Which image the site runs, by tag. */
   pin(tag: string): void;
   register(name: string): Promise<string>;
+  /** No request is lost; where one is, what the edge says of it is said too. */
+  requireNoneLost(load: { good: number; bad: string[] }, text: string): Promise<void>;
   /** What doctor says from inside of the stack, all of it well. */
   doctor(): Promise<string>;
   remove(): Promise<void>;
@@ -109,6 +111,10 @@ export async function makeComposeSite(
         assert.ok(status >= 502 && left > 0, `${status} ${JSON.stringify(body)}`);
         await pause(1_000);
       }
+    },
+    async requireNoneLost({ good, bad }, text) {
+      const said = bad.length ? await site.must("logs", "--no-log-prefix", "--tail", "20", "edge") : "";
+      assert.deepEqual(bad, [], `of ${good}\n${text}\n${said}`);
     },
     async doctor() {
       const words = ["doctor", "--install", "--gateway", "http://gateway:8080"];
