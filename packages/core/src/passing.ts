@@ -2,7 +2,7 @@
 // once that is among the old objects, so is every table after it, and each one that was outgrown holds on to all that stood in it
 // (calls under way, with everything they know) until the next full collection. So this one begins a new Map now and then.
 
-const joinsOfOne = 256;
+const joinsOfOne = 32;
 
 export class Passing<Key, Value> {
   #entries = new Map<Key, Value>();
