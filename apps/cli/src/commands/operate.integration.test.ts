@@ -9,7 +9,7 @@ import { gunzipSync } from "node:zlib";
 import { newId } from "@signalbox/core/ids";
 import { connectDatabase } from "@signalbox/db";
 import { requireWhole } from "../testing/doctor-checks.ts";
-import { freePortBase } from "../testing/harness.ts";
+import { eventually, freePortBase } from "../testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "../testing/install.ts";
 import { layAside } from "../testing/lay-aside.ts";
 import { createPeople } from "../testing/people.ts";
@@ -34,7 +34,14 @@ const failing = (...args: string[]) =>
   );
 
 test("doctor looks at the same things as in Compose and in a cluster, and all are well", async () => {
-  requireWhole(await install.signalbox("doctor", "--install"));
+  // Who has just started is heard of within seconds.
+  let said = "";
+  const isWell = async () => {
+    said = await install.signalbox("doctor", "--install").catch(({ stdout }) => String(stdout));
+    return !/^fail/m.test(said);
+  };
+  await eventually(isWell, "nothing fails").catch(() => {});
+  requireWhole(said);
 });
 
 test("a dead letter is listed, run again by the workers, and gone; another is given up", async () => {
