@@ -18,7 +18,9 @@ const maxRows = 64;
 /** While one batch is committed the next ones are gathered and sent: the database flushes what waits for it together. */
 const maxUnderWay = 4;
 /** What waits goes in halves, so that this process answers one while the database commits the other; few are not parted. */
-const minRows = 8;
+const minRows = 16;
+/** Fewer wait until a batch that is under way has ended: one commit for them is cheaper than two, and it ends soon. */
+const worthACommit = 6;
 
 // By client, because several installs can live in one process (tests do).
 const queues = new WeakMap<Sql, Queue>();
@@ -54,7 +56,8 @@ function moveInBatch(sql: Sql, claim: RefreshClaim): Promise<Moved | undefined> 
 
 function send(sql: Sql, queue: Queue): void {
   const rows = Math.min(maxRows, Math.max(minRows, Math.ceil(queue.waiting.length / 2)));
-  while (queue.waiting.length > 0 && queue.underWay < maxUnderWay) {
+  const isDue = () => queue.waiting.length >= (queue.underWay === 0 ? 1 : worthACommit);
+  while (isDue() && queue.underWay < maxUnderWay) {
     queue.underWay += 1;
     void moveAll(sql, queue.waiting.splice(0, rows)).finally(() => {
       queue.underWay -= 1;
