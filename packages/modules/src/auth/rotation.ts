@@ -20,7 +20,7 @@ const maxUnderWay = 4;
 /** What waits goes in halves, so that this process answers one while the database commits the other; few are not parted. */
 const minRows = 16;
 /** Fewer wait until a batch that is under way has ended: one commit for them is cheaper than two, and it ends soon. */
-const worthACommit = 6;
+const worthACommit = 8;
 
 // By client, because several installs can live in one process (tests do).
 const queues = new WeakMap<Sql, Queue>();
