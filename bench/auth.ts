@@ -50,7 +50,7 @@ try {
   await rateOf(signers, 1_000, hashing);
   await rateOf(signers, 1_000, signingIn);
   // Few a second, so it takes longer.
-  await rateOf(signers, 2 * warmUpMs, registering);
+  await rateOf(signers, 4 * warmUpMs, registering);
   // Not before: what idles is closed by the server.
   const watching = await openConnections(port, 4);
   const login = await compare("login", signers, signingIn, hashing, watching);
