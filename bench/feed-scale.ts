@@ -167,7 +167,10 @@ async function fill(sql: FeedInstall["sql"], to: number): Promise<void> {
 
 /** As the feed asks them: none may read a table from end to end. Answers how many blocks a page below the list takes. */
 async function blocksOfPage(sql: FeedInstall["sql"], authors: string[], cursor: string): Promise<number> {
-  const place = Buffer.from(cursor.split(".")[0]!, "base64url").toString().slice(0, 36);
+  const [place = ""] =
+    Buffer.from(cursor.split(".")[0]!, "base64url")
+      .toString()
+      .match(/[\da-f-]{36}/) ?? [];
   const plans = {
     "a page below the list": sql`
       explain (analyze, buffers, timing off) select post.id from unnest(${authors}::uuid[]) as author (id)
