@@ -2,18 +2,22 @@
 
 import { after, type Soon } from "../at-once.ts";
 import type { AppError } from "../errors.ts";
-import { createGenerations } from "../generations.ts";
 import { newId } from "../ids.ts";
 import type { Logger } from "../log.ts";
-import { Passing } from "../passing.ts";
 import { currentDeadline } from "../resilience/deadline.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { valueKey, valueKeys } from "./keys.ts";
-import { cutMs, type Link, type Reader, RedisAway } from "./link.ts";
+import { cutMs, type Link, RedisAway } from "./link.ts";
 import type { LoadGate } from "./load-gate.ts";
+import { createLoader, type Loaded, maxBatch } from "./loading.ts";
+import { createMemory, type Flight, type Found, foundOf, type Held, sinceStart } from "./memory.ts";
+import { createReadings, type Reading } from "./reading.ts";
 import { type Recent, watchRecent } from "./recent.ts";
+import { isDue } from "./renewal.ts";
 import { type CacheSettings, type Ttl, ttlReader } from "./settings.ts";
 import { freeze, isSame, open, type Stored, seal, tagOf } from "./stored.ts";
+
+export type { Found } from "./memory.ts";
 
 /** What a loader may also hand over: values of other entities that it read in the same query. */
 export type Beside<Source> = {
@@ -38,14 +42,6 @@ export type EntityDefinition<Source, Value> = {
 export const defineEntity = <Source, Value>(
   definition: EntityDefinition<Source, Value>,
 ): EntityDefinition<Source, Value> => definition;
-
-export type Found<Value> = {
-  /** Undefined: the source knows nothing under this id. */
-  value: Value | undefined;
-  /** No longer fresh, because the source is away or slow. */
-  stale: boolean;
-  filledAt: number;
-};
 
 export type Entity<Value> = {
   read(id: string): Promise<Value | undefined>;
@@ -109,88 +105,6 @@ export const defaultTiming: Timing = {
   aloneMs: 1_000,
 };
 
-const maxBatch = 100;
-/** How eagerly values are renewed before they end; 1 is the optimum of the XFetch paper. */
-const beta = 1;
-
-/**
- * The first level: what this process has in memory. Its times are whole milliseconds since the process began: these lie in the object
- * itself, where those since 1970 would each be an object elsewhere, to be fetched for every read.
- */
-type Held<Value> = {
-  stored: Stored<Value>;
-  /** What readers are given. */
-  found: Found<Value>;
-  /** Served from here without asking anyone until then. */
-  until: number;
-  /** The same while nobody tells this process what changed. */
-  untilAlone: number;
-  /** From then on it may be time to renew it. */
-  dueFrom: number;
-};
-
-const processStart = Date.now();
-const sinceStart = (unixMs: number) => Math.floor(unixMs - processStart);
-
-/** An answer on its way to memory. What was dropped meanwhile does not get there. */
-type Flight = { live: boolean };
-type Reading<Value> = Flight & {
-  id: string;
-  /** What memory held when it began, and held on to no longer. */
-  before: Stored<Value> | undefined;
-  /** What it was asked for with, and which of them it is: for whoever asks the same meanwhile. */
-  batch: Batch<Value>;
-  at: number;
-};
-type Answering<Value> = {
-  answer(begun: Reading<Value>, bytes: Buffer | null): Soon<Found<Value>>;
-  goAlone(begun: Reading<Value>, error: unknown): Promise<Found<Value>>;
-};
-
-/** What is asked for together, and whoever waits for some of it. */
-class Batch<Value> implements Reader {
-  readonly keys: string[];
-  readonly begun: Reading<Value>[];
-  /** In the same order, once it is done. */
-  readonly found: Soon<Found<Value>>[];
-  /** Where one alone is asked for, this is its answer as well. */
-  readonly done: Promise<unknown>;
-  #finish!: (first: unknown) => void;
-  readonly #entity: Answering<Value>;
-
-  constructor(entity: Answering<Value>, keys: string[]) {
-    this.#entity = entity;
-    this.keys = keys;
-    // At their size: what grows begins with room for many.
-    this.begun = new Array(keys.length);
-    this.found = new Array(keys.length);
-    this.done = new Promise((resolve) => {
-      this.#finish = resolve;
-    });
-  }
-
-  take(bytes: (Buffer | null)[], from: number): void {
-    for (const begun of this.begun)
-      this.found[begun.at] = this.#entity.answer(begun, bytes[from + begun.at]!);
-    this.#end();
-  }
-
-  fail(error: unknown): void {
-    for (const begun of this.begun) this.found[begun.at] = this.#entity.goAlone(begun, error);
-    this.#end();
-  }
-
-  #end(): void {
-    this.#finish(this.found.length === 1 ? this.found[0] : undefined);
-  }
-}
-
-/** Which answer of a batch belongs where in a list. */
-type Wanted = { at: number; place: number };
-
-type Waiter = { resolve(loaded: Loaded): void; reject(error: unknown): void };
-type Loaded = { value: unknown; json: string | undefined; tookMs: number };
-
 export function createEntity<Source, Value>(
   definition: EntityDefinition<Source, Value>,
   shared: Shared<Source>,
@@ -198,14 +112,12 @@ export function createEntity<Source, Value>(
   const { name, shape = 0, l1Entries = 10_000 } = definition;
   const { link, gate, log, timing } = shared;
   const ttl = ttlReader(shared.settings, name, definition.ttl);
-  const memory = createGenerations<Held<Value>>(l1Entries);
+  const keyOf = (id: string) => valueKey(name, id);
+  const keysOf = (id: string) => valueKeys(name, id);
+  const memory = createMemory<Value>({ entries: l1Entries, aloneMs: timing.aloneMs, keyOf });
   const counters = newCounters();
   const recent = watchRecent(counters);
-  const opened = createGenerations<Stored<Value>>(l1Entries);
-  const reading = new Passing<string, Reading<Value>>();
   const refreshing = new Set<string>();
-  const flights = new Map<string, Set<Flight>>();
-  let batch: Map<string, Waiter[]> | undefined;
 
   let tagEpoch = Number.NaN;
   let tagText = "";
@@ -217,140 +129,39 @@ export function createEntity<Source, Value>(
     }
     return tagText;
   }
-  const keysOf = (id: string) => valueKeys(name, id);
-  const found = ({ value, filledAt }: Stored<Value>, stale = false): Found<Value> => ({
-    value,
-    stale,
-    filledAt,
-  });
 
   // ---- memory ----
 
-  function takeOff(id: string): Flight {
-    const flight = { live: true };
-    const others = flights.get(id);
-    if (others) others.add(flight);
-    else flights.set(id, new Set([flight]));
-    return flight;
-  }
-
-  function land(id: string, flight: Flight): void {
-    const all = flights.get(id);
-    all?.delete(flight);
-    if (all?.size === 0) flights.delete(id);
-  }
-
-  async function inFlight<T>(id: string, work: (flight: Flight) => Promise<T>): Promise<T> {
-    const flight = takeOff(id);
-    try {
-      return await work(flight);
-    } finally {
-      land(id, flight);
-    }
-  }
-
-  function keep(
-    id: string,
-    stored: Stored<Value>,
-    flight: Flight,
-    { atMostMs = Infinity, stale = false } = {},
-  ) {
-    if (!flight.live) return;
-    const { l1Ms } = ttl();
-    if (l1Ms === 0 && !stale) return;
-    const now = Date.now();
-    // Some spread, so that what came at once does not end at once.
-    const lifeMs = Math.min(l1Ms * (0.9 + Math.random() * 0.1), atMostMs);
-    const end = stale ? Infinity : stored.freshUntil;
-    const until = sinceStart(Math.min(now + lifeMs, end));
-    const untilAlone = sinceStart(Math.min(now + Math.min(lifeMs, timing.aloneMs), end));
-    const held = memory.get(id);
-    // The same once more: what follows from it was made long ago, and need not be made anew.
-    if (held?.stored === stored && held.found.stale === stale) Object.assign(held, { until, untilAlone });
-    else {
-      const dueFrom = sinceStart(stored.freshUntil - longestStart(stored));
-      memory.set(id, { stored, found: found(stored, stale), until, untilAlone, dueFrom });
-    }
+  function keep(id: string, stored: Stored<Value>, flight: Flight, atMostMs?: number): Found<Value> {
+    if (!flight.live) return foundOf(stored);
+    return memory.keep(id, stored, { l1Ms: ttl().l1Ms, now: Date.now(), atMostMs });
   }
 
   function drop(id: string): void {
     shared.drops += 1;
-    memory.delete(id);
-    opened.delete(id);
-    // Whoever comes from now on begins anew; those who came before get what they asked for.
-    const under = reading.get(id);
-    if (under) {
-      under.live = false;
-      reading.delete(id);
-    }
-    for (const flight of flights.get(id) ?? []) flight.live = false;
+    memory.drop(id);
+    readings.drop(id);
   }
 
   function dropAll(): void {
     shared.drops += 1;
-    memory.clear();
-    opened.clear();
-    for (const [, under] of reading.all()) under.live = false;
-    reading.clear();
-    for (const all of flights.values()) for (const flight of all) flight.live = false;
+    memory.dropAll();
+    readings.dropAll();
   }
 
   // ---- the source ----
 
-  /** Asks for this id together with the others of this moment. */
-  function load(id: string): Promise<Loaded> {
-    return new Promise((resolve, reject) => {
-      if (!batch || batch.size >= maxBatch) {
-        const gathered = new Map<string, Waiter[]>();
-        batch = gathered;
-        setImmediate(() => {
-          if (batch === gathered) batch = undefined;
-          void loadBatch(gathered);
-        });
-      }
-      const waiters = batch.get(id);
-      if (waiters) waiters.push({ resolve, reject });
-      else batch.set(id, [{ resolve, reject }]);
-    });
-  }
+  const load = createLoader({ gate, counters, recent, ask });
 
-  async function loadBatch(gathered: Map<string, Waiter[]>): Promise<void> {
-    try {
-      const { values, tookMs } = await gate.run(() => loadNow([...gathered.keys()]));
-      for (const [id, waiters] of gathered) {
-        const value = values.get(id);
-        const json = value === undefined ? undefined : JSON.stringify(value);
-        // Read back, so that a value looks the same whether it was loaded here or comes from Redis.
-        const loaded = { value: json === undefined ? undefined : freeze(JSON.parse(json)), json, tookMs };
-        for (const { resolve } of waiters) resolve(loaded);
-      }
-    } catch (error) {
-      for (const waiters of gathered.values()) for (const { reject } of waiters) reject(error);
-    }
-  }
-
-  async function loadNow(ids: string[]) {
+  async function ask(ids: string[]): Promise<Map<string, Value>> {
     const beganAt = Date.now();
     const { drops } = shared;
     const seeds: (() => Promise<void>)[] = [];
-    counters.loads += 1;
-    try {
-      const values = await definition.load(shared.source, ids, {
-        seed: (other, id, value) =>
-          void seeds.push(() => shared.inside(other).seed(id, value, beganAt, drops)),
-      });
-      await Promise.all(seeds.map((seed) => seed()));
-      counters.loadedValues += values.size;
-      return { values, tookMs: Date.now() - beganAt };
-    } catch (error) {
-      counters.loadErrors += 1;
-      throw error;
-    } finally {
-      const tookMs = Date.now() - beganAt;
-      counters.loadMs += tookMs;
-      recent.addFill(tookMs);
-      counters.slowestLoadMs = Math.max(counters.slowestLoadMs, tookMs);
-    }
+    const values = await definition.load(shared.source, ids, {
+      seed: (other, id, value) => void seeds.push(() => shared.inside(other).seed(id, value, beganAt, drops)),
+    });
+    await Promise.all(seeds.map((seed) => seed()));
+    return values;
   }
 
   function toStored({ value, tookMs }: Loaded): Stored<Value> {
@@ -372,7 +183,7 @@ export function createEntity<Source, Value>(
 
   /** With the lease: loads, and fills if nothing was invalidated meanwhile. */
   function lead(id: string, token: string): Promise<Found<Value>> {
-    return inFlight(id, async (flight) => {
+    return memory.inFlight(id, async (flight) => {
       const at = tag();
       let loaded: Loaded;
       try {
@@ -386,9 +197,9 @@ export function createEntity<Source, Value>(
       const taken = await link
         .fill(keysOf(id), token, seal(at, loaded.json, stored), keepMs(stored))
         .catch(() => undefined);
-      if (taken) keep(id, stored, flight);
-      else if (taken === false) counters.refusedFills += 1;
-      return found(stored);
+      if (taken) return keep(id, stored, flight);
+      if (taken === false) counters.refusedFills += 1;
+      return foundOf(stored);
     });
   }
 
@@ -398,11 +209,7 @@ export function createEntity<Source, Value>(
     return orStale(
       id,
       fallback,
-      inFlight(id, async (flight) => {
-        const stored = toStored(await load(id));
-        keep(id, stored, flight, { atMostMs: timing.aloneMs });
-        return found(stored);
-      }),
+      memory.inFlight(id, async (flight) => keep(id, toStored(await load(id)), flight, timing.aloneMs)),
     );
   }
 
@@ -413,14 +220,16 @@ export function createEntity<Source, Value>(
     attempt: Promise<Found<Value>>,
   ): Promise<Found<Value>> {
     if (before?.value === undefined || before.freshUntil + ttl().staleMs <= Date.now()) return attempt;
-    return inFlight(id, async (flight) => {
+    return memory.inFlight(id, async (flight) => {
       try {
         return await within(timing.patienceMs, attempt);
       } catch (error) {
         log.debug({ error, entity: name }, "the source is away or slow; a stale value serves");
-        keep(id, before, flight, { atMostMs: timing.retryMs, stale: true });
+        const { l1Ms } = ttl();
         counters.stale += 1;
-        return found(before, true);
+        return flight.live
+          ? memory.keep(id, before, { l1Ms, now: Date.now(), atMostMs: timing.retryMs, stale: true })
+          : foundOf(before, true);
       }
     });
   }
@@ -432,104 +241,54 @@ export function createEntity<Source, Value>(
   }
 
   function look(id: string, now: number): Held<Value> | undefined {
-    const held = memory.get(id);
+    const held = memory.at(id);
     if (held === undefined) return undefined;
     if (now >= (link.listening ? held.until : held.untilAlone)) return undefined;
     if (held.found.stale) counters.stale += 1;
     else {
       counters.l1Hits += 1;
       if (held.found.value === undefined) counters.negativeHits += 1;
-      if (now >= held.dueFrom && isDue(held.stored) && !currentDeadline()?.barred) refresh(id);
+      if (now >= held.dueFrom && isDue(held.stored, Date.now()) && !currentDeadline()?.barred) refresh(id);
     }
     return held;
   }
 
-  const find = (id: string): Soon<Found<Value>> => peek(id) ?? ask(id);
+  const find = (id: string): Soon<Found<Value>> => peek(id) ?? askOne(id);
 
   /** What memory does not hold: together with whoever asks the same. */
-  function ask(id: string): Promise<Found<Value>> {
+  function askOne(id: string): Promise<Found<Value>> {
     const barred = currentDeadline()?.barred;
-    if (barred) return readKept(id, barred);
-    const under = reading.get(id);
-    if (under === undefined) return begin([id]).done as Promise<Found<Value>>;
-    return under.batch.done.then(() => under.batch.found[under.at]!);
+    return barred ? readKept(id, barred) : readings.one(id);
   }
 
-  /** The same for these places of a list, which wait for one answer together: a new one, or what others wait for already. */
   function askMany(
     ids: string[],
     places: number[],
     take: (place: number, found: Found<Value>) => void,
   ): Promise<unknown> {
     const barred = currentDeadline()?.barred;
-    if (barred)
-      return Promise.all(places.map(async (place) => take(place, await readKept(ids[place]!, barred))));
-    const unknown = new Set<string>();
-    for (const place of places) if (reading.get(ids[place]!) === undefined) unknown.add(ids[place]!);
-    if (unknown.size > 0) begin([...unknown]);
-    const byBatch = new Map<Batch<Value>, Wanted[]>();
-    for (const place of places) {
-      const { batch, at } = reading.get(ids[place]!)!;
-      const wanted = byBatch.get(batch);
-      if (wanted === undefined) byBatch.set(batch, [{ at, place }]);
-      else wanted.push({ at, place });
-    }
-    const taken = Array.from(byBatch, ([batch, wanted]) => takeFrom(batch, wanted, take));
-    return taken.length === 1 ? taken[0]! : Promise.all(taken);
+    if (!barred) return readings.many(ids, places, take);
+    return Promise.all(places.map(async (place) => take(place, await readKept(ids[place]!, barred))));
   }
 
-  const takeFrom = (
-    batch: Batch<Value>,
-    wanted: Wanted[],
-    take: (place: number, found: Found<Value>) => void,
-  ): Promise<unknown> =>
-    batch.done.then(() => {
-      const slow: Promise<void>[] = [];
-      for (const { at, place } of wanted) {
-        const found = batch.found[at]!;
-        if (found instanceof Promise) slow.push(found.then((found) => take(place, found)));
-        else take(place, found);
-      }
-      return slow.length > 0 ? Promise.all(slow) : undefined;
-    });
-
-  function begin(ids: string[]): Batch<Value> {
-    const batch = new Batch(
-      answering,
-      ids.map((id) => valueKey(name, id)),
-    );
-    for (let at = 0; at < ids.length; at++) {
-      const id = ids[at]!;
-      const begun = { id, live: true, before: memory.get(id)?.stored, batch, at };
-      reading.set(id, begun);
-      batch.begun[at] = begun;
-    }
-    link.read(batch);
-    return batch;
-  }
-
-  function over(begun: Reading<Value>): void {
-    if (reading.get(begun.id) === begun) reading.delete(begun.id);
-  }
-
-  function answer(begun: Reading<Value>, bytes: Buffer | null): Soon<Found<Value>> {
-    const { id } = begun;
-    const stored = bytes === null ? undefined : openOnce(id, bytes, begun.before);
-    if (stored && stored.freshUntil > Date.now()) {
-      over(begun);
-      return hit(id, stored, begun);
+  function answer(reading: Reading<Value>, bytes: Buffer | null, now: number): Soon<Found<Value>> {
+    const { before } = reading;
+    const stored = bytes === null ? undefined : openOnce(bytes, before?.stored);
+    if (stored && stored.freshUntil > now) {
+      readings.over(reading);
+      return hit(reading, stored, now);
     }
     counters.misses += 1;
-    return fetchFromSource(id, begun, stored ?? begun.before).finally(() => over(begun));
+    return fetchFromSource(reading, stored ?? before?.stored).finally(() => readings.over(reading));
   }
 
-  const goAlone = (begun: Reading<Value>, error: unknown) =>
-    orAlone(begun.id, begun.before, error).finally(() => over(begun));
+  const goAlone = (reading: Reading<Value>, error: unknown) =>
+    orAlone(reading.id, reading.before?.stored, error).finally(() => readings.over(reading));
 
-  const answering: Answering<Value> = { answer, goAlone };
+  const readings = createReadings<Value>({ link, memory, keyOf, by: { answer, goAlone } });
 
-  const fetchFromSource = (id: string, flight: Flight, known: Stored<Value> | undefined) =>
-    loadOnce(id, flight, known).catch((error) => orAlone(id, known, error));
+  const fetchFromSource = (reading: Reading<Value>, known: Stored<Value> | undefined) =>
+    loadOnce(reading, known).catch((error) => orAlone(reading.id, known, error));
 
   async function orAlone(
     id: string,
@@ -542,44 +301,42 @@ export function createEntity<Source, Value>(
 
   /** For a call that may not ask the source: what there is, however old. */
   async function readKept(id: string, barred: AppError): Promise<Found<Value>> {
-    const text = await link.get(valueKey(name, id)).catch(() => null);
-    const stored = open<Value>(tag(), text) ?? memory.get(id)?.stored;
+    const text = await link.get(keyOf(id)).catch(() => null);
+    const stored = open<Value>(tag(), text) ?? memory.at(id)?.stored;
     const isFresh = stored !== undefined && stored.freshUntil > Date.now();
     if (stored === undefined || (stored.value === undefined && !isFresh)) throw barred;
     if (isFresh) counters.l2Hits += 1;
     else counters.stale += 1;
-    return found(stored, !isFresh);
+    return foundOf(stored, !isFresh);
   }
 
-  /** Where Redis still holds the same, it is not made anew: `before`, or what memory must not serve and is asked for each time. */
-  function openOnce(id: string, bytes: Buffer, before: Stored<Value> | undefined): Stored<Value> | undefined {
+  /** Where Redis still holds what memory has, it is not made anew. */
+  function openOnce(bytes: Buffer, before: Stored<Value> | undefined): Stored<Value> | undefined {
     const now = tag();
-    const known = before ?? opened.get(id);
-    if (known !== undefined && isSame(known, now, bytes)) return known;
-    let stored: Stored<Value> | undefined;
+    if (before !== undefined && isSame(before, now, bytes)) return before;
     try {
-      stored = open<Value>(now, bytes.toString());
+      return open<Value>(now, bytes.toString());
     } catch {
       // What cannot be read is as good as not there.
+      return undefined;
     }
-    if (stored && ttl().l1Ms === 0) opened.set(id, stored);
-    return stored;
   }
 
-  function hit(id: string, stored: Stored<Value>, flight: Flight): Found<Value> {
+  function hit(reading: Reading<Value>, stored: Stored<Value>, now: number): Found<Value> {
+    const { id, live, before } = reading;
+    const { l1Ms } = ttl();
     counters.l2Hits += 1;
     if (stored.value === undefined) counters.negativeHits += 1;
-    keep(id, stored, flight);
-    if (isDue(stored)) refresh(id);
-    return found(stored);
+    if (isDue(stored, now)) refresh(id);
+    if (!live) return foundOf(stored);
+    return before?.stored === stored && !before.found.stale
+      ? memory.extend(before, l1Ms, now)
+      : memory.keep(id, stored, { l1Ms, now });
   }
 
   /** One process loads, the others look again until its value is there, and not for ever. */
-  async function loadOnce(
-    id: string,
-    flight: Flight,
-    before: Stored<Value> | undefined,
-  ): Promise<Found<Value>> {
+  async function loadOnce(reading: Reading<Value>, before: Stored<Value> | undefined): Promise<Found<Value>> {
+    const { id } = reading;
     const token = newId();
     const end = Date.now() + timing.waitMs;
     for (let pauseMs = 3; ; pauseMs = Math.min(pauseMs * 1.6, 50)) {
@@ -594,7 +351,7 @@ export function createEntity<Source, Value>(
       });
       if (leased) return orStale(id, before, lead(id, token));
       const stored = open<Value>(at, text === "" ? null : text);
-      if (stored && stored.freshUntil > now) return hit(id, stored, flight);
+      if (stored && stored.freshUntil > now) return hit(reading, stored, now);
       if (now >= end) return loadAlone(id, before);
       counters.waits += 1;
       await pause(pauseMs * (0.5 + Math.random()));
@@ -602,18 +359,6 @@ export function createEntity<Source, Value>(
   }
 
   // ---- renewing before the end ----
-
-  /** A cheap load is worth a head start too, as far as the value lives long enough. */
-  const spanOf = ({ freshUntil, filledAt, fillMs }: Stored<Value>): number =>
-    Math.max(fillMs, (freshUntil - filledAt) / 1_000) * beta;
-
-  const longestStart = (stored: Stored<Value>): number => spanOf(stored) * 12;
-
-  /** The nearer the end and the dearer the load, the likelier: of many readers one comes early, and none all at once. */
-  function isDue(stored: Stored<Value>): boolean {
-    const leftMs = stored.freshUntil - Date.now();
-    return leftMs < longestStart(stored) && leftMs <= spanOf(stored) * -Math.log(1 - Math.random());
-  }
 
   function refresh(id: string): void {
     if (refreshing.has(id) || !link.usable) return;
@@ -667,7 +412,7 @@ export function createEntity<Source, Value>(
     }
     counters.invalidations += 1;
     drop(id);
-    await inFlight(id, async (flight) => {
+    await memory.inFlight(id, async (flight) => {
       const json = JSON.stringify(value);
       const stored = toStored({ value: freeze(JSON.parse(json)), json, tookMs: 0 });
       const taken = await link
@@ -739,8 +484,8 @@ export function createEntity<Source, Value>(
       if (link.usable && Date.now() - beganAt < cutMs / 2) {
         const at = tag();
         await link.seed(keysOf(id), at, seal(at, json, stored), keepMs(stored)).catch(() => {});
-      } else if (shared.drops === drops && !memory.get(id)) {
-        keep(id, stored, { live: true }, { atMostMs: timing.aloneMs });
+      } else if (shared.drops === drops && !memory.at(id)) {
+        keep(id, stored, { live: true }, timing.aloneMs);
       }
     },
   };

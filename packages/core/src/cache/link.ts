@@ -36,7 +36,9 @@ type Asker = (instance: string) => void;
 
 /** One who reads keys, and is told once. Of all that was found together its own begins at a place. */
 export type Reader = {
+  /** More may be added until they are sent. */
   readonly keys: string[];
+  sent?(): void;
   take(found: (Buffer | null)[], from: number): void;
   fail(error: unknown): void;
 };
@@ -97,6 +99,7 @@ export function createLink({
     const asked = gathering;
     gathering = [];
     isAsking = true;
+    for (const reader of asked) reader.sent?.();
     const keys = asked.length === 1 ? asked[0]!.keys : asked.flatMap(({ keys }) => keys);
     // Bytes: most of them only say that nothing has changed.
     const read = (commands: Redis): Promise<(Buffer | null)[]> =>
