@@ -236,12 +236,8 @@ export function createEntity<Source, Value>(
 
   // ---- reading ----
 
-  function peek(id: string): Found<Value> | undefined {
-    return look(id, sinceStart(Date.now()))?.found;
-  }
-
-  function look(id: string, now: number): Held<Value> | undefined {
-    const held = memory.at(id);
+  /** What memory serves without asking anyone. */
+  function serve(id: string, held: Held<Value> | undefined, now: number): Found<Value> | undefined {
     if (held === undefined) return undefined;
     if (now >= (link.listening ? held.until : held.untilAlone)) return undefined;
     if (held.found.stale) counters.stale += 1;
@@ -250,15 +246,20 @@ export function createEntity<Source, Value>(
       if (held.found.value === undefined) counters.negativeHits += 1;
       if (now >= held.dueFrom && isDue(held.stored, Date.now()) && !currentDeadline()?.barred) refresh(id);
     }
-    return held;
+    return held.found;
   }
 
-  const find = (id: string): Soon<Found<Value>> => peek(id) ?? askOne(id);
+  const peek = (id: string): Found<Value> | undefined => serve(id, memory.at(id), sinceStart(Date.now()));
 
-  /** What memory does not hold: together with whoever asks the same. */
-  function askOne(id: string): Promise<Found<Value>> {
+  function find(id: string): Soon<Found<Value>> {
+    const held = memory.at(id);
+    return serve(id, held, sinceStart(Date.now())) ?? askOne(id, held);
+  }
+
+  /** What memory does not serve: together with whoever asks the same. */
+  function askOne(id: string, held: Held<Value> | undefined): Promise<Found<Value>> {
     const barred = currentDeadline()?.barred;
-    return barred ? readKept(id, barred) : readings.one(id);
+    return barred ? readKept(id, barred) : readings.one(id, held);
   }
 
   function askMany(
@@ -431,7 +432,7 @@ export function createEntity<Source, Value>(
     const missing: number[] = [];
     const now = sinceStart(Date.now());
     for (const [place, id] of ids.entries()) {
-      const found = look(id, now)?.found;
+      const found = serve(id, memory.at(id), now);
       if (found === undefined) missing.push(place);
       else if (found.stale) stale?.(found);
       values.push(found?.value);

@@ -125,19 +125,18 @@ export function createReadings<Value>({
     return batch;
   }
 
-  function begin(id: string): Reading<Value> {
+  function begin(id: string, before: Held<Value> | undefined): Reading<Value> {
     const batch = gathering ?? gather();
-    const before = memory.at(id);
     const reading = new Reading(id, before, batch);
     batch.join(reading, before?.key ?? keyOf(id));
     under.set(id, reading);
     return reading;
   }
 
-  const of = (id: string): Reading<Value> => under.get(id) ?? begin(id);
-
   return {
-    one: (id: string): Promise<Found<Value>> => of(id).alone,
+    /** `before`: what memory holds, and holds on to no longer. */
+    one: (id: string, before: Held<Value> | undefined): Promise<Found<Value>> =>
+      (under.get(id) ?? begin(id, before)).alone,
 
     /** These places of a list; `take` is told of each. */
     many(
@@ -145,7 +144,10 @@ export function createReadings<Value>({
       places: number[],
       take: (place: number, found: Found<Value>) => void,
     ): Promise<unknown> {
-      const readings = places.map((place) => of(ids[place]!));
+      const readings = places.map((place) => {
+        const id = ids[place]!;
+        return under.get(id) ?? begin(id, memory.at(id));
+      });
       const [{ batch }] = readings as [Reading<Value>];
       const answered = readings.every((each) => each.batch === batch)
         ? batch.done
