@@ -77,6 +77,12 @@ test("a body of unsaid length that grows beyond the limit", async () => {
   refused(answer, 413, "too_large");
 });
 
+test("a type without a body is not waited for, on either way", async () => {
+  const head = "Host: x\r\nAuthorization: Bearer user\r\nConnection: close\r\nContent-Type: application/json";
+  for (const path of ["/v1/items", "/v1/items?limit=2"])
+    refused(await raw(`POST ${path} HTTP/1.1\r\n${head}\r\n\r\n`), 422, "invalid");
+});
+
 test("a missing token is answered before the body arrives", async () => {
   const answer = await new Promise<string>((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () =>

@@ -1,6 +1,7 @@
 // The server below the doors: request ids, sane limits, and problem+json for every answer that no procedure gives.
 
 import type { Server as HttpServer } from "node:http";
+import { Readable } from "node:stream";
 import { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import { acceptRequestId, childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
@@ -49,6 +50,8 @@ export function serverOptions(given: Partial<typeof patience> = {}): FastifyHttp
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersMs,
       connectionsCheckingInterval: checkEveryMs,
+      // What has no body is not made into a stream that is read to its end.
+      optimizeEmptyRequests: true,
     },
     clientErrorHandler: answerClientFault,
     frameworkErrors(error, request, untyped) {
@@ -124,6 +127,10 @@ export function prepareServer(
     if (request.is404) return notFound(request, reply);
     done();
   });
+  // Of a type without a body Fastify would wait for the end, and that has been.
+  app.addHook("preParsing", ({ headers }, _reply, body, done) =>
+    done(null, headers["content-type"] !== undefined && body.readableEnded ? Readable.from([]) : body),
+  );
   app.setErrorHandler((thrown, request, reply) => {
     const error = nameFault(thrown);
     logFault(log, error, request.id, request.routeOptions.url ?? request.url);
