@@ -15,6 +15,11 @@ type Written = ServerResponse & {
   maxRequestsOnConnectionReached?: boolean;
 };
 
+/** Whoever writes the head of this answer says in it for how long the connection is kept. */
+export function sayKept(response: ServerResponse, ms: number): void {
+  (response as Written)._keepAliveTimeout = ms;
+}
+
 function fieldOf(name: string): Field {
   let field = fields.get(name);
   if (field === undefined) {

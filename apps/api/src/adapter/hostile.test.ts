@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import type { FastifyInstance } from "fastify";
@@ -227,11 +228,28 @@ describe("whoever is slow loses the connection, not the server", () => {
     const { text } = await raw(["GET /v1/items/7 HTTP/1.1\r\nHost: x\r\n\r\n"], { at });
     assert.equal(split(text)[0]?.status, 200);
   });
+  test("a connection that is used stays for longer than one that is not", async () => {
+    const used = await createSampleApp({ patience: { stalledMs: 1_000, keepAliveMs: 1_000 } });
+    try {
+      const ask = "GET /v1/items/7 HTTP/1.1\r\nHost: x\r\n\r\n";
+      const last = ask.replace("Host", "Connection: close\r\nHost");
+      const { text } = await raw([...Array<string>(20).fill(ask), last], {
+        at: await listen(used),
+        pauseMs: 80,
+      });
+      assert.deepEqual(new Set(split(text).map(({ status }) => status)), new Set([200]));
+      assert.equal(split(text).length, 21);
+    } finally {
+      await used.close();
+    }
+  });
   test("answers that are asked for and never read", async () => {
     const ask = "GET /v1/long?size=200000 HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20);
+    const taken = once(hasty.server, "connection");
     const socket = connect(at, "127.0.0.1", () => socket.write(ask));
     socket.pause();
     socket.on("error", () => {});
+    await taken;
     const open = () =>
       new Promise<number>((resolve) => hasty.server.getConnections((_error, count) => resolve(count)));
     for (const until = performance.now() + 5_000; ; await new Promise((resume) => setTimeout(resume, 50))) {

@@ -8,6 +8,7 @@ import { incomingMessageToRequest } from "@trpc/server/adapters/node-http";
 import { resolveResponse } from "@trpc/server/http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { logFault, refusalHeaders, sendText, setHeader, triedToken } from "./answer.ts";
+import { letBeSilent } from "./quiet.ts";
 
 /** One request may hold so many calls; each passes the gateway by itself. */
 const maxBatchSize = 100;
@@ -66,8 +67,7 @@ export function createOfficial(router: AnyTRPCRouter, log: Logger) {
 
     const kind = response.headers.get("transfer-encoding") ?? response.headers.get("content-type");
     if (kind === "chunked" || kind === "text/event-stream") {
-      // It may have nothing to say for long.
-      request.raw.socket.setTimeout(0);
+      letBeSilent(reply.raw);
       return reply.send(response);
     }
     reply.code(response.status);

@@ -106,3 +106,11 @@ test("a connection goes on after a refusal", async () => {
   assert.match(answer, /^HTTP\/1.1 404 /);
   assert.match(answer, /HTTP\/1.1 200 OK/);
 });
+
+test("for how long a connection is kept is said on either way", async () => {
+  for (const path of ["/v1/items/7", "/v1/docs"]) {
+    const last = "GET /v1/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n${last}`);
+    assert.match(answer, /^HTTP\/1.1 200 OK\r\n(?:.+\r\n)*Keep-Alive: timeout=72\r\n/);
+  }
+});

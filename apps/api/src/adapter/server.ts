@@ -14,6 +14,7 @@ import { type AllowOrigin, allowOrigins } from "./cors.ts";
 import { type Asked, type Gate, type Reply, toHook } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
 import { createNotFound, type Doors } from "./not-found.ts";
+import { watchQuiet } from "./quiet.ts";
 import { openShortWay } from "./short-way.ts";
 
 /** How long a caller may take. Whoever is slower than this only holds a socket. */
@@ -121,7 +122,7 @@ export function prepareServer(
     (gate) => gate !== undefined,
   );
   for (const gate of gates) app.addHook("onRequest", toHook(gate));
-  openShortWay(app, { gates, trust });
+  openShortWay(app, { gates, trust, keptMs: watchQuiet(app.server) });
   app.addHook("onRequest", (request, reply, done) => {
     // Before Fastify would read, and perhaps refuse, the body of what does not exist.
     if (request.is404) return notFound(request, reply);

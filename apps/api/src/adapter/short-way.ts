@@ -11,7 +11,7 @@ import { sendProblem } from "./answer.ts";
 import { addressOf, type Trust } from "./caller-address.ts";
 import type { Asked, Gate, Reply } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
-import { Head } from "./head.ts";
+import { Head, sayKept } from "./head.ts";
 import { readUtf8 } from "./json.ts";
 import type { Texts } from "./rest-input.ts";
 
@@ -74,8 +74,18 @@ class Offers {
   readonly others = new Set<string>();
 }
 
+type Setting = {
+  gates: Gate[];
+  trust: Trust;
+  /** For how long callers are told that their connection is kept. */
+  keptMs?: number;
+};
+
 /** Call it before anything is mounted, and after the gates are known. */
-export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Gate[]; trust: Trust }): void {
+export function openShortWay(
+  app: FastifyInstance,
+  { gates, trust, keptMs = app.server.keepAliveTimeout }: Setting,
+): void {
   const byMethod = new Map(["GET", "POST", "PUT", "PATCH", "DELETE"].map((name) => [name, new Offers()]));
   const server = { isClosing: false };
 
@@ -178,6 +188,7 @@ export function openShortWay(app: FastifyInstance, { gates, trust }: { gates: Ga
   ) => void)[];
   app.server.removeAllListeners("request");
   app.server.on("request", (raw, response) => {
+    sayKept(response, keptMs);
     if (!take(raw, response)) long!(raw, response);
   });
 }
