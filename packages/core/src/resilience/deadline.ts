@@ -1,6 +1,6 @@
 // How long a call may take. One object a call, found from anywhere below it; a timer or an AbortSignal exists only where someone asks.
 
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { AppError } from "../errors.ts";
 import { Passing } from "../passing.ts";
 
@@ -94,9 +94,19 @@ export function readTimeout(header: string | string[] | undefined): number | und
 }
 
 const calls = new AsyncLocalStorage<Deadline>();
+const outside = new AsyncResource("call");
 
-/** Does the work of a call: whatever it asks finds its deadline. */
-export const withDeadline = <T>(deadline: Deadline, work: () => T): T => calls.run(deadline, work);
+function begin<T>(deadline: Deadline, work: () => T): T {
+  calls.enterWith(deadline);
+  return work();
+}
+
+/**
+ * Does the work of a call: whatever it asks finds its deadline. A call begins from outside of everything and not with run(), which
+ * would copy what surrounds it twice.
+ */
+export const withDeadline = <T>(deadline: Deadline, work: () => T): T =>
+  outside.runInAsyncScope(begin<T>, undefined, deadline, work) as T;
 
 /** Undefined outside of a call: in jobs, in what operators change and in the platform's own upkeep. */
 export const currentDeadline = (): Deadline | undefined => calls.getStore();
