@@ -156,6 +156,7 @@ const timeoutOf = ({ actor, dependencies }: Ctx, meta: Meta | undefined): number
 export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
   const { actor, toll, application } = ctx;
   const id = actor.kind === "user" || actor.kind === "operator" ? actor.id : ctx.address;
+  const startedAt = performance.now();
   const call: Call = {
     name,
     service: serviceOf(name),
@@ -166,10 +167,11 @@ export function toCall(ctx: Ctx, name: string, meta: Meta | undefined): Call {
     traceparent: ctx.traceparent,
     variant: ctx.variant,
     headers: ctx.answer.headers,
-    startedAt: performance.now(),
+    startedAt,
     deadline: new Deadline(
       Math.min(ctx.timeoutMs ?? Number.POSITIVE_INFINITY, timeoutOf(ctx, meta)),
       ctx.peer,
+      startedAt,
     ),
   };
   if (toll !== undefined) call.toll = toll;

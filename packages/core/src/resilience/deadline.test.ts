@@ -36,6 +36,25 @@ test("what is answered in time is told nothing", async () => {
   assert.equal(signal.aborted, false);
 });
 
+test("of many that wait each hears once, and who left or came meanwhile as well as the others", async () => {
+  const short = new Deadline(5);
+  const heard: number[] = [];
+  const late = Promise.withResolvers<void>();
+  const watches = Array.from({ length: 6 }, (_, n) =>
+    onEnd(n === 4 ? new Deadline(60_000) : short, () => {
+      heard.push(n);
+      if (n !== 0) return;
+      watches[2]![Symbol.dispose]();
+      onEnd(short, () => late.resolve());
+    }),
+  );
+  watches[1]![Symbol.dispose]();
+  watches[1]![Symbol.dispose]();
+  await late.promise;
+  watches[4]![Symbol.dispose]();
+  assert.deepEqual(heard, [0, 3, 5]);
+});
+
 test("the deadline is found from below the call, and nowhere else", async () => {
   const deadline = new Deadline(1_000);
   await withDeadline(deadline, async () => {

@@ -2,7 +2,6 @@
 
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { AppError } from "../errors.ts";
-import { Passing } from "../passing.ts";
 
 /** What a caller sends, and what we send on: how much time is left. Milliseconds or seconds, `1500ms`, `2s`, `2.5`. */
 export const timeoutHeader = "x-request-timeout";
@@ -24,8 +23,8 @@ export class Deadline {
   #controller: AbortController | undefined;
   #watch: Disposable | undefined;
 
-  constructor(ms: number, peer?: Peer) {
-    this.at = performance.now() + ms;
+  constructor(ms: number, peer?: Peer, fromMs = performance.now()) {
+    this.at = fromMs + ms;
     this.#peer = peer;
   }
 
@@ -115,40 +114,62 @@ export const currentDeadline = (): Deadline | undefined => calls.getStore();
 
 const tickMs = 20;
 
-class Watch {
+/** All that wait are a ring, which begins and ends at one place: joining it and leaving it are a few pointers. */
+class Place {
+  before: Place = this;
+  after: Place = this;
+}
+
+const waiting = new Place();
+let timer: NodeJS.Timeout | undefined;
+
+class Watch extends Place implements Disposable {
+  readonly deadline: Deadline;
   readonly end: (why: AppError) => void;
 
-  constructor(end: (why: AppError) => void) {
+  constructor(deadline: Deadline, end: (why: AppError) => void) {
+    super();
+    this.deadline = deadline;
     this.end = end;
+    this.before = waiting.before;
+    this.after = waiting;
+    this.before.after = this;
+    waiting.before = this;
+  }
+
+  get waits(): boolean {
+    return this.after !== this;
   }
 
   [Symbol.dispose](): void {
-    waiting.delete(this);
+    this.before.after = this.after;
+    this.after.before = this.before;
+    // It holds on to nobody, and leaving once more does nothing.
+    this.before = this;
+    this.after = this;
   }
 }
 
-const waiting = new Passing<Watch, Deadline>();
-let timer: NodeJS.Timeout | undefined;
-
 function tick(): void {
-  if (waiting.size === 0) {
+  const all: Watch[] = [];
+  for (let at = waiting.after; at instanceof Watch; at = at.after) all.push(at);
+  if (all.length === 0) {
     clearInterval(timer);
     timer = undefined;
     return;
   }
   const nowMs = performance.now();
-  for (const [watch, deadline] of waiting.all()) {
-    const why = deadline.ended(nowMs);
+  for (const watch of all) {
+    // What one is told may end others.
+    const why = watch.waits ? watch.deadline.ended(nowMs) : undefined;
     if (why === undefined) continue;
-    waiting.delete(watch);
+    watch[Symbol.dispose]();
     watch.end(why);
   }
 }
 
 /** Calls `end` once, soon after the deadline has ended. A look at all that waits every few ms is cheaper than a timer for each. */
 export function onEnd(deadline: Deadline, end: (why: AppError) => void): Disposable {
-  const watch = new Watch(end);
-  waiting.set(watch, deadline);
   timer ??= setInterval(tick, tickMs).unref();
-  return watch;
+  return new Watch(deadline, end);
 }
