@@ -11,7 +11,6 @@ import type { Asked } from "./adapter/exchange.ts";
 
 const guest: Actor = { kind: "guest" };
 const bearerForm = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
-const usualStart = "Bearer ";
 
 /** For the gateway's port: end users by access token. */
 export function createPublicCtx(
@@ -38,9 +37,7 @@ export function createPublicCtx(
     if (key !== undefined) return slowly(request);
     if (authorization === undefined) return toCtx(deps, request, guest);
     // A token that was verified before needs no look at its form.
-    const known = authorization.startsWith(usualStart)
-      ? verifyAccess.peek(authorization.slice(usualStart.length))
-      : undefined;
+    const known = verifyAccess.peek(authorization);
     return known === undefined ? slowly(request) : toCtx(deps, request, known);
   };
 }

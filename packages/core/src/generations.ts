@@ -1,10 +1,10 @@
 // A map of bounded size that forgets what was not used for longest, at a cost that does not grow with its size: two generations,
 // of which the older goes as a whole. (A single Map whose oldest entry is deleted looks ever longer for its first one.)
 
-export type Generations<Value> = {
-  get(key: string): Value | undefined;
-  set(key: string, value: Value): void;
-  delete(key: string): void;
+export type Generations<Value, Key = string> = {
+  get(key: Key): Value | undefined;
+  set(key: Key, value: Value): void;
+  delete(key: Key): void;
   clear(): void;
   /** Whatever was not used since the last turn goes. */
   turn(): void;
@@ -12,9 +12,9 @@ export type Generations<Value> = {
   readonly size: number;
 };
 
-export function createGenerations<Value>(maxEntries: number): Generations<Value> {
-  let young = new Map<string, Value>();
-  let old = new Map<string, Value>();
+export function createGenerations<Value, Key = string>(maxEntries: number): Generations<Value, Key> {
+  let young = new Map<Key, Value>();
+  let old = new Map<Key, Value>();
   // A key that was used again is in both, so the two together never hold more than the bound.
   const half = Math.max(1, Math.ceil(maxEntries / 2));
 
@@ -23,7 +23,7 @@ export function createGenerations<Value>(maxEntries: number): Generations<Value>
     young = new Map();
   }
 
-  function set(key: string, value: Value): void {
+  function set(key: Key, value: Value): void {
     young.set(key, value);
     if (young.size >= half) turn();
   }
