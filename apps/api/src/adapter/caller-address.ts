@@ -47,4 +47,5 @@ function readHop(hop: string): string | undefined {
 }
 
 /** One spelling for an IPv4 caller, whichever kind of socket took it. */
-const plain = (address: string) => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
+const plain = (address: string) =>
+  address.includes(":") ? address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "") : address;
