@@ -44,13 +44,17 @@ export type Decision = {
   message: string;
 };
 
+/** The time, or a clock: few settings have an end, and where none has nobody asks for the time. */
+type Moment = number | (() => number);
+const read = (at: Moment): number => (typeof at === "number" ? at : at());
+
 export type Off = { key: string; layer: SwitchLayer };
 export type Limit = { key: string; value: LimitLayer };
 
 export type Rules = {
   readonly settings: Settings;
   /** What switches this call off, or undefined: it may go on. */
-  off(name: string, unit: string, nowMs: number, attributes?: Attributes): SwitchLayer | undefined;
+  off(name: string, unit: string, at: Moment, attributes?: Attributes): SwitchLayer | undefined;
   /** Whether everyone is switched off: for what knows no callers, such as a queue or a part that processes ask. */
   offForAll(name: string, nowMs: number): boolean;
   /** The same with its grounds, for applications that ask. */
@@ -58,20 +62,20 @@ export type Rules = {
   /** The same for the console: which key decides, whoever the caller is. */
   decides(name: string, nowMs: number): Off | undefined;
   /** The limit set on this name or the nearest prefix of it. */
-  limitOf(name: string, nowMs: number): Limit | undefined;
+  limitOf(name: string, at: Moment): Limit | undefined;
   /** The limit under exactly this key. */
-  limitAt(key: string, nowMs: number): Limit | undefined;
+  limitAt(key: string, at: Moment): Limit | undefined;
   /** What operators say that a call of this name weighs, or of the nearest prefix; undefined: what its procedure says. */
-  weightOf(name: string, nowMs: number): number | undefined;
+  weightOf(name: string, at: Moment): number | undefined;
   /** The canary of a code path that a call or a job of this name takes part in. */
   canaryOf(name: string): CanarySetting | undefined;
   /** The canary of a service's release, and of the release of a module's workers. */
   releaseOf(service: string): CanarySetting | undefined;
   workerOf(service: string): CanarySetting | undefined;
   /** What caches go by; the same object for as long as nothing changes. */
-  cacheAt(nowMs: number): CacheRules;
+  cacheAt(at: Moment): CacheRules;
   /** How much a service takes at once. */
-  shedOf(service: string, nowMs: number): ShedValues;
+  shedOf(service: string, at: Moment): ShedValues;
   number(key: NumberKey, nowMs: number): number;
   /** The operators' word on a part; undefined: its breaker decides. */
   forced(dependency: string, nowMs: number): "open" | "closed" | undefined;
@@ -122,15 +126,10 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
 
   // The most exact key decides. A broader key that was switched off later counts as well: whoever switches off `feed` at
   // night means all of it, also what someone switched on one by one last month.
-  function find(
-    name: string,
-    nowMs: number,
-    unit: string | undefined,
-    attributes: Attributes,
-  ): Off | undefined {
+  function find(name: string, at: Moment, unit: string | undefined, attributes: Attributes): Off | undefined {
     let newest = -1;
     for (const { key, setting, salt } of rulesOf(name)) {
-      const layer = setting.expiresAt === null ? setting : holding<SwitchLayer>(setting, nowMs);
+      const layer = setting.expiresAt === null ? setting : holding<SwitchLayer>(setting, read(at));
       if (layer === undefined || layer.order < newest) continue;
       newest = layer.order;
       if (layer.state === "off" && (unit === undefined || meets(layer, salt, unit, attributes)))
@@ -185,7 +184,9 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
 
   let cache: CacheRules | undefined;
   let cacheUntil = 0;
-  function cacheAt(nowMs: number): CacheRules {
+  function cacheAt(at: Moment): CacheRules {
+    if (cache !== undefined && cacheUntil === Number.POSITIVE_INFINITY) return cache;
+    const nowMs = read(at);
     if (cache !== undefined && nowMs < cacheUntil) return cache;
     const entries = Object.entries(settings.caches);
     const held = entries.flatMap(([key, setting]): [string, CacheTtl][] => {
@@ -206,9 +207,10 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
   const sheds = new Map<string, ShedValues>();
   const shedMayEnd = Object.values(settings.shed).some(({ expiresAt }) => expiresAt !== null);
 
-  function shedNow(service: string, nowMs: number): ShedValues {
+  function shedNow(service: string, at: Moment): ShedValues {
     const known = sheds.get(service);
     if (known) return known;
+    const nowMs = read(at);
     const layers = ["*", service].map(
       (key) => settings.shed[key] && holding<ShedLayer>(settings.shed[key], nowMs),
     );
@@ -218,8 +220,8 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
     return values;
   }
 
-  const limitNow = (key: string, setting: LimitSetting, nowMs: number): Limit | undefined => {
-    const value = setting.expiresAt === null ? setting : holding<LimitLayer>(setting, nowMs);
+  const limitNow = (key: string, setting: LimitSetting, at: Moment): Limit | undefined => {
+    const value = setting.expiresAt === null ? setting : holding<LimitLayer>(setting, read(at));
     return value && { key, value };
   };
 
@@ -228,22 +230,23 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
     off:
       switchKeys === 0
         ? () => undefined
-        : (name, unit, nowMs, attributes = nothingKnown) => find(name, nowMs, unit, attributes)?.layer,
+        : (name, unit, at, attributes = nothingKnown) => find(name, at, unit, attributes)?.layer,
     offForAll: switchKeys === 0 ? () => false : offForAll,
     decide,
     decides: (name, nowMs) => find(name, nowMs, undefined, nothingKnown),
-    limitOf(name, nowMs) {
+    limitOf(name, at) {
       const found = limitSettingOf(name);
-      return found === null ? undefined : limitNow(found[0], found[1], nowMs);
+      return found === null ? undefined : limitNow(found[0], found[1], at);
     },
-    limitAt(key, nowMs) {
+    limitAt(key, at) {
       const setting = settings.limits[key];
-      return setting && limitNow(key, setting, nowMs);
+      return setting && limitNow(key, setting, at);
     },
     weightOf:
       Object.keys(settings.weights).length === 0
         ? () => undefined
-        : (name, nowMs) => {
+        : (name, at) => {
+            const nowMs = read(at);
             for (const key of pathOf(name)) {
               const setting = settings.weights[key];
               const layer = setting && holding<WeightLayer>(setting, nowMs);

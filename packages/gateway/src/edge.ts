@@ -39,7 +39,7 @@ export function createEdge({
 
   return {
     pass(address) {
-      const limit = live.rules().limitAt("address", now());
+      const limit = live.rules().limitAt("address", now);
       if (limit === undefined) return undefined;
       const toll = { limit, subject: networkOf(address), left: 0, prepaid: 1 };
       const taken = limiter.take(limit, toll.subject);

@@ -117,7 +117,7 @@ export async function openDeps(
     source: shared,
     entities,
     instance: instance.id,
-    settings: () => live.rules().cacheAt(Date.now()),
+    settings: () => live.rules().cacheAt(Date.now),
   });
   shutdown.add("cache", () => cache.close());
   await cache.start();

@@ -30,7 +30,7 @@ export function createLoadShed(live: Live, pressure: Pressure, now: () => number
   function laneOf(service: string): Lane {
     let lane = lanes.get(service);
     if (lane === undefined) {
-      const settings = () => live.rules().shedOf(service, now());
+      const settings = () => live.rules().shedOf(service, now);
       lane = createLane({ service, settings, underPressure, databaseHangs });
       lanes.set(service, lane);
     }
@@ -40,7 +40,7 @@ export function createLoadShed(live: Live, pressure: Pressure, now: () => number
   function isBehind({ priority, service }: Call): boolean {
     const delayMs = pressure.eventLoopDelayMs();
     if (delayMs === 0 || priority === "critical") return false;
-    const patience = live.rules().shedOf(service, now()).eventLoopDelayMs;
+    const patience = live.rules().shedOf(service, now).eventLoopDelayMs;
     return delayMs > (priority === "normal" ? 4 * patience : patience);
   }
 

@@ -27,8 +27,7 @@ export function rateLimit(
     const { kind } = call.caller;
     if (kind === "operator" || kind === "job") return next();
     const rules = live.rules();
-    const nowMs = now();
-    const weight = rules.weightOf(call.name, nowMs) ?? call.weight;
+    const weight = rules.weightOf(call.name, now) ?? call.weight;
     const asks: Ask[] = [];
     const taken: (Taken | Promise<Taken>)[] = [];
     let waits = false;
@@ -39,7 +38,7 @@ export function rateLimit(
       taken.push(one);
     };
 
-    const address = isBehind ? undefined : byAddress(call, rules, nowMs, weight);
+    const address = isBehind ? undefined : byAddress(call, rules, now, weight);
     if (address !== undefined) {
       const { toll, rest } = address;
       asks.push(toll);
@@ -47,10 +46,10 @@ export function rateLimit(
       if (typeof one !== "number") waits = true;
       taken.push(one);
     }
-    const user = kind === "user" && !isBehind ? rules.limitAt("user", nowMs) : undefined;
+    const user = kind === "user" && !isBehind ? rules.limitAt("user", now) : undefined;
     if (user !== undefined) take({ limit: user, subject: call.caller.id });
     if (call.application !== undefined && !isBehind) take(call.application);
-    const own = call.elsewhere ? undefined : rules.limitOf(call.name, nowMs);
+    const own = call.elsewhere ? undefined : rules.limitOf(call.name, now);
     if (own !== undefined && own.value.by !== "account")
       take({ limit: own, subject: subjectOf(call, own.value.by) });
 
@@ -64,10 +63,10 @@ const subjectOf = ({ caller }: Call, by: "caller" | "address"): string =>
   by === "caller" && caller.kind === "user" ? caller.id : networkOf(caller.address);
 
 /** What the address has paid at the edge, and what this call weighs beyond that. */
-function byAddress(call: Call, rules: Rules, nowMs: number, weight: number) {
+function byAddress(call: Call, rules: Rules, now: () => number, weight: number) {
   const { toll } = call;
   if (toll === undefined) {
-    const limit = rules.limitAt("address", nowMs);
+    const limit = rules.limitAt("address", now);
     return limit && { toll: { limit, subject: networkOf(call.caller.address), left: 0 }, rest: weight };
   }
   const rest = Math.max(0, weight - toll.prepaid);

@@ -8,10 +8,9 @@ import { refusal } from "../refusal.ts";
 /** Behind a gateway nobody is refused twice, and what a caller gets instead is seen to here. */
 export function switches(live: Live, now: () => number, { isBehind = false } = {}): Stage {
   return (call, next) => {
-    const nowMs = now();
-    const off = live.rules().off(call.name, call.caller.id, nowMs, call.caller);
+    const off = live.rules().off(call.name, call.caller.id, now, call.caller);
     if (off === undefined || (isBehind && off.instead === "refuse")) return next();
-    const endsInMs = off.expiresAt === null ? null : Date.parse(off.expiresAt) - nowMs;
+    const endsInMs = off.expiresAt === null ? null : Date.parse(off.expiresAt) - now();
     const { detail, retryAfterMs } = switchedOff(off.message, endsInMs);
     const refused = refusal("disabled", detail, retryAfterMs);
     if (off.instead === "refuse") throw refused;
