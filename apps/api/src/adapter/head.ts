@@ -51,14 +51,16 @@ function statusLine(status: number): string {
   return line;
 }
 
-let second = 0;
 let dateLine = "";
 
+/** Made anew when its second is over, so that no answer looks at the clock. */
 function date(): string {
-  const now = Math.floor(Date.now() / 1_000);
-  if (now !== second) {
-    second = now;
-    dateLine = `Date: ${new Date(now * 1_000).toUTCString()}\r\n`;
+  if (dateLine === "") {
+    const now = new Date();
+    dateLine = `Date: ${now.toUTCString()}\r\n`;
+    setTimeout(() => {
+      dateLine = "";
+    }, 1_000 - now.getMilliseconds()).unref();
   }
   return dateLine;
 }
