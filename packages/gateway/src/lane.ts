@@ -170,9 +170,10 @@ export function createLane({
     sweeping = undefined;
   }
 
-  function leave(name: string, from: number, counts: boolean): void {
+  function leave(call: Call, from: number, counts: boolean): void {
     const at = now();
-    if (counts) adaptive.sample(name, at - from, inFlight, at);
+    call.endedAt = at;
+    if (counts) adaptive.sample(call.name, at - from, inFlight, at);
     inFlight -= 1;
     if (waiting > 0) pump();
   }
@@ -185,16 +186,16 @@ export function createLane({
     try {
       begun = next();
     } catch (error) {
-      leave(call.name, from, isSample(error));
+      leave(call, from, isSample(error));
       throw error;
     }
     if (begun instanceof Promise) return follow(call, from, begun);
-    leave(call.name, from, true);
+    leave(call, from, true);
     return begun;
   }
 
   /** Answers when the time is over, whatever the work does then; its place is free when it has really ended, or is given up. */
-  function follow<T>({ name, deadline }: Call, from: number, begun: Promise<T>): Promise<T> {
+  function follow<T>(call: Call, from: number, begun: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       let lost: NodeJS.Timeout | undefined;
       let isOver = false;
@@ -203,9 +204,9 @@ export function createLane({
         isOver = true;
         watch[Symbol.dispose]();
         clearTimeout(lost);
-        leave(name, from, counts);
+        leave(call, from, counts);
       };
-      const watch = onEnd(deadline, (why) => {
+      const watch = onEnd(call.deadline, (why) => {
         lost = setTimeout(end, lostMs, false).unref();
         reject(why);
       });

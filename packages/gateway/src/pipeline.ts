@@ -56,6 +56,8 @@ export type Call = {
   /** Headers that a stage wants on the answer, of a refusal too. */
   headers: Record<string, string>;
   startedAt: number;
+  /** When its work was over, by the same clock; absent: it is not, or was never begun. */
+  endedAt?: number;
   /** Until when an answer is of use, and whether the caller still waits for it. */
   deadline: Deadline;
   /** Its verb runs in another process, which counts it once it has answered. */

@@ -42,7 +42,7 @@ export function trace({
   }
 
   function finish(call: Call, outcome: Outcome): number {
-    const durationMs = performance.now() - call.startedAt;
+    const durationMs = (call.endedAt ?? performance.now()) - call.startedAt;
     const track = instance.track === "canary" ? "canary" : call.variant;
     if (!call.elsewhere?.counted) signals?.record(call.name, call.service, track, durationMs, outcome);
     return durationMs;
