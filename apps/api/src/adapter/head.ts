@@ -2,8 +2,8 @@
 
 import { type ServerResponse, STATUS_CODES, validateHeaderName, validateHeaderValue } from "node:http";
 
-/** Everything known of one field; there are as many as names in the code. */
-type Field = { name: string; value: string; line: string };
+/** Everything known of one field; there are as many as names in the code. Its line is made when a value comes again. */
+type Field = { name: string; start: string; value: string | undefined; line: string };
 
 const fields = new Map<string, Field>();
 
@@ -25,19 +25,22 @@ function fieldOf(name: string): Field {
   if (field === undefined) {
     validateHeaderName(name);
     const lower = name.toLowerCase();
-    field = fields.get(lower) ?? { name: lower, value: "", line: `${lower}: \r\n` };
+    field = fields.get(lower) ?? { name: lower, start: `\r\n${lower}: `, value: undefined, line: "" };
     fields.set(name, field).set(lower, field);
   }
   return field;
 }
 
-function lineOf(field: Field, value: string): string {
+function addLine(text: string, field: Field, value: string): string {
   if (field.value !== value) {
     validateHeaderValue(field.name, value);
-    field.line = `${field.name}: ${value}\r\n`;
     field.value = value;
+    field.line = "";
+    return text + field.start + value;
   }
-  return field.line;
+  // join() makes one piece of it: what is put together of fewer pieces is sooner written.
+  field.line ||= [field.start, value].join("");
+  return text + field.line;
 }
 
 const statusLines = new Map<number, string>();
@@ -45,7 +48,7 @@ const statusLines = new Map<number, string>();
 function statusLine(status: number): string {
   let line = statusLines.get(status);
   if (line === undefined) {
-    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}`;
     statusLines.set(status, line);
   }
   return line;
@@ -57,7 +60,7 @@ let dateLine = "";
 function date(): string {
   if (dateLine === "") {
     const now = new Date();
-    dateLine = `Date: ${now.toUTCString()}\r\n`;
+    dateLine = `\r\nDate: ${now.toUTCString()}`;
     setTimeout(() => {
       dateLine = "";
     }, 1_000 - now.getMilliseconds()).unref();
@@ -71,7 +74,7 @@ let keepLine = "";
 function keepAlive(ms: number): string {
   if (ms !== keptMs) {
     keptMs = ms;
-    keepLine = `Connection: keep-alive\r\n${ms > 0 ? `Keep-Alive: timeout=${Math.floor(ms / 1_000)}\r\n` : ""}`;
+    keepLine = `\r\nConnection: keep-alive${ms > 0 ? `\r\nKeep-Alive: timeout=${Math.floor(ms / 1_000)}` : ""}`;
   }
   return keepLine;
 }
@@ -114,8 +117,9 @@ export class Head {
     }
     response.statusCode = status;
     let text = statusLine(status);
-    for (let at = 0; at < this.#fields.length; at++) text += lineOf(this.#fields[at]!, this.#values[at]!);
-    written._header = `${text}${date()}${keepAlive(written._keepAliveTimeout)}\r\n`;
+    for (let at = 0; at < this.#fields.length; at++)
+      text = addLine(text, this.#fields[at]!, this.#values[at]!);
+    written._header = `${text}${date()}${keepAlive(written._keepAliveTimeout)}\r\n\r\n`;
     written._headerSent = false;
   }
 }
