@@ -124,17 +124,17 @@ type Present = Found<StoredProfile> & { value: StoredProfile };
 /** Validators and how long others may keep the answer. Only what a guest was given is for everyone. */
 function describeAnswer(ctx: Ctx, found: Found<unknown>, tag: string, { own = false } = {}): void {
   const { headers } = ctx.answer;
-  const { stale } = found;
-  const { cdnSeconds, staleMs } = ctx.cache.entity(profiles).ttl();
   headers.ETag = tag;
   headers.Vary = "Authorization";
-  headers["Cache-Control"] =
-    own || ctx.actor.kind !== "guest"
-      ? "private, no-cache"
-      : stale || cdnSeconds === 0
-        ? "public, no-cache"
-        : `public, max-age=0, s-maxage=${cdnSeconds}, stale-if-error=${Math.round(staleMs / 1_000)}`;
+  headers["Cache-Control"] = own || ctx.actor.kind !== "guest" ? "private, no-cache" : forAll(ctx, found);
   markStale(ctx, ctx.cache.entity(profiles), found);
+}
+
+function forAll({ cache }: Ctx, { stale }: Found<unknown>): string {
+  const { cdnSeconds, staleMs } = cache.entity(profiles).ttl();
+  return stale || cdnSeconds === 0
+    ? "public, no-cache"
+    : `public, max-age=0, s-maxage=${cdnSeconds}, stale-if-error=${Math.round(staleMs / 1_000)}`;
 }
 
 const unknown = (handle: string) => new AppError("not_found", `there is no user @${handle}`);
