@@ -31,6 +31,7 @@ import { signAccess } from "../packages/modules/src/auth/tokens.ts";
 import { openDeps } from "../packages/modules/src/deps.ts";
 import { percentile } from "./harness/connection.ts";
 import { openDriver } from "./harness/drive.ts";
+import { atHalfLoad } from "./harness/half-load.ts";
 import { figure, median, progress, report } from "./harness/report.ts";
 
 const peopleCount = 10_000;
@@ -222,39 +223,34 @@ async function measure(): Promise<void> {
         .join(", "),
     );
 
+    const paced = async (name: Side, rate: number) => {
+      const done = await ask<{ p50: number; p99: number; failures: number }>({
+        do: "pace",
+        port: servers[name].port,
+        rate,
+        ms: paceMs,
+      });
+      // A machine that is used by others as well stalls now and then, and what waits then is rightly shed.
+      if (done.failures > (rate * paceMs) / 1_000 / 20)
+        throw new Error(
+          `${done.failures} of ${Math.round((rate * paceMs) / 1_000)} calls of ${name} were refused`,
+        );
+      return done;
+    };
     const added = async (side: "l1" | "l2") => {
-      const halfLoads: number[] = [];
-      const at: Record<"ours" | "theirs", number[]> = { ours: [], theirs: [] };
-      const halves: number[][] = [[], []];
-      for (let round = 0; round < paceRounds; round += 1) {
-        // Of what it reaches now: a machine that others use as well is twice as fast in one minute as in the next.
-        const rate = (await ask<number>({ do: "run", port: servers[side].port, ms: roundMs })) / 2;
-        halfLoads.push(rate);
-        for (const [who, name] of [
-          ["theirs", "bare"],
-          ["ours", side],
-        ] as const) {
-          const done = await ask<{ p50: number; p99: number; failures: number }>({
-            do: "pace",
-            port: servers[name].port,
-            rate,
-            ms: paceMs,
-          });
-          // A machine that is used by others as well stalls now and then, and what waits then is rightly shed.
-          if (done.failures > (rate * paceMs) / 1_000 / 20)
-            throw new Error(
-              `${done.failures} of ${Math.round((rate * paceMs) / 1_000)} calls of ${name} were refused`,
-            );
-          at[who].push(done.p99);
-          halves[who === "ours" ? 0 : 1]!.push(done.p50);
-        }
-      }
-      const [ours, theirs] = [median(at.ours), median(at.theirs)];
+      const { rates, counted } = await atHalfLoad({
+        name: side,
+        rounds: paceRounds,
+        reach: () => ask<number>({ do: "run", port: servers[side].port, ms: roundMs }),
+        pace: async (rate) => ({ theirs: await paced("bare", rate), ours: await paced(side, rate) }),
+      });
+      const at = (who: "ours" | "theirs", share: "p50" | "p99") =>
+        median(counted.map((round) => round[who][share]));
       progress(
-        `${side} at ${Math.round(median(halfLoads))}/s: p50 ${median(halves[0]!).toFixed(2)}, p99 ${ours.toFixed(2)} ms; ` +
-          `bare p50 ${median(halves[1]!).toFixed(2)}, p99 ${theirs.toFixed(2)} ms`,
+        `${side} at ${Math.round(median(rates))}/s: p50 ${at("ours", "p50").toFixed(2)}, p99 ${at("ours", "p99").toFixed(2)} ms; ` +
+          `bare p50 ${at("theirs", "p50").toFixed(2)}, p99 ${at("theirs", "p99").toFixed(2)} ms`,
       );
-      return ours - theirs;
+      return at("ours", "p99") - at("theirs", "p99");
     };
     const addedL1 = await added("l1");
     const addedL2 = await added("l2");
