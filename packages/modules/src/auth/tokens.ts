@@ -1,10 +1,11 @@
 // Access tokens (signed, 15 minutes, verified without a database) and refresh tokens (a session's id and counter under a MAC).
 
-import { sign, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
 import { createGenerations } from "@signalbox/core/generations";
 import { mac } from "@signalbox/core/mac";
 import type { Actor, Deps } from "../ctx.ts";
+import { isSignedBy, sign } from "./ed25519.ts";
 import { accessSeconds, knownKeys, learnKeys, type SigningKeys, signingKeys } from "./keys.ts";
 
 export { accessSeconds };
@@ -39,8 +40,7 @@ export async function signAccess(
   };
   const text = `${headOf(current)}.${part(claims)}`;
   // Here and now: to wake a thread of the pool for it and to hear from it costs more than it takes, and hashes may be in its way.
-  const signature = sign(null, Buffer.from(text), current.key);
-  return `${text}.${signature.toString("base64url")}`;
+  return `${text}.${sign(current.key, text).toString("base64url")}`;
 }
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -103,7 +103,7 @@ export function createAccessVerifier(
     const keys = await signingKeys(deps);
     const key = keys.verifiers.get(kid) ?? (await learnKeys(deps)).verifiers.get(kid);
     // Here and now: on the thread pool it would wait behind hashes that take a thousand times as long.
-    if (!key || !verifySignature(null, Buffer.from(signed), key, signature)) throw notValid();
+    if (!key || !isSignedBy(key, signed, signature)) throw notValid();
     if (deps.revocations.has(verified.actor.sessionId))
       throw new AppError("unauthorized", "this session was ended; sign in again");
     known.set(nameOf(bearer), { ...verified, bearer });
