@@ -32,7 +32,7 @@ export type GatewayDeps = {
   now?: () => number;
   /** A process behind a gateway: what callers are and may has been looked at there. */
   isBehind?: boolean;
-  /** Turns whatever a verb threw into one of our errors; needed only where the caller of the gateway does not. */
+  /** Makes one of our errors of whatever a verb threw, so that it counts for what it is. */
   nameError?: (error: unknown) => AppError;
 };
 
@@ -64,7 +64,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     poolWaiting: deps.poolWaiting ?? (() => 0),
     databaseHangs: deps.databaseHangs,
   };
-  const shed = createLoadShed(live, pressure, now);
+  const codeOf = nameError && ((error: unknown) => nameError(error).code);
+  const shed = createLoadShed(live, pressure, { now, codeOf });
   const counted = trace({ log, signals, instance, nameError });
   const limited = rateLimit(live, limiter, now, { isBehind });
   const stage = pipeline(

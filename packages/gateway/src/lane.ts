@@ -42,12 +42,15 @@ export function createLane({
   settings,
   underPressure,
   databaseHangs = () => false,
+  codeOf = (error) => (error as { code?: unknown } | undefined)?.code,
   now = performance.now.bind(performance),
 }: {
   service: string;
   settings: () => LaneSettings;
   underPressure: () => boolean;
   databaseHangs?: () => boolean;
+  /** Of whatever a verb threw. */
+  codeOf?: (error: unknown) => unknown;
   now?: () => number;
 }): Lane {
   const adaptive = createAdaptiveLimit({ bounds: settings, underPressure, now });
@@ -179,7 +182,7 @@ export function createLane({
   }
 
   /** How fast something is refused says nothing about how long it takes; that its time was over does. */
-  const isSample = (error: unknown) => (error as { code?: unknown } | undefined)?.code === "deadline";
+  const isSample = (error: unknown) => codeOf(error) === "deadline";
 
   function work<T>(call: Call, from: number, next: () => T | Promise<T>): T | Promise<T> {
     let begun: T | Promise<T>;
@@ -196,6 +199,8 @@ export function createLane({
 
   /** Answers when the time is over, whatever the work does then; its place is free when it has really ended, or is given up. */
   function follow<T>(call: Call, from: number, begun: Promise<T>): Promise<T> {
+    const { teller } = call;
+    call.teller = undefined;
     return new Promise((resolve, reject) => {
       let lost: NodeJS.Timeout | undefined;
       let isOver = false;
@@ -208,15 +213,20 @@ export function createLane({
       };
       const watch = onEnd(call.deadline, (why) => {
         lost = setTimeout(end, lostMs, false).unref();
+        teller?.failed(call, why);
         reject(why);
       });
       begun.then(
         (value) => {
+          const isLate = lost !== undefined;
           end(true);
+          if (!isLate) teller?.answered(call);
           resolve(value);
         },
         (error) => {
+          const isLate = lost !== undefined;
           end(isSample(error));
+          if (!isLate) teller?.failed(call, error);
           reject(error);
         },
       );

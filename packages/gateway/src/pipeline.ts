@@ -56,6 +56,11 @@ export type Call = {
   /** Headers that a stage wants on the answer, of a refusal too. */
   headers: Record<string, string>;
   startedAt: number;
+  /**
+   * Who counts what came of it, until somebody has taken that over: whoever follows its work anyway tells, so that a call is not
+   * followed twice.
+   */
+  teller?: Teller;
   /** When its work was over, by the same clock; absent: it is not, or was never begun. */
   endedAt?: number;
   /** Until when an answer is of use, and whether the caller still waits for it. */
@@ -67,6 +72,8 @@ export type Call = {
     escaped?: boolean;
   };
 };
+
+export type Teller = { answered(call: Call): void; failed(call: Call, error: unknown): void };
 
 /** A stage refuses by throwing, and waits only where it or what is behind it must: then it answers with a promise. */
 export type Stage = <T>(call: Call, next: () => T | Promise<T>) => T | Promise<T>;

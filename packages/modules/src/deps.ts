@@ -25,6 +25,7 @@ import { createElsewhere } from "./elsewhere.ts";
 import { entities } from "./entities.ts";
 import { catalogue } from "./index.ts";
 import { keepMail } from "./mail/index.ts";
+import { nameError } from "./trpc.ts";
 
 export type Place = {
   /** What the process does in the registry. */
@@ -162,6 +163,7 @@ export async function openDeps(
     isBehind: role === "service",
     poolWaiting: () => pool().waiting,
     databaseHangs: hangs,
+    nameError,
   });
   signals.watchParts(() => ({ lanes: gateway.lanes(), dependencies: dependencies.list() }));
   shutdown.add("gateway", () => gateway.close());

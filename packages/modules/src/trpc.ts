@@ -197,9 +197,9 @@ function callerOf({ actor, address, region, appVersion, application }: Ctx, id: 
 export const serviceOf = (name: string): string => name.slice(0, name.indexOf("."));
 
 /**
- * The door of a procedure. Operator calls skip the gateway: no one locks himself out. What fails behind the door
- * reaches the stages, and whoever called, as an AppError. `run` reads the input, and then crosses the threshold.
- * Nobody waits where neither a stage nor `run` does; what is refused then is thrown.
+ * The door of a procedure. Operator calls skip the gateway: no one locks himself out. `run` reads the input, and then crosses the
+ * threshold. Nobody waits where neither a stage nor `run` does; what is refused then is thrown. What fails is thrown as it was, and
+ * named by whoever answers: a promise a call for it would be dear.
  */
 export function enter<T>(
   ctx: Ctx,
@@ -212,14 +212,7 @@ export function enter<T>(
   if (stranger) throw stranger;
   const call = toCall(ctx, name, meta);
   if (more) Object.assign(call, more);
-  const inside = () => {
-    try {
-      const result = run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant }, call);
-      return result instanceof Promise ? result.catch(fail) : result;
-    } catch (error) {
-      return fail(error);
-    }
-  };
+  const inside = () => run(call.variant === ctx.variant ? ctx : { ...ctx, variant: call.variant }, call);
   if (meta?.auth !== "operator") return withDeadline(call.deadline, () => ctx.gateway(call, inside));
   // What an operator does goes on to its end; what he only looks at ends with its time.
   return meta.rest?.startsWith("GET ") ? inTime(call.deadline, inside) : inside();
@@ -245,10 +238,6 @@ function inTime<T>(deadline: Deadline, work: () => T | Promise<T>): Promise<T> {
       .finally(() => watch[Symbol.dispose]());
   });
 }
-
-const fail = (error: unknown): never => {
-  throw nameError(error);
-};
 
 type Forwarded = { name: string; meta: Meta | undefined; type: string; raw: unknown };
 
@@ -292,7 +281,7 @@ const door = trpc.middleware(async ({ ctx, path, meta, type, getRawInput, next }
   return enter(ctx, path, meta, async (inner) => {
     const result = await next({ ctx: inner });
     // tRPC hands failure on as a value; stages see it as the throw that it was.
-    if (!result.ok) throw result.error;
+    if (!result.ok) throw nameError(result.error);
     return result;
   });
 });

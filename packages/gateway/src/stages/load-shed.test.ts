@@ -11,7 +11,7 @@ const priorities: Call["priority"][] = ["background", "normal", "critical"];
 
 const open = (shed: object, { eventLoopDelayMs = 0, poolWaiting = 0 } = {}) => {
   const pressure: Pressure = { eventLoopDelayMs: () => eventLoopDelayMs, poolWaiting: () => poolWaiting };
-  const made = createLoadShed(fixedLive({ shed: { "*": shed } }), pressure, Date.now);
+  const made = createLoadShed(fixedLive({ shed: { "*": shed } }), pressure, { now: Date.now });
   return { ...made, stage: awaited(made.stage) };
 };
 
@@ -90,7 +90,7 @@ test("a burst that is being served is waited for to its end; a line that more jo
   let clock = 1_000;
   const shed = { minInFlight: 4, maxInFlight: 4, normalPercent: 100 };
   const idle: Pressure = { eventLoopDelayMs: () => 0, poolWaiting: () => 0 };
-  const made = createLoadShed(fixedLive({ shed: { "*": shed } }), idle, () => clock);
+  const made = createLoadShed(fixedLive({ shed: { "*": shed } }), idle, { now: () => clock });
   const stage = awaited(made.stage);
   const under: (() => void)[] = [];
   const outcomes: string[] = [];
@@ -176,7 +176,7 @@ test("a service that is full because the database hangs says so", async () => {
   let hangs = false;
   const pressure: Pressure = { eventLoopDelayMs: () => 0, poolWaiting: () => 9, databaseHangs: () => hangs };
   const settings = { shed: { "*": { minInFlight: 1, maxInFlight: 1, maxQueue: 0 } } };
-  const { stage } = createLoadShed(fixedLive(settings), pressure, Date.now);
+  const { stage } = createLoadShed(fixedLive(settings), pressure, { now: Date.now });
   const gate = Promise.withResolvers<void>();
   const running = stage(testCall({ priority: "critical" }), () => gate.promise);
   const ask = async () => await stage(testCall(), async () => {});

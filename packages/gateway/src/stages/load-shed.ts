@@ -19,7 +19,11 @@ export type Pressure = {
 /** Mean delay over a second from which on a slow answer is taken for our own doing. */
 const lateLoopMs = 50;
 
-export function createLoadShed(live: Live, pressure: Pressure, now: () => number) {
+export function createLoadShed(
+  live: Live,
+  pressure: Pressure,
+  { now, codeOf }: { now: () => number; codeOf?: (error: unknown) => unknown },
+) {
   const lanes = new Map<string, Lane>();
   const underPressure = () => pressure.poolWaiting() > 0 || pressure.eventLoopDelayMs() > lateLoopMs;
 
@@ -31,7 +35,7 @@ export function createLoadShed(live: Live, pressure: Pressure, now: () => number
     let lane = lanes.get(service);
     if (lane === undefined) {
       const settings = () => live.rules().shedOf(service, now);
-      lane = createLane({ service, settings, underPressure, databaseHangs });
+      lane = createLane({ service, settings, underPressure, databaseHangs, codeOf });
       lanes.set(service, lane);
     }
     return lane;

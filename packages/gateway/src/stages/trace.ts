@@ -4,7 +4,7 @@ import { AppError } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
 import type { Outcome, Signals } from "@signalbox/core/signals/signals";
 import { isTracing, rootSpan } from "@signalbox/core/telemetry";
-import type { Call, Stage } from "../pipeline.ts";
+import type { Call, Stage, Teller } from "../pipeline.ts";
 
 const refusals = new Set<string>(["disabled", "rate_limited", "overloaded"]);
 // When everything fails, the first lines tell what; thousands more would only slow the rest down.
@@ -71,32 +71,46 @@ export function trace({
       log.debug({ ...describe(call, durationMs), code: named?.code }, "a call was refused");
   }
 
-  function answered<T>(call: Call, result: T): T {
-    const durationMs = finish(call, "ok");
-    countArm(call, durationMs, "ok");
-    if (log.isLevelEnabled("debug")) log.debug(describe(call, durationMs), "a call was answered");
-    signals?.leave();
-    return result;
-  }
-
-  function failed(call: Call, error: unknown): never {
-    fail(call, error);
-    signals?.leave();
-    throw error;
-  }
+  const teller: Teller = {
+    answered(call) {
+      const durationMs = finish(call, "ok");
+      countArm(call, durationMs, "ok");
+      if (log.isLevelEnabled("debug")) log.debug(describe(call, durationMs), "a call was answered");
+      signals?.leave();
+    },
+    failed(call, error) {
+      fail(call, error);
+      signals?.leave();
+    },
+  };
 
   return <T>(call: Call, next: () => T | Promise<T>): T | Promise<T> => {
     signals?.enter();
+    const traced = isTracing();
+    if (!traced) call.teller = teller;
     let result: T | Promise<T>;
     try {
-      result = isTracing() ? rootSpan(toRoot(call), async () => next()) : next();
+      result = traced ? rootSpan(toRoot(call), async () => next()) : next();
     } catch (error) {
-      return failed(call, error);
+      teller.failed(call, error);
+      throw error;
     }
-    if (!(result instanceof Promise)) return answered(call, result);
+    if (!(result instanceof Promise)) {
+      teller.answered(call);
+      return result;
+    }
+    // Whoever follows the work tells.
+    if (!traced && call.teller === undefined) return result;
+    call.teller = undefined;
     return result.then(
-      (value) => answered(call, value),
-      (error) => failed(call, error),
+      (value) => {
+        teller.answered(call);
+        return value;
+      },
+      (error) => {
+        teller.failed(call, error);
+        throw error;
+      },
     );
   };
 }
