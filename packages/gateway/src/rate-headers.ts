@@ -16,6 +16,26 @@ function policyText({ key, value }: Limit): string {
   return text;
 }
 
+const joined = new Map<string, Map<string, string>>();
+const mostJoined = 200;
+
+/** The same few limits meet in call after call: put together once, and written as what was written before. */
+function join(policy: string, next: string): string {
+  let longer = joined.get(policy);
+  if (longer === undefined) {
+    if (joined.size >= mostJoined) joined.clear();
+    longer = new Map();
+    joined.set(policy, longer);
+  }
+  let text = longer.get(next);
+  if (text === undefined) {
+    if (longer.size >= mostJoined) longer.clear();
+    text = [policy, next].join(", ");
+    longer.set(next, text);
+  }
+  return text;
+}
+
 /** Writes both, and answers the place of the limit that is nearest to its end: the one a caller should pace itself by. */
 export function writeRateHeaders(headers: Record<string, string>, asks: Ask[], taken: Taken[]): number {
   let nearest = 0;
@@ -29,7 +49,7 @@ export function writeRateHeaders(headers: Record<string, string>, asks: Ask[], t
       least = part;
       nearest = at;
     }
-    policy = at === 0 ? policyText(limit) : `${policy}, ${policyText(limit)}`;
+    policy = at === 0 ? policyText(limit) : join(policy, policyText(limit));
   }
   const { key, value } = asks[nearest]!.limit;
   const left = taken[nearest]!;
