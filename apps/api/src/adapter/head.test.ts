@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { after, before, test } from "node:test";
-import { Head } from "./head.ts";
+import { Head, standing } from "./head.ts";
 
 let answer: (response: ServerResponse) => void;
 const server = createServer((_request, response) => answer(response));
@@ -92,4 +92,35 @@ test("a value that would begin a field of its own, or a name that is none, is re
     "ERR_INVALID_CHAR",
     "ERR_INVALID_HTTP_TOKEN",
   ] satisfies unknown[]);
+});
+
+test("what stands in every answer comes first, and gives way to what is set later", async () => {
+  const always = standing({ "x-always": "1", "x-mostly": "2" });
+  const texts: (string | undefined)[] = [];
+  answer = (response) => {
+    const head = new Head();
+    assert.ok(head.begin(always));
+    head.set("content-length", "5");
+    head.set("x-own", "3");
+    if (response.req.url === "/other") head.set("X-Mostly", "4");
+    if (response.req.url === "/read") texts.push(head.get("x-always"), head.get("x-mostly"));
+    head.write(response, 200);
+    response.end("hello", "latin1");
+  };
+  const ask = (path: string) => say(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  const fields =
+    /^HTTP\/1\.1 200 OK\r\nx-always: 1\r\nx-mostly: (\d)\r\ncontent-length: 5\r\nx-own: 3\r\nDate: /;
+  assert.equal(fields.exec(await ask("/"))?.[1], "2");
+  assert.equal(fields.exec(await ask("/other"))?.[1], "4");
+  assert.equal(fields.exec(await ask("/read"))?.[1], "2");
+  assert.deepEqual(texts, ["1", "2"]);
+});
+
+test("nothing stands before what was set already, nor what was not put together", () => {
+  const always = standing({ "x-always": "1" });
+  const head = new Head();
+  assert.ok(!head.begin({ "x-always": "1" }));
+  head.set("x-own", "3");
+  assert.ok(!head.begin(always));
+  assert.throws(() => standing({ "x-bad": "a\r\nb" }), { code: "ERR_INVALID_CHAR" });
 });

@@ -3,7 +3,7 @@
 import { type ServerResponse, STATUS_CODES, validateHeaderName, validateHeaderValue } from "node:http";
 
 /** Everything known of one field; there are as many as names in the code. Its line is made when a value comes again. */
-type Field = { name: string; start: string; value: string | undefined; line: string };
+type Field = { name: string; start: string; value: string | undefined; line: string; stands: boolean };
 
 const fields = new Map<string, Field>();
 
@@ -25,7 +25,13 @@ function fieldOf(name: string): Field {
   if (field === undefined) {
     validateHeaderName(name);
     const lower = name.toLowerCase();
-    field = fields.get(lower) ?? { name: lower, start: `\r\n${lower}: `, value: undefined, line: "" };
+    field = fields.get(lower) ?? {
+      name: lower,
+      start: `\r\n${lower}: `,
+      value: undefined,
+      line: "",
+      stands: false,
+    };
     fields.set(name, field).set(lower, field);
   }
   return field;
@@ -79,12 +85,41 @@ function keepAlive(ms: number): string {
   return keepLine;
 }
 
+type Standing = { fields: Field[]; values: string[]; text: string };
+
+const standings = new WeakMap<object, Standing>();
+
+/** Fields that every answer begins with: put together here, once. */
+export function standing<Values extends Record<string, string>>(values: Values): Readonly<Values> {
+  const fields = Object.keys(values).map(fieldOf);
+  const texts = Object.values(values);
+  let text = "";
+  for (const [at, field] of fields.entries()) {
+    validateHeaderValue(field.name, texts[at]!);
+    field.stands = true;
+    text += field.start + texts[at];
+  }
+  standings.set(values, { fields, values: texts, text });
+  return Object.freeze(values);
+}
+
 export class Head {
-  readonly #fields: Field[] = [];
-  readonly #values: string[] = [];
+  #standing: Standing | undefined;
+  #fields: Field[] = [];
+  #values: string[] = [];
+
+  /** With what standing() has put together, and nothing before it; false: it has not. */
+  begin(values: object): boolean {
+    if (this.#fields.length > 0) return false;
+    const known = standings.get(values);
+    if (known === undefined) return false;
+    this.#standing = known;
+    return true;
+  }
 
   set(name: string, value: string): void {
     const field = fieldOf(name);
+    if (field.stands) this.#unfold();
     const at = this.#fields.indexOf(field);
     if (at >= 0) {
       this.#values[at] = value;
@@ -95,13 +130,24 @@ export class Head {
   }
 
   get(name: string): string | undefined {
-    const at = this.#fields.indexOf(fieldOf(name));
+    const field = fieldOf(name);
+    if (field.stands) this.#unfold();
+    const at = this.#fields.indexOf(field);
     return at < 0 ? undefined : this.#values[at];
   }
 
   /** Name, value, name, value: as writeHead() takes them. */
   fields(): string[] {
+    this.#unfold();
     return this.#fields.flatMap(({ name }, at) => [name, this.#values[at]!]);
+  }
+
+  /** One of what stands may be about to change. */
+  #unfold(): void {
+    if (this.#standing === undefined) return;
+    this.#fields = [...this.#standing.fields, ...this.#fields];
+    this.#values = [...this.#standing.values, ...this.#values];
+    this.#standing = undefined;
   }
 
   /** For an answer with a body of known length. Like writeHead(), which is asked where the connection ends with this answer. */
@@ -117,6 +163,7 @@ export class Head {
     }
     response.statusCode = status;
     let text = statusLine(status);
+    if (this.#standing !== undefined) text += this.#standing.text;
     for (let at = 0; at < this.#fields.length; at++)
       text = addLine(text, this.#fields[at]!, this.#values[at]!);
     written._header = `${text}${date()}${keepAlive(written._keepAliveTimeout)}\r\n\r\n`;

@@ -13,6 +13,7 @@ import { answerClientFault, refuseExpectation } from "./client-faults.ts";
 import { type AllowOrigin, allowOrigins } from "./cors.ts";
 import { type Asked, type Gate, type Reply, toHook } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
+import { standing } from "./head.ts";
 import { createNotFound, type Doors } from "./not-found.ts";
 import { watchQuiet } from "./quiet.ts";
 import { openShortWay } from "./short-way.ts";
@@ -57,7 +58,7 @@ export function serverOptions(given: Partial<typeof patience> = {}): FastifyHttp
     clientErrorHandler: answerClientFault,
     frameworkErrors(error, request, untyped) {
       const reply = untyped as unknown as Reply;
-      reply.headers(standingHeaders);
+      stand(reply, overHttp);
       nameTrace(request, reply);
       sendProblem(request, reply, nameFault(error));
     },
@@ -74,13 +75,18 @@ declare module "fastify" {
 }
 
 // An API's answers are no pages: nothing in them is to be run, framed, embedded or kept by whoever carries them.
-const standingHeaders = {
+const noPage = {
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "referrer-policy": "no-referrer",
   "cross-origin-resource-policy": "same-origin",
-  "cache-control": "no-store",
 };
+const overHttp = standing(noPage);
+const overHttps = standing({ ...noPage, "strict-transport-security": "max-age=31536000" });
+
+/** Whose answers may be kept says so. */
+const stand = (reply: Reply, always: typeof overHttp) =>
+  reply.headers(always).header("cache-control", "no-store");
 
 type ServerSetting = {
   log: Logger;
@@ -101,9 +107,7 @@ export function prepareServer(
   { log, doors, publicUrl = "", trust = () => false, cors, guard }: ServerSetting,
 ): void {
   const notFound = createNotFound(app, doors);
-  const standing = publicUrl.startsWith("https:")
-    ? { ...standingHeaders, "strict-transport-security": "max-age=31536000" }
-    : standingHeaders;
+  const always = publicUrl.startsWith("https:") ? overHttps : overHttp;
   // Node would drop what is more than 2,000 without a word; their size is limited all the same.
   app.server.maxHeadersCount = 0;
   app.server.on("checkExpectation", refuseExpectation);
@@ -114,7 +118,7 @@ export function prepareServer(
     },
   });
   const introduce: Gate = (request, reply) => {
-    reply.headers(standing);
+    stand(reply, always);
     nameTrace(request, reply);
     return undefined;
   };

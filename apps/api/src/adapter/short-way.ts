@@ -245,7 +245,7 @@ class ShortReply implements Reply {
   }
 
   headers(values: Record<string, string | number>): this {
-    for (const name in values) this.header(name, values[name]!);
+    if (!this.#head.begin(values)) for (const name in values) this.header(name, values[name]!);
     return this;
   }
 
