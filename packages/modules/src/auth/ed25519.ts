@@ -22,7 +22,7 @@ function rawOf(key: KeyObject): Buffer {
   if (!raw) {
     const { d = "", x = "" } = key.export({ format: "jwk" });
     const halves = Buffer.concat([Buffer.from(d, "base64url"), Buffer.from(x, "base64url")]);
-    // Between pages that nobody may touch, and never written to a swap file.
+    // Kept between pages that nobody may touch, and out of a swap file; what Node holds of the key is its own.
     raw = sodium.sodium_malloc(halves.length);
     halves.copy(raw);
     halves.fill(0);
