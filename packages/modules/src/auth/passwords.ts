@@ -3,15 +3,16 @@
 import { availableParallelism } from "node:os";
 import { hash, verify } from "@node-rs/argon2";
 import { AppError } from "@signalbox/core/errors";
+import { yieldPool } from "@signalbox/core/pool-priority";
 
 /** argon2id as OWASP advises, unless the configuration says otherwise. */
 export type PasswordCost = { memoryCost: number; timeCost: number; parallelism: number };
 export const defaultPasswordCost: PasswordCost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
-// The library hashes on Node's thread pool. More at once than cores and one in reserve makes none of them faster and all else
-// slower, and one thread stays free for what is short: signatures, files and names.
+// The library hashes on Node's thread pool. More at once than cores makes none of them faster and all else slower, and one thread
+// stays free for what is short: files and names.
 const threads = Number(process.env.UV_THREADPOOL_SIZE) || 4;
-const atOnce = Math.max(1, Math.min(availableParallelism() + 1, threads - 1));
+const atOnce = Math.max(1, Math.min(availableParallelism(), threads - 1));
 const maxWaiting = 512;
 let running = 0;
 const waiting: (() => void)[] = [];
@@ -25,7 +26,9 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
     await new Promise<void>((resolve) => waiting.push(resolve));
   } else running += 1;
   try {
-    return await work();
+    const working = work();
+    yieldPool();
+    return await working;
   } finally {
     // The place is handed on, so that nobody slips in between.
     const next = waiting.shift();
