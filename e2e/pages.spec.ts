@@ -85,6 +85,24 @@ test("what is typed for a page's filter while the page still changes reaches it"
   }
 });
 
+test("a button that is pressed before the page's code is there does what it says once it is, and once", async ({
+  page,
+}) => {
+  await install.signIn(page);
+  const released = Promise.withResolvers<void>();
+  await page.route("**/_next/static/**/*.js", async (route) => {
+    await released.promise;
+    await route.continue();
+  });
+  await page.goto(`${install.console}/canaries`, { waitUntil: "commit" });
+  await page.getByRole("button", { name: "Add a freeze" }).click();
+  await expect(page.getByRole("dialog")).toBeHidden();
+  released.resolve();
+  await expect(page.getByRole("dialog", { name: "Add a freeze" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toBeHidden();
+});
+
 test("anything is one name away: Ctrl K opens a switch, a limit and a page", async ({ page }) => {
   await install.signIn(page);
   await page.goto(install.console);

@@ -3,7 +3,7 @@
 "use client";
 
 import { useEffect } from "react";
-import { pressEarlyKeys } from "./early-keys.ts";
+import { pressEarlyKeys } from "./early-input.ts";
 import { reachFilter } from "./reach-filter.ts";
 
 const chordMs = 1_200;

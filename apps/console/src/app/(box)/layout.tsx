@@ -3,7 +3,7 @@ import { cookies, headers } from "next/headers";
 import { operator } from "@/operator.ts";
 import { Providers } from "@/providers.tsx";
 import { readTheme, themeCookie } from "@/theme.ts";
-import { earlyKeysScript } from "./early-keys.ts";
+import { earlyInputScript } from "./early-input.ts";
 import { Shell } from "./shell.tsx";
 
 export default async function BoxLayout({ children }: { children: React.ReactNode }) {
@@ -13,7 +13,7 @@ export default async function BoxLayout({ children }: { children: React.ReactNod
   return (
     <Providers>
       {/* biome-ignore lint/security/noDangerouslySetInnerHtml: a constant of our own, allowed by its nonce */}
-      <script nonce={nonce} dangerouslySetInnerHTML={{ __html: earlyKeysScript }} suppressHydrationWarning />
+      <script nonce={nonce} dangerouslySetInnerHTML={{ __html: earlyInputScript }} suppressHydrationWarning />
       <HydrationBoundary state={state}>
         <Shell theme={readTheme((await cookies()).get(themeCookie)?.value)}>{children}</Shell>
       </HydrationBoundary>

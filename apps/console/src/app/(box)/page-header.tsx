@@ -1,5 +1,9 @@
 // The head of a page: its name, a word on how things stand, and what narrows it down.
 
+"use client";
+
+import { useEffect } from "react";
+import { pressEarlyButton } from "./early-input.ts";
 import styles from "./page-header.module.css";
 
 export function PageHeader({
@@ -13,6 +17,8 @@ export function PageHeader({
   about?: React.ReactNode;
   children?: React.ReactNode;
 }) {
+  // Where a page's head is alive, so is the rest of it.
+  useEffect(pressEarlyButton, []);
   return (
     <>
       <title>{`${title} · Signalbox`}</title>

@@ -10,13 +10,14 @@ import { useToast } from "@signalbox/ui/toasts";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import Link from "next/link";
 import { usePathname, useRouter } from "next/navigation";
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { faultOf, sentence } from "@/errors.ts";
 import { Mark } from "@/mark.tsx";
 import type { Theme } from "@/theme.ts";
 import { useTRPC } from "@/trpc.ts";
 import { AwayNotice } from "./away-notice.tsx";
 import { isRunning } from "./canaries/canary-words.ts";
+import { pressEarlyButton } from "./early-input.ts";
 import { useKeys } from "./keys.ts";
 import { isAt, pageGroups, pages } from "./pages.tsx";
 import { Palette } from "./palette.tsx";
@@ -30,6 +31,11 @@ export function Shell({ theme, children }: { theme: Theme; children: React.React
   const router = useRouter();
   const [open, setOpen] = useState<"keys" | "palette" | "menu" | null>(null);
   const close = useCallback(() => setOpen(null), []);
+  // For what stands in a page's place when it has no head, such as an error; a page with one is alive before.
+  useEffect(() => {
+    const timer = setTimeout(pressEarlyButton, 2_000);
+    return () => clearTimeout(timer);
+  }, []);
   const { turnedOff } = useSwitches({ announce: true });
   const badges: Record<string, React.ReactNode> = {
     "/switches":
