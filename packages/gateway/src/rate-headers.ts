@@ -1,6 +1,7 @@
 // What callers are told of their limits: the RateLimit and RateLimit-Policy fields of the IETF's draft-ietf-httpapi-ratelimit-headers.
 
 import type { Limit } from "@signalbox/control/evaluate";
+import { madeOnce } from "@signalbox/core/made-once";
 import { quotaOf, secondsToFill, type Taken } from "./limiter.ts";
 import type { Ask } from "./pipeline.ts";
 
@@ -16,25 +17,8 @@ function policyText({ key, value }: Limit): string {
   return text;
 }
 
-const joined = new Map<string, Map<string, string>>();
-const mostJoined = 200;
-
-/** The same few limits meet in call after call: put together once, and written as what was written before. */
-function join(policy: string, next: string): string {
-  let longer = joined.get(policy);
-  if (longer === undefined) {
-    if (joined.size >= mostJoined) joined.clear();
-    longer = new Map();
-    joined.set(policy, longer);
-  }
-  let text = longer.get(next);
-  if (text === undefined) {
-    if (longer.size >= mostJoined) longer.clear();
-    text = [policy, next].join(", ");
-    longer.set(next, text);
-  }
-  return text;
-}
+/** The same few limits meet in call after call. */
+const join = madeOnce((policy, next) => [policy, next].join(", "));
 
 /** Writes both, and answers the place of the limit that is nearest to its end: the one a caller should pace itself by. */
 export function writeRateHeaders(headers: Record<string, string>, asks: Ask[], taken: Taken[]): number {

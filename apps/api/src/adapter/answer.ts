@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { type AppError, toProblem } from "@signalbox/core/errors";
 import type { Logger } from "@signalbox/core/log";
+import { madeOnce } from "@signalbox/core/made-once";
 import { toErrorShape } from "@signalbox/modules/trpc";
 import type { Asked, Reply } from "./exchange.ts";
 
@@ -83,29 +84,12 @@ export function setHeader(reply: Reply, name: string, value: string): void {
   reply.header(name, present === undefined ? value : addToList(String(present), value));
 }
 
-const lists = new Map<string, Map<string, string>>();
-const maxLists = 100;
-
-/** The same few lists are made for every answer. */
-function addToList(present: string, word: string): string {
-  let longer = lists.get(present);
-  let list = longer?.get(word);
-  if (list !== undefined) return list;
-  list = makeList(present, word);
-  if (longer === undefined && lists.size < maxLists) {
-    longer = new Map();
-    lists.set(present, longer);
-  }
-  if (longer !== undefined && longer.size < maxLists) longer.set(word, list);
-  return list;
-}
-
-function makeList(present: string, word: string): string {
+const addToList = madeOnce((present, word) => {
   const list = present.split(/ *, */);
   return list.some((item) => item === "*" || item.toLowerCase() === word.toLowerCase())
     ? present
     : [...list, word].join(", ");
-}
+});
 
 /** Weak comparison, as If-None-Match asks for. */
 export function isFresh(ifNoneMatch: string | undefined, etag: string): boolean {
