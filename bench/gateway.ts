@@ -38,7 +38,7 @@ const peopleCount = 10_000;
 const profileCount = 1_000;
 const rounds = 15;
 const roundMs = 500;
-const paceRounds = Number(process.env.PACE ?? 10);
+const paceRounds = Number(process.env.PACE ?? 20);
 const paceMs = 700;
 
 type Side = "bare" | "gathered" | "l1" | "l2";
