@@ -414,3 +414,14 @@ test("closing ends what waits, also while nobody answers", async (context) => {
   await within(10, "closing while nobody answers", away.close());
   await within(5, "what waited for nobody", refused);
 });
+
+test("what is asked one after another stays on one connection, however many are open", async (context) => {
+  const database = open(context, scratch.url, 4);
+  await untilFull(database, 4);
+  const pids = new Set<number>();
+  for (let n = 0; n < 12; n++) {
+    const [row] = await database.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    pids.add(row!.pid);
+  }
+  assert.equal(pids.size, 1);
+});
