@@ -155,6 +155,30 @@ test("a token to prove an address can be asked for again, and does not reset a p
   await world.guest().auth.email.verify({ token });
 });
 
+test("an account has its link since it was made; a mail that goes out late has one that is good all the same", async () => {
+  const links = (userId: string) =>
+    world.deps.sql`select id, expires_at as "expiresAt" from mailed_links where user_id = ${userId}`;
+  const { user } = await register("gil_link");
+  const [made] = await links(user.id);
+  assert.equal(made!.id, user.id);
+  await world.settle();
+  assert.deepEqual([...(await links(user.id))], [made]);
+  await world.guest().auth.email.verify({ token: await tokenFor("gil_link@example.test") });
+
+  const { user: late } = await register("gia_late");
+  await world.deps
+    .sql`update mailed_links set expires_at = now() + interval '1 hour' where user_id = ${late.id}`;
+  await world.settle();
+  const [again] = await links(late.id);
+  assert.ok(again!.expiresAt.getTime() > Date.now() + 23 * 3_600_000);
+
+  // As an account that an older release made.
+  const { user: older } = await register("gus_older");
+  await world.deps.sql`delete from mailed_links where user_id = ${older.id}`;
+  for (const name of ["gia_late", "gus_older"])
+    await world.guest().auth.email.verify({ token: await tokenFor(`${name}@example.test`) });
+});
+
 test("a forgotten password is reset by a mailed token, once, and every session ends", async () => {
   const before = await register("gus_reset");
   const guest = world.guest();

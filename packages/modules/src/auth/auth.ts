@@ -11,6 +11,7 @@ import { sealDeviceBy, sealDeviceWith } from "./device.ts";
 import { sealEmail } from "./email.ts";
 import { accessSeconds } from "./keys.ts";
 import { knownByPassword } from "./known.ts";
+import { firstLink } from "./links.ts";
 import { openAccount } from "./new-account.ts";
 import { hashPassword, isOutdated } from "./passwords.ts";
 import { type Moved, moveOn } from "./rotation.ts";
@@ -32,7 +33,9 @@ export async function register(ctx: Ctx, input: z.infer<typeof Register>): Promi
   const key = await makeKey(ctx, userId);
   const email = sealEmail(ctx, input.email, key.seal);
   const device = sealDeviceBy(ctx, key.seal);
-  const sessionId = await openAccount(ctx, { userId, handle, region, ...email, passwordHash, device, key });
+  const link = firstLink(ctx, input.email, key.seal);
+  const account = { userId, handle, region, ...email, passwordHash, device, key, link };
+  const sessionId = await openAccount(ctx, account);
   return answer(ctx, { id: userId, handle, displayName: handle }, { userId, sessionId, counter: 0 });
 }
 

@@ -5,6 +5,7 @@ import { tables } from "@signalbox/db";
 import { asc, eq, sql } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
 import { lockOf, type Seal, sealFor } from "../vault.ts";
+import { endsLate } from "./links.ts";
 
 const { credentials } = tables;
 const field = "credentials.email";
@@ -23,20 +24,34 @@ export async function findByEmail(ctx: Ctx, email: string): Promise<string | und
 
 type Row = Wrapped & { sealed: Buffer; verifiedAt: string | null };
 
-/** `seal`: for what is kept of the same user next. */
 export async function readEmail(ctx: Ctx | InTransaction, userId: string) {
-  // Plain, because every mail about an account begins with it.
   const [row] = (await ctx.db.execute(sql`
     select email_sealed as sealed, email_verified_at as "verifiedAt", master_version as "masterVersion", wrapped
     from credentials join user_keys using (user_id) where user_id = ${userId}`)) as unknown as Row[];
   if (!row || row.sealed.length === 0) return undefined;
-  const { seal, open } = await lockOf(ctx, userId, row);
+  const { open } = await lockOf(ctx, userId, row);
   return {
     email: open(field, row.sealed).toString(),
     verifiedAt: row.verifiedAt && new Date(row.verifiedAt),
-    seal,
   };
 }
+
+/** Whom a mail about an account goes to; `hasLink`: whether its link is there already, and good for about as long as it says. */
+export async function readAddressee(ctx: Ctx, { userId, linkId }: { userId: string; linkId: string }) {
+  const [row] = await ctx.sql<AddresseeRow[]>`
+    select email_sealed as sealed, email_verified_at as "verifiedAt", master_version as "masterVersion", wrapped,
+      exists (
+        select from mailed_links as link
+        where link.user_id = credentials.user_id and link.id = ${linkId} and link.expires_at > ${endsLate(ctx, "verify")}
+      ) as "hasLink"
+    from credentials join user_keys using (user_id) where user_id = ${userId}`;
+  if (!row || row.sealed.length === 0) return undefined;
+  const { seal, open } = await lockOf(ctx, userId, row);
+  const { verifiedAt, hasLink } = row;
+  return { email: open(field, row.sealed).toString(), verifiedAt, hasLink, seal };
+}
+
+type AddresseeRow = Wrapped & { sealed: Buffer; verifiedAt: Date | null; hasLink: boolean };
 
 /** The columns that hold an address: unreadable without its user's key, and found by a keyed index. */
 export const sealEmail = (ctx: Ctx | InTransaction, email: string, seal: Seal) => ({

@@ -4,7 +4,7 @@ import { timingSafeEqual } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
 import { mac } from "@signalbox/core/mac";
 import { tables } from "@signalbox/db";
-import { and, eq, gt, isNull } from "@signalbox/db/query";
+import { and, eq, gt, isNull, type SQL, sql } from "@signalbox/db/query";
 import type { Ctx, InTransaction } from "../ctx.ts";
 import { openFor, type Seal, sealFor } from "../vault.ts";
 import { toUuid } from "./tokens.ts";
@@ -19,9 +19,12 @@ export const linkMs: Record<Purpose, number> = {
   reset: 30 * 60_000,
   change: 24 * 3_600_000,
 };
+/** By so much less than the mail says a link may be good. */
+const lateMs = 3_600_000;
 const prefix = "sbm_";
 
-function sealLink(secret: Buffer, purpose: Purpose, { userId, id }: Key): string {
+/** What the mail says of it: always the same text for one key. */
+export function linkOf({ secret }: Pick<Ctx, "secret">, purpose: Purpose, { userId, id }: Key): string {
   const body = Buffer.from((userId + id).replaceAll("-", ""), "hex");
   return prefix + Buffer.concat([body, linkMac(secret, purpose, body)]).toString("base64url");
 }
@@ -38,7 +41,24 @@ function openLink(secret: Buffer, purpose: Purpose, token: string): Key | undefi
 const linkMac = (secret: Buffer, purpose: Purpose, body: Buffer) =>
   mac(secret, `mailed-link ${purpose}`, body);
 
-/** The same id gives the same link: a job that runs twice sends the same one twice. `seal`: where the user's key was read already. */
+/**
+ * A new account's first link, under the account's own id: a part of the statement that makes it, whose part `claimed` says
+ * whether there will be such a user. The job that mails it then has nothing to write.
+ */
+export const firstLink = (ctx: Pick<Ctx, "now">, email: string, seal: Seal): SQL => sql`
+  insert into mailed_links (user_id, id, purpose, email_sealed, expires_at)
+  select user_id, user_id, 'verify', ${seal(field, email)}::bytea,
+    ${new Date(ctx.now().getTime() + linkMs.verify).toISOString()}::timestamptz
+  from claimed`;
+
+/** A link that is there goes out as it is where it ends later than this. */
+export const endsLate = (ctx: Pick<Ctx, "now">, purpose: Purpose): Date =>
+  new Date(ctx.now().getTime() + linkMs[purpose] - lateMs);
+
+/**
+ * The same id gives the same link: a job that runs twice sends the same one twice, and one that runs late sends one that is still
+ * good. `seal`: where the user's key was read already.
+ */
 export async function makeLink(
   ctx: Ctx,
   purpose: Purpose,
@@ -50,11 +70,13 @@ export async function makeLink(
   const nowMs = ctx.now().getTime();
   await ctx.sql`
     with old as (
-      delete from mailed_links where user_id = ${key.userId} and expires_at < ${new Date(nowMs - 86_400_000)})
+      delete from mailed_links
+      where user_id = ${key.userId} and id <> ${key.id} and expires_at < ${new Date(nowMs - 86_400_000)})
     insert into mailed_links (user_id, id, purpose, email_sealed, expires_at)
     values (${key.userId}, ${key.id}, ${purpose}, ${sealed}, ${new Date(nowMs + linkMs[purpose])})
-    on conflict do nothing`;
-  return sealLink(ctx.secret, purpose, key);
+    on conflict (user_id, id) do update set expires_at = excluded.expires_at
+    where mailed_links.purpose = excluded.purpose and mailed_links.used_at is null`;
+  return linkOf(ctx, purpose, key);
 }
 
 /** Uses a link up, with every other of its purpose, or refuses; why is nobody's business. */
@@ -101,7 +123,7 @@ export async function readLink(ctx: Ctx, purpose: Purpose, key: Key) {
     );
   if (!row) return undefined;
   const email = await addressOf(ctx, key.userId, row.emailSealed);
-  return { email, used: row.usedAt !== null, token: sealLink(ctx.secret, purpose, key) };
+  return { email, used: row.usedAt !== null, token: linkOf(ctx, purpose, key) };
 }
 
 /** After a change the link's row remembers the address that was, until its owner is told there. */

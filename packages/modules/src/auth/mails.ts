@@ -5,8 +5,8 @@ import type { Mail } from "@signalbox/core/mail";
 import { z } from "zod";
 import type { Ctx } from "../ctx.ts";
 import { defineWork } from "../work.ts";
-import { readEmail } from "./email.ts";
-import { makeLink, readLink } from "./links.ts";
+import { readAddressee } from "./email.ts";
+import { linkOf, makeLink, readLink } from "./links.ts";
 
 const Letter = z.discriminatedUnion("kind", [
   z.object({
@@ -54,7 +54,7 @@ async function write(ctx: Ctx, letter: Letter): Promise<Text | undefined> {
           text: `Confirm that this address is yours with this token, at ${ctx.publicUrl}/v1/auth/email/confirm:\n\n${link.token}\n\nIt works once, for a day, and your account then has this address. If you did not ask for this, do nothing.`,
         };
   }
-  const found = await readEmail(ctx, userId);
+  const found = await readAddressee(ctx, { userId, linkId: kind === "notice" ? userId : letter.id });
   if (!found) return undefined;
   const { email: to, seal } = found;
   if (kind === "notice")
@@ -74,7 +74,10 @@ async function write(ctx: Ctx, letter: Letter): Promise<Text | undefined> {
     };
   }
   if (found.verifiedAt) return undefined;
-  const token = await makeLink(ctx, "verify", letter, to, seal);
+  // A new account's is there since it was made, unless this job comes late, or an older release made the account.
+  const token = found.hasLink
+    ? linkOf(ctx, "verify", letter)
+    : await makeLink(ctx, "verify", letter, to, seal);
   return {
     to,
     seal,

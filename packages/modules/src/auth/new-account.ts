@@ -1,9 +1,10 @@
-// A new account in one statement: handle, profile, credentials, key, first session, and what tells of it. They are there together or
-// not at all, for one trip and one commit, where a transaction would take a trip to begin, one to write and one to commit.
+// A new account in one statement: handle, profile, credentials, key, first session, the link that proves its address, and what
+// tells of it. They are there together or not at all, for one trip and one commit, where a transaction would take a trip to begin,
+// one to write and one to commit.
 
 import { newId } from "@signalbox/core/ids";
 import { outboxRow } from "@signalbox/db/outbox";
-import { sql } from "@signalbox/db/query";
+import { type SQL, sql } from "@signalbox/db/query";
 import { type Ctx, tell } from "../ctx.ts";
 import { claimLost, markingOf } from "../idempotency.ts";
 import { forgetHandles, handleTaken, newProfile } from "../users/index.ts";
@@ -21,11 +22,13 @@ type NewAccount = {
   passwordHash: string;
   device: Buffer;
   key: Awaited<ReturnType<typeof makeKey>>;
+  /** Of links.ts. */
+  link: SQL;
 };
 
 /** Answers the id of its first session. */
 export async function openAccount(ctx: Ctx, account: NewAccount): Promise<string> {
-  const { userId, handle, region, emailSealed, emailIndex, passwordHash, device, key } = account;
+  const { userId, handle, region, emailSealed, emailIndex, passwordHash, device, key, link } = account;
   const { claim } = ctx;
   const sessionId = newId();
   const told = tell(ctx, userCreated, { userId, handle });
@@ -38,6 +41,7 @@ export async function openAccount(ctx: Ctx, account: NewAccount): Promise<string
       insert into credentials (user_id, email_sealed, email_index, password_hash)
       select user_id, ${emailSealed}::bytea, ${emailIndex}::bytea, ${passwordHash} from claimed),
     keyed as (${key.row}),
+    linked as (${link}),
     opened as (
       insert into sessions (user_id, id, expires_at, device_sealed)
       select user_id, ${sessionId}::uuid, ${expiryOf(ctx)}::timestamptz, ${device}::bytea from claimed),
