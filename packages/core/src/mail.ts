@@ -34,8 +34,9 @@ export function createMailer({
   if (smtpUrl === undefined) return { server: null, send: keep, close() {} };
   const patience = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 20_000 };
   const transport = createTransport({ url: smtpUrl, ...patience }, { from });
-  // A server that hangs keeps a few jobs waiting, and not all of them.
-  const bulkhead = { maxConcurrent: 4, maxQueue: 50, maxWaitMs: 10_000 };
+  // A server that hangs keeps a few jobs waiting, and not all of them. Letters come in company, and as many as a process works on
+  // at once find room: one that is refused for want of it would be made again later.
+  const bulkhead = { maxConcurrent: 4, maxQueue: 64, maxWaitMs: 60_000 };
   const server = dependencies.open({
     name: "smtp",
     title: "the mail server",

@@ -1,10 +1,24 @@
 // Work that is not an event: done once by anyone, later or with a priority, tried again when it fails. On BullMQ.
 
-import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from "bullmq";
+import { DelayedError, type Job, type JobType, Queue, UnrecoverableError, Worker } from "bullmq";
 import type { z } from "zod";
 import { atMost, fullJitter } from "./bus/backoff.ts";
 import { isRedisAway } from "./bus/redis-faults.ts";
+import { newId } from "./ids.ts";
 import type { Logger } from "./log.ts";
+import {
+  type Carried,
+  type Carrier,
+  carrierName,
+  countCarried,
+  createGathering,
+  isCarrier,
+  newCarrierId,
+  type Outcome,
+  runCarrier,
+  takeOut,
+} from "./queue-carrier.ts";
+import { type AnyQueue, infoOf, jobOptions, nameJob, nameOf, optionsAfter } from "./queue-job.ts";
 import { connectRedis, patient, type Redis } from "./redis.ts";
 
 export type QueueDefinition<Data = unknown> = {
@@ -14,13 +28,16 @@ export type QueueDefinition<Data = unknown> = {
   /** Failures of its own after which a job is left among the failed ones. */
   attempts: number;
   backoffMs: number;
-  /** Jobs of one process at the same time. */
+  /** Jobs of one process at the same time; those that were gathered count as one. */
   concurrency: number;
   /** Jobs of all processes together in a stretch of time, where what they ask takes no more. */
   flow?: { max: number; perMs: number };
   /** Of jobs that are done; 0 where what they say of people should not stay. */
   keptDone: number;
-  /** What is asked for within so long goes on the queue together, where nobody waits for the moment: it costs half as much. */
+  /**
+   * What is asked for within so long, with the same priority, goes through the queue together, where nobody waits for the moment:
+   * it costs a fraction. Not with a flow, which counts one by one, and not where the first failure is the last.
+   */
   gatherMs: number;
 };
 
@@ -35,13 +52,17 @@ export type Cause = { requestId: string; traceparent: string };
 
 export type AddOptions = {
   cause?: Cause;
-  /** The same id is taken once while its job is kept. */
+  /** The same id is taken once while its job is kept; where jobs are gathered, once in one gathering. */
   id?: string;
   delayMs?: number;
   /** 1 goes first; without one a job goes before those that have one. */
   priority?: number;
 };
 
+/**
+ * Counted are jobs, also those that travel together: exact while few wait, and where more than a thousand do, as the first thousand
+ * have it. One that was taken out of company that waits is counted until they go.
+ */
 export type QueueDepth = {
   /** Ready to be worked on: waiting, prioritized, and delayed ones whose time has come. */
   ready: number;
@@ -85,10 +106,12 @@ export type Queues = {
 /** Of so many that were done last it is known how long they took. */
 const keptTimes = 200;
 const tellTimesMs = 500;
-const mostTogether = 64;
+/** So many are looked at to count the rest: depth is asked every few seconds, and queues grow long. */
+const mostLookedAt = 1_000;
 /** How soon a worker goes by a switch. */
 const lookMs = 200;
 const waitMs = 1_000;
+const failedOnce = "a job failed; it is tried again";
 const awayBackoff = { baseMs: 250, limitMs: 10_000 };
 
 export function createQueues(options: {
@@ -103,6 +126,8 @@ export function createQueues(options: {
   const queues = new Map<string, Queue>();
   const workers: Worker[] = [];
   const looking: NodeJS.Timeout[] = [];
+  /** Of each carrier that is being worked on. */
+  const keeping = new Set<() => Promise<void>>();
 
   const connect = (isBlocking: boolean) => {
     const redis = connectRedis(url, {
@@ -155,61 +180,31 @@ export function createQueues(options: {
     await Promise.all(told);
   }
 
-  type Asked = Parameters<Queue["addBulk"]>[0][number];
-  const gathered = new Map<string, { asked: Asked; settle: PromiseWithResolvers<Job> }[]>();
-
-  function addTogether({ name, gatherMs }: Pick<QueueDefinition, "name" | "gatherMs">, asked: Asked) {
-    const settle = Promise.withResolvers<Job>();
-    const waiting = gathered.get(name);
-    if (waiting) {
-      waiting.push({ asked, settle });
-      if (waiting.length >= mostTogether) addGathered(name);
-    } else {
-      gathered.set(name, [{ asked, settle }]);
-      setTimeout(() => addGathered(name), gatherMs);
-    }
-    return settle.promise;
-  }
-
-  function addGathered(name: string): void {
-    const waiting = gathered.get(name) ?? [];
-    gathered.delete(name);
-    if (waiting.length === 0) return;
-    queueOf({ name })
-      .addBulk(waiting.map(({ asked }) => asked))
-      .then(
-        (jobs) => {
-          for (const [at, { settle }] of waiting.entries()) settle.resolve(jobs[at]!);
-        },
-        (error) => {
-          for (const { settle } of waiting) settle.reject(error);
-        },
-      );
-  }
-
-  const jobOptions = ({ attempts, backoffMs, keptDone }: QueueDefinition<never>) => ({
-    attempts,
-    backoff: { type: "exponential", delay: backoffMs, jitter: 1 },
-    removeOnComplete: keptDone === 0 ? true : { age: 3_600, count: keptDone },
-    removeOnFail: { age: 14 * 86_400, count: 10_000 },
-  });
+  const gathering = createGathering<{ definition: AnyQueue; priority: number | undefined }>(
+    ({ terms: { definition, priority }, carried }) => {
+      const [first] = carried;
+      if (carried.length === 1)
+        return queueOf(definition).add(
+          definition.name,
+          first!.data,
+          jobOptions(definition, { ...first!, priority }),
+        );
+      const id = newCarrierId(carried.length);
+      return queueOf(definition).add(carrierName, { carried }, jobOptions(definition, { id, priority }));
+    },
+  );
 
   return {
     async add(definition, data, { id, delayMs, priority, cause } = {}) {
-      const { name, schema, gatherMs } = definition;
-      const opts = {
-        ...jobOptions(definition as QueueDefinition<never>),
-        ...(id === undefined ? {} : { jobId: id }),
-        ...(delayMs === undefined ? {} : { delay: delayMs }),
-        ...(priority === undefined ? {} : { priority }),
-        // Where BullMQ itself keeps what goes along with a job and is none of its data.
-        ...(cause === undefined ? {} : { telemetry: { metadata: JSON.stringify(cause) } }),
-      };
-      const asked = { name, data: schema.parse(data), opts };
-      const job = await (gatherMs > 0
-        ? addTogether(definition, asked)
-        : queueOf(definition).add(name, asked.data, opts));
-      return job.id!;
+      const { name, schema, gatherMs, attempts, flow } = definition;
+      const parsed = schema.parse(data);
+      if (gatherMs > 0 && delayMs === undefined && attempts > 1 && !flow) {
+        const one = { id: id ?? newId(), data: parsed, ...(cause ? { cause } : {}) };
+        await gathering.ask(`${name} ${priority}`, { definition, priority }, one, gatherMs);
+        return one.id;
+      }
+      const opts = jobOptions(definition, { id, delayMs, priority, cause });
+      return (await queueOf(definition).add(name, parsed, opts)).id!;
     },
 
     async repeat(definition, data, everyMs) {
@@ -219,7 +214,7 @@ export function createQueues(options: {
         {
           name: definition.name,
           data: definition.schema.parse(data),
-          opts: jobOptions(definition as QueueDefinition<never>),
+          opts: jobOptions(definition),
         },
       );
     },
@@ -233,24 +228,65 @@ export function createQueues(options: {
         throw new DelayedError();
       }
 
+      /** `away`: how often a part was away before. */
+      async function run(given: unknown, info: JobInfo, away: number): Promise<Outcome> {
+        const parsed = schema.safeParse(given);
+        if (!parsed.success)
+          return {
+            is: "unfit",
+            error: new UnrecoverableError(`its data is not as defined: ${parsed.error.message}`),
+          };
+        const from = performance.now();
+        try {
+          if (waits?.(parsed.data, info.id)) return { is: "waiting", forMs: waitMs };
+          await handle(parsed.data, info);
+          noteTime(name, performance.now() - from);
+          return { is: "done" };
+        } catch (error) {
+          if (!isPartAway(error)) return { is: "failed", error };
+          log.debug({ error, queue: name, ...nameOf(info) }, "a part is away; the job waits");
+          return { is: "waiting", forMs: fullJitter(away, awayBackoff) + 100 };
+        }
+      }
+
+      /** Those that are left when all were tried go on by themselves, each as it fared. */
+      async function runTogether(carrier: Carrier, token: string | undefined): Promise<void> {
+        const { carried } = carrier.data;
+        const away = carrier.attemptsStarted - carrier.attemptsMade;
+        const { result, keep } = runCarrier(carrier, (one) => run(one.data, firstTry(one), away));
+        keeping.add(keep);
+        try {
+          const left = await result;
+          const waiting = left.flatMap(({ outcome }) => (outcome.is === "waiting" ? outcome.forMs : []));
+          // All of them alike: they may as well wait together.
+          if (waiting.length === carried.length) await later(carrier, token, Math.max(...waiting));
+          if (left.length === 0) return;
+          for (const { one, outcome } of left)
+            if (outcome.is === "failed")
+              log.warn({ error: outcome.error, queue: name, ...nameOf(firstTry(one)) }, failedOnce);
+          // First this: where what follows fails, the carrier comes again, and those that are done are not in it.
+          await keep();
+          await queueOf(definition).addBulk(
+            left.map(({ one, outcome }) => ({
+              name,
+              data: one.data,
+              opts: optionsAfter(definition, carrier, one, outcome),
+            })),
+          );
+        } finally {
+          keeping.delete(keep);
+        }
+      }
+
       const worker = new Worker(
         name,
         async (job, token) => {
           // One that was on its way when its queue was switched off goes back.
           if (isOff()) await later(job, token, waitMs);
-          const parsed = schema.safeParse(job.data);
-          if (!parsed.success)
-            throw new UnrecoverableError(`its data is not as defined: ${parsed.error.message}`);
-          if (waits?.(parsed.data, job.id!)) await later(job, token, waitMs);
-          const from = performance.now();
-          try {
-            await handle(parsed.data, { id: job.id!, attempt: job.attemptsMade + 1, cause: causeOf(job) });
-            noteTime(name, performance.now() - from);
-          } catch (error) {
-            if (!isPartAway(error)) throw error;
-            log.debug({ error, ...nameJob(job) }, "a part is away; the job waits");
-            await later(job, token, fullJitter(job.attemptsStarted - job.attemptsMade, awayBackoff) + 100);
-          }
+          if (isCarrier(job)) return runTogether(job, token);
+          const outcome = await run(job.data, infoOf(job), job.attemptsStarted - job.attemptsMade);
+          if (outcome.is === "waiting") await later(job, token, outcome.forMs);
+          else if (outcome.is !== "done") throw outcome.error;
         },
         {
           connection: connect(true),
@@ -266,8 +302,7 @@ export function createQueues(options: {
       worker.on("error", (error) => log.debug({ error, queue: name }, "a worker met an error"));
       worker.on("failed", (job, error) => {
         const line = { error, queue: name, ...(job && nameJob(job)) };
-        if (job && job.attemptsMade < (job.opts.attempts ?? 1))
-          log.warn(line, "a job failed; it is tried again");
+        if (job && job.attemptsMade < (job.opts.attempts ?? 1)) log.warn(line, failedOnce);
         else log.error(line, "a job failed for good");
       });
       workers.push(worker);
@@ -295,20 +330,23 @@ export function createQueues(options: {
       } = await queue.getJobCounts("waiting", "prioritized", "active", "failed", "delayed");
       const now = Date.now();
       // Delayed jobs are sorted by the instant at which they are due.
-      const later = (await queue.getDelayed(0, 999)).filter(
-        ({ timestamp, delay }) => timestamp + delay > now,
-      );
-      const due = delayed <= 1_000 ? delayed - later.length : 0;
+      const soon = delayed > 0 ? await queue.getDelayed(0, mostLookedAt - 1) : [];
+      const dueOf = soon.filter(({ timestamp, delay }) => timestamp + delay <= now);
+      const due = delayed <= mostLookedAt ? countCarried(idsOf(dueOf)) : 0;
+      const allDelayed = scaled(idsOf(soon), delayed);
       const [longest] = await queue.getJobs(["waiting", "prioritized"], 0, 0, true);
       const times = (await plain().lrange(timesKey(definition.name), 0, -1))
         .map(Number)
         .sort((a, b) => a - b);
       const atRank = (share: number) => times[Math.ceil(times.length * share) - 1]!;
       return {
-        ready: waiting + prioritized + due,
-        delayed: delayed - due,
-        active,
-        failed,
+        ready:
+          (await countIn(queue, "waiting", waiting)) +
+          (await countIn(queue, "prioritized", prioritized)) +
+          due,
+        delayed: allDelayed - due,
+        active: await countIn(queue, "active", active),
+        failed: await countIn(queue, "failed", failed),
         oldestMs: longest ? Math.max(0, now - longest.timestamp - longest.delay) : 0,
         took: times.length > 0 ? { p50Ms: atRank(0.5), p95Ms: atRank(0.95) } : null,
       };
@@ -317,26 +355,37 @@ export function createQueues(options: {
     async retry(definition) {
       const queue = queueOf(definition);
       const { failed = 0 } = await queue.getJobCounts("failed");
+      const asked = await countIn(queue, "failed", failed);
       if (failed > 0) await queue.retryJobs({ state: "failed" });
-      return failed;
+      return asked;
     },
 
     async remove(definition, isMeant) {
-      const jobs = await queueOf(definition).getJobs(["failed", "waiting", "prioritized", "delayed"]);
-      const meant = jobs.filter((job) => {
-        const parsed = definition.schema.safeParse(job?.data);
+      const queue = queueOf(definition);
+      const jobs = await queue.getJobs(["failed", "waiting", "prioritized", "delayed"]);
+      const isMeantHere = (data: unknown) => {
+        const parsed = definition.schema.safeParse(data);
         return parsed.success && isMeant(parsed.data);
-      });
+      };
       // One that somebody took up in this moment is done, and then it is gone too.
       const removed = await Promise.all(
-        meant.map((job) =>
-          job.remove().then(
-            () => 1,
-            () => 0,
-          ),
-        ),
+        jobs.map(async (job) => {
+          try {
+            if (isCarrier(job))
+              return await takeOut(
+                job,
+                () => queue.getJob(job.id!) as Promise<Carrier | undefined>,
+                isMeantHere,
+              );
+            if (!isMeantHere(job.data)) return 0;
+            await job.remove();
+            return 1;
+          } catch {
+            return 0;
+          }
+        }),
       );
-      return removed.reduce<number>((sum, one) => sum + one, 0);
+      return removed.reduce((sum, one) => sum + one, 0);
     },
 
     async close(limitMs = 8_000) {
@@ -344,27 +393,26 @@ export function createQueues(options: {
       await Promise.all(
         workers.map(async (worker) => {
           const isDone = await atMost(limitMs, worker.close()).catch(() => false);
-          if (!isDone) await worker.close(true).catch(() => {});
+          // What is done of a carrier is not done again with the rest. BullMQ itself waits for its handlers, whatever it is told
+          // now; once its connections are gone their locks run out, and others take the jobs.
+          if (!isDone) await atMost(500, Promise.allSettled([...keeping].map((keep) => keep())));
         }),
       );
-      const asked = [...gathered.values()].flat().map(({ settle }) => settle.promise);
-      for (const name of gathered.keys()) addGathered(name);
-      await atMost(1_000, Promise.allSettled([...asked, tellTimes()]));
+      await atMost(1_000, Promise.allSettled([gathering.flush(), tellTimes()]));
       await Promise.all([...queues.values()].map((queue) => queue.close().catch(() => {})));
       for (const connection of connections) connection.disconnect();
     },
   };
 }
 
-function causeOf({ opts }: Job): Cause | undefined {
-  const metadata = opts.telemetry?.metadata;
-  return metadata === undefined ? undefined : (JSON.parse(metadata) as Cause);
+const firstTry = ({ id, cause }: Carried): JobInfo => ({ id, cause, attempt: 1 });
+
+/** Exact as far as one looks; beyond it those that are seen speak for the rest. */
+async function countIn(queue: Queue, state: JobType, jobs: number): Promise<number> {
+  return jobs === 0 ? 0 : scaled(await queue.getRanges([state], 0, mostLookedAt - 1), jobs);
 }
 
-const nameJob = (job: Job) => ({
-  queue: job.queueName,
-  job: job.id,
-  attempt: job.attemptsMade,
-  requestId: causeOf(job)?.requestId,
-  traceId: causeOf(job)?.traceparent.slice(3, 35),
-});
+const scaled = (ids: string[], jobs: number): number =>
+  Math.round(countCarried(ids) * (ids.length < mostLookedAt ? 1 : jobs / ids.length));
+
+const idsOf = (jobs: Job[]) => jobs.map(({ id }) => id!);

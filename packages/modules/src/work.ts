@@ -27,7 +27,7 @@ export function defineWork<Data>(
 
 export type AnyWork = Work<never>;
 
-/** Asks for it; under the same id once, until it is done. */
+/** Asks for it; under the same id once, until it is done. What is gathered is known by its id for that long only: then it may run twice. */
 export async function ask<Data>(
   ctx: Ctx,
   { queue }: Work<Data>,

@@ -17,7 +17,7 @@ const waitedFor = { priority: 1 };
 const told = { priority: 10 };
 type Key = { userId: string; id: string };
 
-/** The event's own id: run twice, it asks for one mail. */
+/** The event's own id: run twice in one moment, it asks for one mail; later perhaps for a second, with the same link. */
 const once = ({ event }: Ctx) => (event ? { id: event.id } : {});
 const mail =
   (kind: "verification" | "reset" | "change" | "farewell") =>
