@@ -171,7 +171,7 @@ export async function openDeps(
   const mailer = createMailer({
     smtpUrl: config.SMTP_URL,
     from: config.SIGNALBOX_MAIL_FROM,
-    keep: (mail) => keepMail({ db, sql, secret, ...keys }, mail),
+    keep: (mail) => keepMail({ db, shared, secret, ...keys }, mail),
     dependencies,
   });
   shutdown.add("mailer", () => mailer.close());

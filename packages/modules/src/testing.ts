@@ -87,7 +87,7 @@ export async function testWorld(
     mailer: createMailer({
       smtpUrl: undefined,
       from: "signalbox@localhost",
-      keep: (mail) => keepMail({ db, sql, secret }, mail),
+      keep: (mail) => keepMail({ db, shared, secret }, mail),
       dependencies,
     }),
     queues,

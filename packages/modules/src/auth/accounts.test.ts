@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { hash } from "@node-rs/argon2";
+import { newId } from "@signalbox/core/ids";
 import { connectRedis } from "@signalbox/core/redis";
 import { tables } from "@signalbox/db";
 import { createLimiter } from "@signalbox/gateway/limiter";
@@ -12,6 +13,7 @@ import { operatorAccounts } from "../moderation/operator.ts";
 import { ctxOf, testWorld, type World } from "../testing.ts";
 import { createRouter } from "../trpc.ts";
 import { defaultPasswordCost } from "./index.ts";
+import { sendMail } from "./mails.ts";
 import { pauseAfter } from "./throttle.ts";
 import { createAccessVerifier } from "./tokens.ts";
 import { codeAt, stepAt, stepOf } from "./totp.ts";
@@ -177,6 +179,27 @@ test("an account has its link since it was made; a mail that goes out late has o
   await world.deps.sql`delete from mailed_links where user_id = ${older.id}`;
   for (const name of ["gia_late", "gus_older"])
     await world.guest().auth.email.verify({ token: await tokenFor(`${name}@example.test`) });
+});
+
+test("mails that are made in one moment go each to its own address with its own link, and none to who is not there", async () => {
+  const names = ["una_many", "uri_many", "uwe_many"];
+  const people = await Promise.all(names.map((name) => register(name)));
+  const ctx = ctxOf(world.deps, { kind: "job", name: "test" });
+  const resent = newId();
+  await Promise.all([
+    ...people.map(({ user: { id } }) => sendMail.run(ctx, { kind: "verification", userId: id, id })),
+    sendMail.run(ctx, { kind: "verification", userId: people[0]!.user.id, id: resent }),
+    sendMail.run(ctx, { kind: "notice", userId: people[1]!.user.id, what: "a test" }),
+    sendMail.run(ctx, { kind: "verification", userId: newId(), id: newId() }),
+  ]);
+  const { items } = await listMailbox(ctxOf(world.deps, operator) as AsOperator, {});
+  const own = items.filter(({ to }) => names.some((name) => to === `${name}@example.test`));
+  assert.equal(own.length, 5);
+  assert.equal(new Set(own.flatMap(({ text }) => /sbm_[\w-]+/.exec(text) ?? [])).size, 4);
+  for (const name of names) {
+    const { text } = own.find((mail) => mail.to === `${name}@example.test` && mail.text.includes("sbm_"))!;
+    await world.guest().auth.email.verify({ token: /sbm_[\w-]+/.exec(text)![0] });
+  }
 });
 
 test("a forgotten password is reset by a mailed token, once, and every session ends", async () => {

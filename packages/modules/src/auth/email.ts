@@ -1,9 +1,10 @@
 // The one file that reads and writes e-mail addresses.
 
+import { createGather } from "@signalbox/core/gather";
 import { blindIndex, type Wrapped } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
 import { asc, eq, sql } from "@signalbox/db/query";
-import type { Ctx, InTransaction } from "../ctx.ts";
+import type { Ctx, InTransaction, Source } from "../ctx.ts";
 import { lockOf, type Seal, sealFor } from "../vault.ts";
 import { endsLate } from "./links.ts";
 
@@ -36,22 +37,47 @@ export async function readEmail(ctx: Ctx | InTransaction, userId: string) {
   };
 }
 
-/** Whom a mail about an account goes to; `hasLink`: whether its link is there already, and good for about as long as it says. */
-export async function readAddressee(ctx: Ctx, { userId, linkId }: { userId: string; linkId: string }) {
-  const [row] = await ctx.sql<AddresseeRow[]>`
-    select email_sealed as sealed, email_verified_at as "verifiedAt", master_version as "masterVersion", wrapped,
-      exists (
-        select from mailed_links as link
-        where link.user_id = credentials.user_id and link.id = ${linkId} and link.expires_at > ${endsLate(ctx, "verify")}
-      ) as "hasLink"
-    from credentials join user_keys using (user_id) where user_id = ${userId}`;
+type Addressee = { userId: string; linkId: string };
+type AddresseeRow = Wrapped & { n: number; sealed: Buffer; verifiedAt: Date | null; hasLink: boolean };
+
+/**
+ * Whom a mail about an account goes to; `hasLink`: whether its link is there already, and good for about as long as it says. Mails
+ * are made in company, and one statement answers for all of it.
+ */
+export async function readAddressee(ctx: Ctx, asked: Addressee) {
+  let read = readers.get(ctx.shared);
+  if (!read) {
+    read = createReader(ctx);
+    readers.set(ctx.shared, read);
+  }
+  const row = await read(asked);
   if (!row || row.sealed.length === 0) return undefined;
-  const { seal, open } = await lockOf(ctx, userId, row);
+  const { seal, open } = await lockOf(ctx, asked.userId, row);
   const { verifiedAt, hasLink } = row;
   return { email: open(field, row.sealed).toString(), verifiedAt, hasLink, seal };
 }
 
-type AddresseeRow = Wrapped & { sealed: Buffer; verifiedAt: Date | null; hasLink: boolean };
+const readers = new WeakMap<Source, (asked: Addressee) => Promise<AddresseeRow | undefined>>();
+
+function createReader({ shared: { sql }, dependencies, now }: Ctx) {
+  const { breaker } = dependencies.open({ name: "postgres" });
+  return createGather(
+    async (asked: Addressee[]) => {
+      const rows = await sql<AddresseeRow[]>`
+        select n::int, email_sealed as sealed, email_verified_at as "verifiedAt", master_version as "masterVersion", wrapped,
+          exists (
+            select from mailed_links as link
+            where link.user_id = asked.user_id and link.id = asked.link_id and link.expires_at > ${endsLate({ now }, "verify")}
+          ) as "hasLink"
+        from unnest(${asked.map(({ userId }) => userId)}::uuid[], ${asked.map(({ linkId }) => linkId)}::uuid[])
+          with ordinality as asked (user_id, link_id, n)
+        join credentials using (user_id) join user_keys using (user_id)`;
+      const byPlace = new Map(rows.map((row) => [row.n - 1, row]));
+      return asked.map((_, place) => byPlace.get(place));
+    },
+    { mostUnderWay: 2, isDoubtful: () => breaker.state !== "closed" },
+  );
+}
 
 /** The columns that hold an address: unreadable without its user's key, and found by a keyed index. */
 export const sealEmail = (ctx: Ctx | InTransaction, email: string, seal: Seal) => ({

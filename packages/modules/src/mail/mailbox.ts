@@ -1,10 +1,11 @@
 // Where mails go on an install without a mail server: a short list that operators read.
 
+import { createGather } from "@signalbox/core/gather";
 import { newId } from "@signalbox/core/ids";
 import type { Mail } from "@signalbox/core/mail";
 import { tables } from "@signalbox/db";
 import { desc, lt } from "@signalbox/db/query";
-import type { AsOperator, Deps } from "../ctx.ts";
+import type { AsOperator, Deps, Source } from "../ctx.ts";
 import { openCursor, toPage } from "../page.ts";
 import { openAllFor, sealFor } from "../vault.ts";
 
@@ -16,18 +17,44 @@ type Letter = Omit<Mail, "userId" | "seal">;
 const pruneEvery = 16;
 let sincePruned = 0;
 
+type Row = { id: string; userId: string; sealed: Buffer };
+
 export async function keepMail(
-  deps: Pick<Deps, "db" | "sql" | "secret" | "kms">,
+  deps: Pick<Deps, "db" | "shared" | "secret" | "kms">,
   { userId, seal, ...letter }: Mail,
 ): Promise<void> {
-  const { sql } = deps;
+  const { shared } = deps;
   const text = JSON.stringify(letter satisfies Letter);
   const sealed = seal ? seal(field, text) : await sealFor(deps, userId, field, text);
-  await sql`insert into mailbox (id, user_id, sealed) values (${newId()}, ${userId}, ${sealed})`;
-  sincePruned += 1;
-  if (sincePruned < pruneEvery) return;
-  sincePruned = 0;
-  await sql`delete from mailbox where id < (select id from mailbox order by id desc offset ${kept} limit 1)`;
+  let keep = keepers.get(shared);
+  if (!keep) {
+    keep = createGather((rows) => keepAll(shared, rows), { mostUnderWay: 2 });
+    keepers.set(shared, keep);
+  }
+  await keep({ id: newId(), userId, sealed });
+}
+
+const keepers = new WeakMap<Source, (row: Row) => Promise<undefined>>();
+
+/** Mails are made in company: one statement for all of it. */
+async function keepAll({ sql }: Source, rows: Row[]): Promise<undefined[]> {
+  await sql`
+    insert into mailbox (id, user_id, sealed)
+    select id, user_id, decode(sealed, 'base64')
+    from unnest(
+      ${rows.map(({ id }) => id)}::uuid[],
+      ${rows.map(({ userId }) => userId)}::uuid[],
+      ${rows.map(({ sealed }) => sealed.toString("base64"))}::text[]
+    ) as kept (id, user_id, sealed)`;
+  sincePruned += rows.length;
+  if (sincePruned >= pruneEvery) {
+    sincePruned = 0;
+    // The mails are kept in any case; what is too old goes after the next ones.
+    await sql`delete from mailbox where id < (select id from mailbox order by id desc offset ${kept} limit 1)`.catch(
+      () => {},
+    );
+  }
+  return rows.map(() => undefined);
 }
 
 export async function listMailbox(
