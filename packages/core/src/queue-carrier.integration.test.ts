@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { Queue } from "bullmq";
+import { Queue, UnrecoverableError, Worker } from "bullmq";
 import { z } from "zod";
 import { until } from "./bus/contract.ts";
 import { newId } from "./ids.ts";
 import { createLogger } from "./log.ts";
-import { carrierName, newCarrierId } from "./queue-carrier.ts";
+import { carrierName, newCarrierId, unfitReason } from "./queue-carrier.ts";
 import { createQueues, defineQueue, type JobInfo, type QueueDefinition, type Queues } from "./queues.ts";
 import { connectRedis } from "./redis.ts";
 
@@ -178,6 +178,27 @@ test("one whose data nobody can read is given up, and takes none with it", async
   it.work(mail, async ({ to }) => void seen.push(to));
   await until(async () => (await it.depth(mail)).failed === 1);
   assert.deepEqual(seen, ["ann"]);
+});
+
+test("what a worker of a release that knows no company gave up is done by one that does", async () => {
+  const mail = mailQueue("older");
+  const it = queues();
+  await askAll(it, mail, ["ann", "bob"]);
+  const connection = redis.duplicate({ maxRetriesPerRequest: null });
+  const older = new Worker(
+    mail.name,
+    async () => {
+      throw new UnrecoverableError(`${unfitReason}: expected string`);
+    },
+    { connection, prefix: `{${prefix}:${mail.name}}` },
+  );
+  await until(async () => (await it.depth(mail)).failed === 2);
+  await older.close();
+  connection.disconnect();
+  const seen: string[] = [];
+  it.work(mail, async ({ to }) => void seen.push(to));
+  await until(() => seen.length === 2);
+  await until(async () => (await it.depth(mail)).failed === 0);
 });
 
 test("what is about someone is taken out of its company, and the last of all takes the carrier along", async () => {

@@ -2,7 +2,7 @@
 // to finish it is paid once for all of them; each keeps its id, its cause and its own outcome. What is not done at the first try
 // leaves the carrier and goes on as a job of its own, so that none waits, fails or is given up for the sake of its company.
 
-import type { Job } from "bullmq";
+import type { Job, Queue } from "bullmq";
 import { newId } from "./ids.ts";
 import type { Cause } from "./queues.ts";
 
@@ -24,6 +24,22 @@ export function countCarried(ids: string[]): number {
   let count = 0;
   for (const id of ids) count += Number(/^carrier-(\d+)-/.exec(id)?.[1] ?? 1);
   return count;
+}
+
+/** What a job fails with that can never be done. */
+export const unfitReason = "its data is not as defined";
+
+/**
+ * 0.1.0 knows no carriers: while an install is rolled, a worker of that release gives up one that it takes. This release never gives
+ * one up for that reason, and tries it anew.
+ */
+export async function takeBackCarriers(queue: Queue): Promise<void> {
+  const newest = await queue.getRanges(["failed"], 0, 99);
+  for (const id of newest.filter((id) => id.startsWith(`${carrierName}-`))) {
+    const job = await queue.getJob(id);
+    // Another worker may have been first.
+    if (job?.failedReason?.startsWith(unfitReason)) await job.retry("failed").catch(() => {});
+  }
 }
 
 type Gathered<Terms> = { terms: Terms; carried: Carried[] };

@@ -16,7 +16,9 @@ import {
   newCarrierId,
   type Outcome,
   runCarrier,
+  takeBackCarriers,
   takeOut,
+  unfitReason,
 } from "./queue-carrier.ts";
 import { type AnyQueue, infoOf, jobOptions, nameJob, nameOf, optionsAfter } from "./queue-job.ts";
 import { connectRedis, patient, type Redis } from "./redis.ts";
@@ -111,6 +113,7 @@ const mostLookedAt = 1_000;
 /** How soon a worker goes by a switch. */
 const lookMs = 200;
 const waitMs = 1_000;
+const takeBackMs = 10_000;
 const failedOnce = "a job failed; it is tried again";
 const awayBackoff = { baseMs: 250, limitMs: 10_000 };
 
@@ -234,7 +237,7 @@ export function createQueues(options: {
         if (!parsed.success)
           return {
             is: "unfit",
-            error: new UnrecoverableError(`its data is not as defined: ${parsed.error.message}`),
+            error: new UnrecoverableError(`${unfitReason}: ${parsed.error.message}`),
           };
         const from = performance.now();
         try {
@@ -316,6 +319,14 @@ export function createQueues(options: {
       };
       look();
       looking.push(setInterval(look, lookMs));
+      if (definition.gatherMs > 0) {
+        const takeBack = () =>
+          takeBackCarriers(queueOf(definition)).catch((error) =>
+            log.debug({ error, queue: name }, "what was given up could not be looked at; it is tried again"),
+          );
+        void takeBack();
+        looking.push(setInterval(takeBack, takeBackMs));
+      }
     },
 
     async depth(definition) {
