@@ -1,11 +1,11 @@
 // What callers meet while a part of a real install hangs or dies under load, and that all is well again without anyone's help.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { connect, createServer, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectDatabase, type Database } from "@signalbox/db";
+import { familyOf } from "./testing/family.ts";
 import { eventually, freePortBase } from "./testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "./testing/install.ts";
 import { createPeople, type People } from "./testing/people.ts";
@@ -116,18 +116,10 @@ const counted = (seen: Seen[]) =>
     .map(([answer, all]) => `${all!.length} times ${answer}`)
     .join("; ");
 
-/** A process and everything it has forked. */
-const family = (pid: number): number[] => [
-  pid,
-  ...execFileSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" })
-    .split("\n")
-    .flatMap((line) => (line.trim() ? [Number(line)] : [])),
-];
-
 describe("Postgres hangs under load", () => {
   test("calls that need it are refused at once, the rest is answered, and it comes back by itself", async () => {
     assert.deepEqual([(await write()).status, (await read()).status], [201, 200]);
-    const stopped = family(install.pid("postgres"));
+    const stopped = familyOf(install.pid("postgres"));
     const writes = load(write, 40);
     const reads = load(read, 40);
     const alive = load(() => ask("GET", "/livez"), 200);

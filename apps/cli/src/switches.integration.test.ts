@@ -2,11 +2,11 @@
 // that still works when nobody answers any more.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { familyOf } from "./testing/family.ts";
 import { eventually, freePortBase, signalbox } from "./testing/harness.ts";
 import { startInstallForTest, type TestInstall } from "./testing/install.ts";
 
@@ -24,15 +24,7 @@ after(async () => {
 
 /** A process and everything it has forked: connections stay open, and nothing answers. */
 function halt(name: string): void {
-  const pid = install.pid(name);
-  const children = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" }).stdout;
-  for (const each of [
-    pid,
-    ...children
-      .split("\n")
-      .filter((line) => line.trim())
-      .map(Number),
-  ]) {
+  for (const each of familyOf(install.pid(name))) {
     process.kill(each, "SIGSTOP");
     stopped.add(each);
   }
