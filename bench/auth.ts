@@ -10,7 +10,7 @@ import { figure, median, progress, report } from "./harness/report.ts";
 
 const signers = 8;
 const refreshers = 16;
-const rounds = 5;
+const rounds = 9;
 const roundMs = 1_500;
 /** Until what runs is compiled, which takes some ten thousand calls: a server meets its load for days, and not in its first seconds. */
 const warmUpMs = 12_000;
@@ -48,9 +48,9 @@ try {
   const registering = async (at: number) => expect(201, await asking[at]!.ask(registration()));
 
   await rateOf(signers, 1_000, hashing);
-  await rateOf(signers, 1_000, signingIn);
   // Few a second, so it takes longer.
-  await rateOf(signers, 4 * warmUpMs, registering);
+  await rateOf(signers, 2 * warmUpMs, signingIn);
+  await rateOf(signers, 3 * warmUpMs, registering);
   // Not before: what idles is closed by the server.
   const watching = await openConnections(port, 4);
   const login = await compare("login", signers, signingIn, hashing, watching);
