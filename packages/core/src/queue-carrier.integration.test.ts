@@ -9,6 +9,7 @@ import { createLogger } from "./log.ts";
 import { carrierName, newCarrierId, unfitReason } from "./queue-carrier.ts";
 import { createQueues, defineQueue, type JobInfo, type QueueDefinition, type Queues } from "./queues.ts";
 import { connectRedis } from "./redis.ts";
+import { forgetKeys } from "./testing/forget-keys.ts";
 
 const url = process.env.TEST_REDIS_URL!;
 const prefix = `test-${newId()}`;
@@ -25,12 +26,7 @@ function queues(): Queues {
 
 after(async () => {
   await Promise.all(open.map((each) => each.close(500)));
-  let cursor = "0";
-  do {
-    const [next, found] = await redis.scan(cursor, "MATCH", `{${prefix}:*`, "COUNT", 1_000);
-    for (const key of found) await redis.del(key);
-    cursor = next;
-  } while (cursor !== "0");
+  await forgetKeys(redis, `{${prefix}:*`);
   redis.disconnect();
 });
 
