@@ -10,6 +10,7 @@ import { type Entry, streamPublisher } from "@signalbox/core/bus/stream-publishe
 import { newId } from "@signalbox/core/ids";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis } from "@signalbox/core/redis";
+import { forgetKeys } from "@signalbox/core/testing/forget-keys";
 import { connectDatabase } from "@signalbox/db";
 import { createBusStore } from "@signalbox/db/bus-store";
 import { listDeadLetters, replayDeadLetters } from "@signalbox/db/dead-letters";
@@ -50,12 +51,7 @@ busContract("Redis Streams", async () => {
     replay: async (group) => void (await replayDeadLetters(sql, { group })),
     deadLetters: (group) => listDeadLetters(sql, { group }),
     async close() {
-      for (let cursor = "0"; ; ) {
-        const [next, found] = await redis.scan(cursor, "MATCH", `${prefix}:*`, "COUNT", 1_000);
-        if (found.length > 0) await redis.del(...found);
-        cursor = next;
-        if (cursor === "0") break;
-      }
+      await forgetKeys(redis, `${prefix}:*`);
       redis.disconnect();
       await close();
       await database.drop();

@@ -16,6 +16,7 @@ import { streamPublisher } from "@signalbox/core/bus/stream-publisher";
 import { newId } from "@signalbox/core/ids";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis, type Redis } from "@signalbox/core/redis";
+import { forgetKeys } from "@signalbox/core/testing/forget-keys";
 import { connectDatabase, type Database } from "@signalbox/db";
 import { createBusStore } from "@signalbox/db/bus-store";
 import { createTestDatabase, type TestDatabase } from "@signalbox/db/testing";
@@ -52,12 +53,7 @@ after(async () => {
   for (const child of children) child.kill("SIGKILL");
   // Also where a test has failed: an open bus would hold this file for ever.
   for (const bus of buses) await bus.close();
-  let cursor = "0";
-  do {
-    const [next, found] = await redis.scan(cursor, "MATCH", `${prefix}:*`, "COUNT", 1_000);
-    for (const key of found) await redis.del(key);
-    cursor = next;
-  } while (cursor !== "0");
+  await forgetKeys(redis, `${prefix}:*`);
   redis.disconnect();
   await db.close();
   await database.drop();

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger } from "@signalbox/core/log";
 import { connectRedis, type Redis } from "@signalbox/core/redis";
+import { forgetKeys } from "@signalbox/core/testing/forget-keys";
 import { connectDatabase, type Database } from "@signalbox/db";
 import { createTestDatabase } from "@signalbox/db/testing";
 
@@ -45,12 +46,7 @@ export async function startTestEngines(): Promise<TestEngines> {
     prefix,
     dataDir,
     async close() {
-      for (let cursor = "0"; ; ) {
-        const [next, keys] = await redis.scan(cursor, "MATCH", `${prefix}:*`, "COUNT", 1_000);
-        if (keys.length > 0) await redis.del(...keys);
-        if (next === "0") break;
-        cursor = next;
-      }
+      await forgetKeys(redis, `${prefix}:*`);
       for (const connection of connections) connection.disconnect();
       await database.close();
       await drop();
