@@ -2,8 +2,8 @@
 
 import { availableParallelism } from "node:os";
 import { hash, verify } from "@node-rs/argon2";
-import { AppError } from "@signalbox/core/errors";
 import { yieldPool } from "@signalbox/core/pool-priority";
+import { createTurns } from "./turns.ts";
 
 /** argon2id as OWASP advises, unless the configuration says otherwise. */
 export type PasswordCost = { memoryCost: number; timeCost: number; parallelism: number };
@@ -13,28 +13,22 @@ export const defaultPasswordCost: PasswordCost = { memoryCost: 19_456, timeCost:
 // stays free for what is short: files and names.
 const threads = Number(process.env.UV_THREADPOOL_SIZE) || 4;
 const atOnce = Math.max(1, Math.min(availableParallelism(), threads - 1));
-const maxWaiting = 512;
-let running = 0;
-const waiting: (() => void)[] = [];
 
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= atOnce) {
-    if (waiting.length >= maxWaiting)
-      throw new AppError("overloaded", "too many people sign in at this moment; try again shortly", {
-        retryAfterMs: 2_000,
-      });
-    await new Promise<void>((resolve) => waiting.push(resolve));
-  } else running += 1;
-  try {
+const inTurn = createTurns({
+  atOnce,
+  maxWaiting: 512,
+  refusal: "too many people sign in at this moment; try again shortly",
+  retryAfterMs: 2_000,
+  // As long as two hashes take, for each that waited for several.
+  companyMs: 20,
+});
+
+function onPool<T>(work: () => Promise<T>): Promise<T> {
+  return inTurn(() => {
     const working = work();
     yieldPool();
-    return await working;
-  } finally {
-    // The place is handed on, so that nobody slips in between.
-    const next = waiting.shift();
-    if (next) next();
-    else running -= 1;
-  }
+    return working;
+  });
 }
 
 /** What the machine can do at best, for benchmarks: no place to wait for. */
@@ -44,7 +38,7 @@ export const bareHash = (password: string): Promise<string> => hash(password, de
 const normal = (password: string) => password.normalize("NFKC");
 
 export const hashPassword = (cost: PasswordCost, password: string): Promise<string> =>
-  inTurn(() => hash(normal(password), cost));
+  onPool(() => hash(normal(password), cost));
 
 const decoys = new WeakMap<PasswordCost, Promise<string>>();
 
@@ -60,7 +54,7 @@ export async function verifyPassword(
     decoys.set(cost, decoy);
   }
   const against = kept ?? (await decoy);
-  const right = await inTurn(() => verify(against, normal(password)));
+  const right = await onPool(() => verify(against, normal(password)));
   return right && kept !== undefined;
 }
 
