@@ -78,7 +78,7 @@ export function createMemory<Value>({
     if (others?.size === 0) flights.delete(id);
   }
 
-  /** Some spread, so that what came at once does not end at once. What lives for 0 ms is held and never served from here. */
+  /** What lives for 0 ms is held and never served from here. */
   function lay(held: Held<Value>, lifeMs: number, now: number): Found<Value> {
     const end = held.found.stale ? Number.POSITIVE_INFINITY : held.stored.freshUntil;
     held.until = lifeMs === 0 ? 0 : sinceStart(Math.min(now + lifeMs, end));
@@ -86,7 +86,8 @@ export function createMemory<Value>({
     return held.found;
   }
 
-  const spread = (lifeMs: number) => lifeMs * (0.9 + Math.random() * 0.1);
+  /** By half: with less, what came at once still ends at once many lives later, and all of it is asked for in one moment. */
+  const spread = (lifeMs: number) => lifeMs * (0.5 + Math.random() * 0.5);
 
   return {
     at: all.get,
