@@ -187,6 +187,41 @@ test("a busy caller costs few questions to Redis, and a decision is quick", asyn
   assert.ok(waited < rounds / 50);
 });
 
+test("thousands of busy callers are told of in few questions, and of few in one turn of the event loop", async () => {
+  const asking = await connect();
+  const limiter = open({ redis: asking });
+  const at = limit(50, 500);
+  const callers = Array.from({ length: 5_000 }, (_, n) => `busy-${n}`);
+  let questions = 0;
+  let askedAbout = 0;
+  const scripted = asking as unknown as {
+    signalboxTokenBucket(count: number, ...rest: unknown[]): Promise<unknown>;
+  };
+  const ask = scripted.signalboxTokenBucket.bind(asking);
+  scripted.signalboxTokenBucket = (count, ...rest) => {
+    questions += 1;
+    askedAbout += count;
+    if (inTurn === 0)
+      setImmediate(() => {
+        inTurn = 0;
+      });
+    inTurn += count;
+    mostInTurn = Math.max(mostInTurn, inTurn);
+    return ask(count, ...rest);
+  };
+  let inTurn = 0;
+  let mostInTurn = 0;
+  // Each of them some three times a second: too often to be forgotten, and far from the limit.
+  for (let n = 0; n < 10 * callers.length; n += 50) {
+    for (let each = n; each < n + 50; each++) limiter.take(at, callers[each % callers.length]!);
+    await sleep(3);
+  }
+  const names = callers.map((caller) => `${prefix}:limit:{${at.key}:${caller}}`);
+  assert.equal(await redis.exists(...names), callers.length);
+  assert.ok(questions * 10 < askedAbout, `${questions} questions about ${askedAbout}`);
+  assert.ok(mostInTurn <= 150, `about ${mostInTurn} in one turn`);
+});
+
 test("a sliding window lets its rate through at once and nothing more until it has moved on", async () => {
   const at = slidingWindow(100, 1);
   const limiters = [open({ instances: () => 2 }), open({ instances: () => 2, redis: await connect() })];

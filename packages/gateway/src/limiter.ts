@@ -5,7 +5,7 @@
 import type { Limit } from "@signalbox/control/evaluate";
 import { createGenerations, type Generations } from "@signalbox/core/generations";
 import type { Redis } from "@signalbox/core/redis";
-import { limitScripts, windowParts } from "./limit-scripts.ts";
+import { createLimitQuestions, mostTogether } from "./limit-questions.ts";
 import { createOwnPart, type OwnPart, type Part } from "./own-part.ts";
 
 /** At least 0: let through, with so much left. Below 0: refused, and so many milliseconds to wait. */
@@ -28,10 +28,6 @@ export const quotaOf = ({ algorithm, rate, burst }: Limit["value"]): number =>
 /** In how many seconds an empty limit is full again. */
 export const secondsToFill = ({ algorithm, rate, burst, perSeconds }: Limit["value"]): number =>
   Math.ceil(algorithm === "sliding-window" ? perSeconds : (burst / rate) * perSeconds);
-
-type Answer = [granted: number, left: string, opensMs: string, now: string];
-type Ask = (key: string, a: number, b: number, spent: number, want: number) => Promise<Answer>;
-type Scripted = { signalboxTokenBucket: Ask; signalboxSlidingWindow: Ask };
 
 type Policy = {
   key: string;
@@ -85,7 +81,6 @@ type Bucket = {
   own: OwnPart | undefined;
 };
 
-const answerMs = 250;
 const pauseMs = 1_000;
 const leaseMs = 50;
 const roundMs = 1_000;
@@ -109,12 +104,11 @@ export function createLimiter(deps: {
   prefix?: string;
 }): Limiter {
   const { redis, instances = () => 1, prefix = "signalbox" } = deps;
-  redis.defineCommand("signalboxTokenBucket", { numberOfKeys: 1, lua: limitScripts["token-bucket"] });
-  redis.defineCommand("signalboxSlidingWindow", { numberOfKeys: 1, lua: limitScripts["sliding-window"] });
-  const scripted = redis as unknown as Scripted;
+  const question = createLimitQuestions(redis);
   const policies = new Map<string, Policy>();
   const open = new Set<Bucket>();
   let awayUntil = 0;
+  let lookingOn: NodeJS.Immediate | undefined;
   let nextRoundAt = performance.now() + roundMs;
 
   function policyOf({ key, value }: Limit): Policy {
@@ -233,46 +227,23 @@ export function createLimiter(deps: {
     return bucket.syncing;
   }
 
-  function question({ policy, subject }: Bucket, spent: number, want: number): Promise<Answer> {
-    const key = `${prefix}:limit:{${policy.key}:${subject}}`;
-    return policy.ratePerMs > 0
-      ? scripted.signalboxTokenBucket(key, policy.ratePerMs, policy.quota, spent, want)
-      : scripted.signalboxSlidingWindow(
-          `${key}:window`,
-          policy.windowMs / windowParts,
-          policy.quota,
-          spent,
-          want,
-        );
-  }
-
   async function ask(bucket: Bucket, want: number): Promise<void> {
     const { policy, debt: spent } = bucket;
     bucket.debt = 0;
     bucket.sinceSync = 0;
     bucket.syncedAt = performance.now();
-    let timer: NodeJS.Timeout | undefined;
     try {
-      const answer = question(bucket, spent, want);
-      const late = new Promise<undefined>((resolve) => {
-        // Where this process itself was held up, the answer lies in the socket: it is read before the immediate runs.
-        timer = setTimeout(() => setImmediate(() => resolve(undefined)), answerMs);
-      });
-      const answered = await Promise.race([answer, late]);
-      if (answered === undefined) {
-        answer.catch(() => {});
-        throw new Error("no answer");
-      }
-      const [granted, left, opensMs] = answered;
+      const { key, quota, ratePerMs, windowMs } = policy;
+      const name = `${prefix}:limit:{${key}:${bucket.subject}}`;
+      const { granted, left, opensMs } = await question({ name, quota, ratePerMs, windowMs, spent, want });
       const at = performance.now();
       bucket.lease += granted;
-      bucket.left = Number(left);
+      bucket.left = left;
       bucket.leftAt = at;
       if (granted >= want || want === 0) return;
-      const { ratePerMs, quota } = policy;
       // Near the limit a few are gathered, so that not each of them costs a question.
       const gatherMs = ratePerMs > 0 ? Math.min(20, quota / ratePerMs / 4) : 1;
-      const nextMs = ratePerMs > 0 ? (1 - bucket.left) / ratePerMs : Number(opensMs);
+      const nextMs = ratePerMs > 0 ? (1 - bucket.left) / ratePerMs : opensMs;
       bucket.opensAt = at + nextMs;
       // Asked again within a second in any case: another instance may give back what it did not use.
       bucket.emptyUntil = at + Math.min(1_000, Math.max(nextMs, gatherMs));
@@ -281,8 +252,6 @@ export function createLimiter(deps: {
       // A server that stood still answers what it was asked when it goes on: what was sent must not be told twice.
       if (redis.status === "ready") bucket.left -= spent;
       else bucket.debt += spent;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -365,29 +334,45 @@ export function createLimiter(deps: {
       nextRoundAt = at + roundMs;
       round(at);
     }
-    if (!isAway(at)) {
-      for (const bucket of open) {
-        if (bucket.roundAt > at) break;
-        bucket.roundAt = at + roundMs;
-        // To the end of the line.
-        open.delete(bucket);
-        open.add(bucket);
-        const { policy } = bucket;
-        if (bucket.own !== undefined) endOwn(bucket, at);
-        const idle = at - bucket.usedAt > roundMs / 2;
-        if (idle && bucket.lease > 0) {
-          bucket.debt -= bucket.lease;
-          bucket.lease = 0;
-        }
-        // Near the limit every single call counts.
-        if (bucket.debt > 0 && bucket.debt <= policy.forgettable && leftNow(bucket, at) > policy.quota / 2)
-          bucket.debt = 0;
-        if (bucket.debt !== 0 && !bucket.syncing) void sync(bucket, 0);
-        if (idle && bucket.debt === 0 && !bucket.syncing) {
-          open.delete(bucket);
-          bucket.isOpen = false;
-        }
+    lookAtSome();
+  }
+
+  /** No more in one turn of the event loop than one question is about. */
+  function lookAtSome(): void {
+    clearImmediate(lookingOn);
+    const at = performance.now();
+    if (isAway(at)) return;
+    let looked = 0;
+    for (const bucket of open) {
+      if (bucket.roundAt > at) return;
+      if (looked === mostTogether) {
+        lookingOn = setImmediate(lookAtSome);
+        return;
       }
+      looked += 1;
+      lookAt(bucket, at);
+    }
+  }
+
+  function lookAt(bucket: Bucket, at: number): void {
+    bucket.roundAt = at + roundMs;
+    // To the end of the line.
+    open.delete(bucket);
+    open.add(bucket);
+    const { policy } = bucket;
+    if (bucket.own !== undefined) endOwn(bucket, at);
+    const idle = at - bucket.usedAt > roundMs / 2;
+    if (idle && bucket.lease > 0) {
+      bucket.debt -= bucket.lease;
+      bucket.lease = 0;
+    }
+    // Near the limit every single call counts.
+    if (bucket.debt > 0 && bucket.debt <= policy.forgettable && leftNow(bucket, at) > policy.quota / 2)
+      bucket.debt = 0;
+    if (bucket.debt !== 0 && !bucket.syncing) void sync(bucket, 0);
+    if (idle && bucket.debt === 0 && !bucket.syncing) {
+      open.delete(bucket);
+      bucket.isOpen = false;
     }
   }
 
@@ -431,6 +416,7 @@ export function createLimiter(deps: {
     },
     async close() {
       clearInterval(timer);
+      clearImmediate(lookingOn);
       const untold = [...open].filter((bucket) => {
         bucket.debt -= bucket.lease;
         bucket.lease = 0;
