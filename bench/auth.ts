@@ -11,7 +11,7 @@ import { figure, median, progress, report } from "./harness/report.ts";
 const signers = 8;
 const refreshers = 16;
 const rounds = 9;
-const roundMs = 1_500;
+const roundMs = 2_500;
 /** Until what runs is compiled, which takes some ten thousand calls: a server meets its load for days, and not in its first seconds. */
 const warmUpMs = 12_000;
 const livezPerSecond = 50;

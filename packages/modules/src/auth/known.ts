@@ -3,7 +3,7 @@
 import { AppError } from "@signalbox/core/errors";
 import type { tables } from "@signalbox/db";
 import type { Ctx } from "../ctx.ts";
-import { findAccount } from "../users/index.ts";
+import { type Account, accountBy } from "../users/index.ts";
 import { note } from "./activity.ts";
 import { findByEmail } from "./email.ts";
 import { verifyPassword } from "./passwords.ts";
@@ -44,19 +44,25 @@ type Credentials = Pick<
 > & {
   hasSecondFactor: boolean;
 };
-type Kept = Credentials & { masterVersion: string | null; wrapped: Buffer | null };
+type Kept = Account & Credentials & { masterVersion: string | null; wrapped: Buffer | null };
 
 async function findCredentials(ctx: Ctx, login: string) {
-  const user = await findAccount(
+  const account = accountBy(
     ctx,
     login.includes("@") ? { id: (await findByEmail(ctx, login)) ?? nobody } : { handle: login.toLowerCase() },
   );
+  // In one question, because every sign-in pays for it.
   const [row] = await ctx.sql<Kept[]>`
-    select password_hash as "passwordHash", role, suspended_at as "suspendedAt", suspended_for as "suspendedFor",
-      exists (select from second_factors where second_factors.user_id = credentials.user_id and confirmed_at is not null) as "hasSecondFactor",
-      user_keys.master_version as "masterVersion", user_keys.wrapped
-    from credentials left join user_keys using (user_id) where user_id = ${user?.id ?? nobody}`;
-  if (!row || !user) return undefined;
-  const { masterVersion, wrapped, ...rest } = row;
-  return { ...rest, user, key: masterVersion && wrapped ? { masterVersion, wrapped } : undefined };
+    select account.*, password_hash as "passwordHash", role, suspended_at as "suspendedAt", suspended_for as "suspendedFor",
+      exists (select from second_factors where second_factors.user_id = account.id and confirmed_at is not null) as "hasSecondFactor",
+      master_version as "masterVersion", wrapped
+    from (${account}) as account join credentials on credentials.user_id = account.id
+      left join user_keys on user_keys.user_id = account.id`;
+  if (!row) return undefined;
+  const { id, handle, displayName, masterVersion, wrapped, ...rest } = row;
+  return {
+    ...rest,
+    user: { id, handle, displayName },
+    key: masterVersion && wrapped ? { masterVersion, wrapped } : undefined,
+  };
 }

@@ -22,6 +22,8 @@ export {
 export { handleTaken } from "./handles.ts";
 export { jobs } from "./jobs.ts";
 export {
+  type Account,
+  accountBy,
   findAccount,
   idsOfHandles,
   knownUser,

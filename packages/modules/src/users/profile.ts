@@ -49,7 +49,7 @@ export const presentOwn = (profile: StoredProfile): OwnProfile => ({
   region: profile.region,
 });
 
-type Account = Pick<Row, "id" | "handle" | "displayName">;
+export type Account = Pick<Row, "id" | "handle" | "displayName">;
 
 /**
  * For auth: the parts of a registration's statement that make a profile. `claimed` has a row where the handle was free, and
@@ -66,18 +66,21 @@ export const newProfile = (
     insert into users (id, handle, display_name, region)
     select user_id, ${handle}, ${handle}, ${region} from claimed)`;
 
-/** For auth: from the tables, never from the cache. */
+/** For auth: from the tables, never from the cache. A question by itself, or a part of another one. */
+export function accountBy({ sql }: Pick<Ctx, "sql">, by: { id: string } | { handle: string }) {
+  const columns = sql`users.id, users.handle, display_name as "displayName"`;
+  return "id" in by
+    ? sql<Account[]>`select ${columns} from users where id = ${by.id}`
+    : sql<Account[]>`
+        select ${columns} from handles join users on users.id = handles.user_id
+        where handles.handle = ${by.handle} and (held_until is null or held_until > now())`;
+}
+
 export async function findAccount(
-  { sql }: Pick<Ctx, "sql">,
+  ctx: Pick<Ctx, "sql">,
   by: { id: string } | { handle: string },
 ): Promise<Account | undefined> {
-  const columns = sql`users.id, users.handle, display_name as "displayName"`;
-  const [found] =
-    "id" in by
-      ? await sql<Account[]>`select ${columns} from users where id = ${by.id}`
-      : await sql<Account[]>`
-          select ${columns} from handles join users on users.id = handles.user_id
-          where handles.handle = ${by.handle} and (held_until is null or held_until > now())`;
+  const [found] = await accountBy(ctx, by);
   return found;
 }
 
