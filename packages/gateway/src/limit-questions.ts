@@ -22,7 +22,7 @@ type Script = (count: number, ...rest: (string | number)[]) => Promise<(string |
 type Scripted = { signalboxTokenBucket: Script; signalboxSlidingWindow: Script };
 
 /** Redis is busy with one question at a time: with so many it is for a fifth of a millisecond, in which nobody else is answered. */
-export const mostTogether = 64;
+export const mostTogether = 32;
 const answerMs = 250;
 
 /** Refuses what is not answered in time; whether it was heard is not known then. */
@@ -33,33 +33,27 @@ export function createLimitQuestions(redis: Redis): (question: LimitQuestion) =>
   // In a cluster each key has a place of its own.
   const settings = { mostAtOnce: redis.isCluster ? 1 : mostTogether, mostUnderWay: Number.POSITIVE_INFINITY };
 
-  const askBuckets = createGather(
-    (asked: LimitQuestion[]) =>
-      ask(
-        scripted.signalboxTokenBucket(
-          asked.length,
-          ...asked.map(({ name }) => name),
-          ...asked.flatMap(({ ratePerMs, quota, spent, want }) => [ratePerMs, quota, spent, want]),
-        ),
-      ),
-    settings,
+  const askBuckets = together(
+    (...asked) => scripted.signalboxTokenBucket(...asked),
+    ({ name, ratePerMs }) => [name, ratePerMs],
   );
-  const askWindows = createGather(
-    (asked: LimitQuestion[]) =>
-      ask(
-        scripted.signalboxSlidingWindow(
-          asked.length,
-          ...asked.map(({ name }) => `${name}:window`),
-          ...asked.flatMap(({ windowMs, quota, spent, want }) => [
-            windowMs / windowParts,
-            quota,
-            spent,
-            want,
-          ]),
-        ),
-      ),
-    settings,
+  const askWindows = together(
+    (...asked) => scripted.signalboxSlidingWindow(...asked),
+    ({ name, windowMs }) => [`${name}:window`, windowMs / windowParts],
   );
+
+  function together(script: Script, keyAndPace: (question: LimitQuestion) => [key: string, pace: number]) {
+    return createGather((asked: LimitQuestion[]) => {
+      const keys: string[] = [];
+      const rest: number[] = [];
+      for (const question of asked) {
+        const [key, pace] = keyAndPace(question);
+        keys.push(key);
+        rest.push(pace, question.quota, question.spent, question.want);
+      }
+      return ask(script(keys.length, ...keys, ...rest));
+    }, settings);
+  }
 
   async function ask(answer: Promise<(string | number)[]>): Promise<LimitAnswer[]> {
     writeNow(redis);
