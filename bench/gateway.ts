@@ -102,6 +102,7 @@ function serveLoad(): void {
     if (order.do === "open") {
       const { readFile } = await import("node:fs/promises");
       texts = JSON.parse(await readFile(order.file, "utf8"));
+      drivers.get(order.port)?.close();
       drivers.set(
         order.port,
         await openDriver(
@@ -241,6 +242,8 @@ async function measure(): Promise<void> {
       return done;
     };
     const added = async (side: "l1" | "l2") => {
+      // Servers close what was quiet for a minute, as while the other side was measured.
+      for (const name of ["bare", side] as const) await ask({ do: "open", port: servers[name].port, file });
       const { rates, counted: all } = await atHalfLoad({
         name: side,
         rounds: paceRounds,

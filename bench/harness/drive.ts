@@ -85,6 +85,7 @@ export async function openDriver(port: number, requests: Buffer[], connections =
   }
 
   async function go(): Promise<void> {
+    if (fault) throw fault;
     going = true;
     const done = new Promise<void>((resolve) => {
       idle = resolve;
