@@ -13,11 +13,12 @@ import { accessSeconds } from "./keys.ts";
 import { knownByPassword } from "./known.ts";
 import { firstLink } from "./links.ts";
 import { openAccount } from "./new-account.ts";
+import { openSession } from "./new-session.ts";
 import { hashPassword, isOutdated } from "./passwords.ts";
 import { type Moved, moveOn } from "./rotation.ts";
 import type { Login, Refresh, Register, SignedIn } from "./schema.ts";
 import { hasFactor, isFactorNeeded, takeCode } from "./second-factor.ts";
-import { endSessions, openSession } from "./sessions.ts";
+import { endSessions } from "./sessions.ts";
 import { openRefresh, type RefreshClaim, type Role, sealRefresh, signAccess } from "./tokens.ts";
 
 /** A client that lost the answer may show the last token again for this long. */

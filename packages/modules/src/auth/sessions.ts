@@ -1,7 +1,6 @@
 // The sessions of a person: seen, ended one by one, or all at once.
 
 import { AppError } from "@signalbox/core/errors";
-import { newId } from "@signalbox/core/ids";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, gt, isNull, lt, ne, sql } from "@signalbox/db/query";
 import type { z } from "zod";
@@ -14,28 +13,6 @@ import type { BySession, EndAll, Refresh, SessionList } from "./schema.ts";
 import { openRefresh, refreshMs } from "./tokens.ts";
 
 const { sessions } = tables;
-
-/** Undefined where the password is another by now, or the account was suspended or erased, while this one was being verified. */
-export async function openSession(
-  ctx: Ctx,
-  userId: string,
-  { passwordHash, device }: { passwordHash: string; device: Buffer },
-): Promise<string | undefined> {
-  const id = newId();
-  // One statement for all, because every sign-in pays for it.
-  const [opened] = await ctx.sql`
-    with opened as (
-      insert into sessions (user_id, id, expires_at, device_sealed)
-      select user_id, ${id}::uuid, ${expiryOf(ctx)}::timestamptz, ${device}::bytea from credentials
-      where user_id = ${userId} and password_hash = ${passwordHash} and suspended_at is null
-      for share returning user_id)
-    insert into audit_events (user_id, id, kind, by, device_sealed, detail)
-    select user_id, ${newId()}::uuid, 'session.created', 'user ' || user_id, ${device}::bytea,
-      jsonb_build_object('sessionId', ${id}::text)
-    from opened
-    returning 1`;
-  return opened && id;
-}
 
 export const expiryOf = ({ now }: Pick<Ctx, "now">) => new Date(now().getTime() + refreshMs).toISOString();
 
