@@ -12,6 +12,9 @@ import { pathTo } from "./settings.ts";
 /** A command gets no answer for this long: Redis counts as away. */
 const commandTimeoutMs = 500;
 const beatMs = 500;
+/** Questions about so few values may be under way together, so many of them. */
+const fewKeys = 8;
+const mostUnderWay = 2;
 /** Longer than anything that reads a value beside another one can take. */
 export const cutMs = 10_000;
 /** What could not be told is kept by key up to here; beyond, all of the entity is cut at once. */
@@ -63,7 +66,9 @@ export function createLink({
   const unsent = new Map<string, { name: string; id: string }>();
   const askers = new Map<string, Asker>();
   let gathering: Reader[] = [];
-  let isAsking = false;
+  /** Questions that Redis has not answered yet, and what they ask for. */
+  let asking = 0;
+  let keysAsked = 0;
 
   let commands: Redis | undefined;
   let subscriber: Redis | undefined;
@@ -91,16 +96,19 @@ export function createLink({
   }
 
   /**
-   * One question at a time: what comes while Redis answers goes with the next one. The busier this process is, the more of its reads
-   * share a command, and each command costs a read of the socket, a write and a look at Redis.
+   * What comes while Redis answers goes with the next question. The busier this process is, the more of its reads share a command, and
+   * each command costs a read of the socket, a write and a look at Redis. While few are asked for, nobody waits for an answer to others.
    */
+  const mayAsk = () => asking === 0 || (asking < mostUnderWay && keysAsked < fewKeys);
+
   function readGathered(): void {
-    if (isAsking || gathering.length === 0) return;
+    if (gathering.length === 0 || !mayAsk()) return;
     const asked = gathering;
     gathering = [];
-    isAsking = true;
     for (const reader of asked) reader.sent?.();
     const keys = asked.length === 1 ? asked[0]!.keys : asked.flatMap(({ keys }) => keys);
+    asking += 1;
+    keysAsked += keys.length;
     // Bytes: most of them only say that nothing has changed.
     const read = (commands: Redis): Promise<(Buffer | null)[]> =>
       // A Cluster keeps them in different places.
@@ -123,7 +131,8 @@ export function createLink({
         },
       )
       .then(() => {
-        isAsking = false;
+        asking -= 1;
+        keysAsked -= keys.length;
         // At the end of the turn, so that whatever else has come with the answer goes along.
         if (gathering.length > 0) setImmediate(readGathered);
       });
@@ -131,7 +140,7 @@ export function createLink({
 
   /** Together with whatever else is read in this moment. */
   function read(reader: Reader): void {
-    if (gathering.push(reader) === 1 && !isAsking) setImmediate(readGathered);
+    if (gathering.push(reader) === 1 && mayAsk()) setImmediate(readGathered);
   }
 
   /** Before anything is read there again: since when values count, and what we could not tell meanwhile. */
