@@ -242,16 +242,21 @@ async function measure(): Promise<void> {
       return done;
     };
     const added = async (side: "l1" | "l2") => {
+      const pair: Side[] = ["bare", side];
       // Servers close what was quiet for a minute, as while the other side was measured.
-      for (const name of ["bare", side] as const) await ask({ do: "open", port: servers[name].port, file });
+      for (const name of pair) await ask({ do: "open", port: servers[name].port, file });
       const { rates, counted: all } = await atHalfLoad({
         name: side,
         rounds: paceRounds,
         reach: () => ask<number>({ do: "run", port: servers[side].port, ms: roundMs }),
         pace: async (rate) => {
-          const first = await paced("bare", rate);
-          const ours = [await paced(side, rate), await paced(side, rate)] as const;
-          return { ours, theirs: [first, await paced("bare", rate)] as const };
+          // Each is the first and the last in turn, as what a server did right before may be felt.
+          const [outer, inner] = pair.reverse() as [Side, Side];
+          const ours: Took[] = [];
+          const theirs: Took[] = [];
+          for (const name of [outer, inner, inner, outer])
+            (name === side ? ours : theirs).push(await paced(name, rate));
+          return { ours, theirs };
         },
       });
       // The calmer half of them, as both sides felt it. Were it chosen by one side alone, that one would be seen in its best
@@ -298,14 +303,14 @@ async function measure(): Promise<void> {
 }
 
 type Took = { p50: number; p99: number };
-type Twice = readonly [Took, Took];
 
-function mean([first, second]: Twice, share: "p50" | "p99"): number {
-  return (first[share] + second[share]) / 2;
+function mean(took: Took[], share: "p50" | "p99"): number {
+  return took.reduce((sum, one) => sum + one[share], 0) / took.length;
 }
 
-function apart([first, second]: Twice): number {
-  return Math.abs(first.p99 - second.p99);
+function apart(took: Took[]): number {
+  const p99s = took.map(({ p99 }) => p99);
+  return Math.max(...p99s) - Math.min(...p99s);
 }
 
 /** People in the tables, and for each of them a token and a profile to read. */
