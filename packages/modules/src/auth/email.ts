@@ -23,22 +23,28 @@ export async function findByEmail(ctx: Ctx, email: string): Promise<string | und
   return first && (first.verifiedAt || !second) ? first.userId : undefined;
 }
 
-type Row = Wrapped & { sealed: Buffer; verifiedAt: string | null };
+/** One client of the database hands out instants as text, the other one as dates. */
+type Row = Wrapped & { sealed: Buffer; verifiedAt: string | Date | null };
 
 export async function readEmail(ctx: Ctx | InTransaction, userId: string) {
   const [row] = (await ctx.db.execute(sql`
     select email_sealed as sealed, email_verified_at as "verifiedAt", master_version as "masterVersion", wrapped
     from credentials join user_keys using (user_id) where user_id = ${userId}`)) as unknown as Row[];
+  return openRow(ctx, userId, row);
+}
+
+async function openRow(ctx: Ctx | InTransaction, userId: string, row: Row | undefined) {
   if (!row || row.sealed.length === 0) return undefined;
-  const { open } = await lockOf(ctx, userId, row);
+  const { seal, open } = await lockOf(ctx, userId, row);
   return {
     email: open(field, row.sealed).toString(),
     verifiedAt: row.verifiedAt && new Date(row.verifiedAt),
+    seal,
   };
 }
 
 type Addressee = { userId: string; linkId: string };
-type AddresseeRow = Wrapped & { n: number; sealed: Buffer; verifiedAt: Date | null; hasLink: boolean };
+type AddresseeRow = Row & { n: number; hasLink: boolean };
 
 /**
  * Whom a mail about an account goes to; `hasLink`: whether its link is there already, and good for about as long as it says. Mails
@@ -51,10 +57,8 @@ export async function readAddressee(ctx: Ctx, asked: Addressee) {
     readers.set(ctx.shared, read);
   }
   const row = await read(asked);
-  if (!row || row.sealed.length === 0) return undefined;
-  const { seal, open } = await lockOf(ctx, asked.userId, row);
-  const { verifiedAt, hasLink } = row;
-  return { email: open(field, row.sealed).toString(), verifiedAt, hasLink, seal };
+  const opened = await openRow(ctx, asked.userId, row);
+  return opened && { ...opened, hasLink: row!.hasLink };
 }
 
 const readers = new WeakMap<Source, (asked: Addressee) => Promise<AddresseeRow | undefined>>();
