@@ -5,7 +5,11 @@ import { z } from "zod";
 import { anyKey, decided, endInstant, listOf } from "./shape-parts.ts";
 
 const CacheTimes = z.object({
-  l1Ms: z.number().describe("in the memory of one process"),
+  l1Ms: z
+    .number()
+    .describe(
+      "in the memory of one process; 0: each read asks Redis, and memory serves only while Redis and the source are away",
+    ),
   l2Ms: z.number().describe("in Redis, for all"),
   negativeMs: z.number().describe("how long it is believed that there is nothing"),
   staleMs: z.number().describe("how much longer, should the source be away"),
