@@ -2,16 +2,13 @@
 // handing Node a plain buffer, costs many times as much as the MAC itself.
 
 import { createHmac, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
+import { onceFor } from "./once-for.ts";
 
-const keysOf = new WeakMap<Buffer, Map<string, KeyObject>>();
+/** By secret, and then by purpose; purposes are few and written in the code: each is kept for good. */
+const keysOf = onceFor((_secret: Buffer) => new Map<string, KeyObject>());
 
-/** Purposes are few and written in the code: each is kept for good. */
 export function mac(secret: Buffer, purpose: string, text: Buffer | string): Buffer {
-  let keys = keysOf.get(secret);
-  if (!keys) {
-    keys = new Map();
-    keysOf.set(secret, keys);
-  }
+  const keys = keysOf(secret);
   let key = keys.get(purpose);
   if (!key) {
     key = createSecretKey(Buffer.from(hkdfSync("sha256", secret, "", purpose, 32)));

@@ -5,6 +5,7 @@ import type { BusEvent, Handler } from "@signalbox/core/bus/bus";
 import { NotNow } from "@signalbox/core/bus/bus";
 import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/envelope";
 import { AppError } from "@signalbox/core/errors";
+import { onceFor } from "@signalbox/core/once-for";
 import { childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
 import { isDatabaseAway } from "@signalbox/db";
 import type { Ctx, Deps, EventType, Job } from "./ctx.ts";
@@ -92,15 +93,14 @@ function jobCtx(deps: Deps, job: Job, event: BusEvent): Ctx {
   };
 }
 
-const drained = new WeakMap<Deps, Set<string>>();
+const drained = onceFor((_deps: Deps) => new Set<string>());
 
 /**
  * Delivers every event that is in the outbox and was not delivered by an earlier call, with those that the jobs
  * announce, straight from the table: for tests, which want to read what the jobs did as soon as this resolves.
  */
 export async function drainOutbox(deps: Deps, jobs: Job[]): Promise<void> {
-  const done = drained.get(deps) ?? new Set();
-  drained.set(deps, done);
+  const done = drained(deps);
   const handlers = [...groupsOf(jobs).values()].map((each) => jobHandler(deps, each));
   for (;;) {
     const rows = await deps.sql<(OutboxText & { at: string })[]>`

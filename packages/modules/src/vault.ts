@@ -1,6 +1,7 @@
 // Personal fields under a data key of each user's own. Dropping that key makes everything it sealed unreadable at once.
 
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import { onceFor } from "@signalbox/core/once-for";
 import { type Kms, localKms, open, seal, type Wrapped } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
 import { and, asc, eq, inArray, ne, sql } from "@signalbox/db/query";
@@ -11,15 +12,10 @@ const { userKeys } = tables;
 export type Seal = (field: string, plain: string | Buffer) => Buffer;
 type Vault = Pick<Ctx | InTransaction, "db" | "secret" | "kms">;
 
-const byDefault = new WeakMap<Buffer, Kms>();
+const byDefault = onceFor((secret: Buffer) => localKms([secret]));
 
 /** Without a master key of its own an install wraps with its secret. */
-function kmsOf({ secret, kms }: Pick<Deps, "secret" | "kms">): Kms {
-  if (kms) return kms;
-  const known = byDefault.get(secret) ?? localKms([secret]);
-  byDefault.set(secret, known);
-  return known;
-}
+const kmsOf = ({ secret, kms }: Pick<Deps, "secret" | "kms">): Kms => kms ?? byDefault(secret);
 
 /** As a key object: each use of a plain buffer costs several times what the cipher does. */
 const unwrap = async (ctx: Pick<Deps, "secret" | "kms">, userId: string, wrapped: Wrapped) =>

@@ -3,6 +3,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
+import { onceFor } from "@signalbox/core/once-for";
 import { tables } from "@signalbox/db";
 import { locks } from "@signalbox/db/locks";
 import { asc, eq, isNull, sql } from "@signalbox/db/query";
@@ -32,34 +33,30 @@ type Made = { keys: SigningKeys; until: number; rows: Row[] };
 type KeyDeps = Pick<Deps, "db" | "secret" | "now">;
 
 // By database, because several installs can live in one process (tests do).
-const heldBy = new WeakMap<Deps["db"], Held>();
+const heldBy = onceFor((_db: Deps["db"]): Held => ({ rows: [], at: 0, lookedAt: 0, loading: undefined }));
 
 /** The install's keys as they are now, made when there are none. Read anew in the background, so that a caller seldom waits. */
 export async function signingKeys(deps: KeyDeps): Promise<SigningKeys> {
   const nowMs = deps.now().getTime();
   const known = knownKeys(deps, nowMs);
   if (known) return known;
-  let held = heldBy.get(deps.db);
-  if (!held) {
-    held = { rows: [], at: 0, lookedAt: 0, loading: undefined };
-    heldBy.set(deps.db, held);
-  }
+  const held = heldBy(deps.db);
   await load(deps, held);
   return keysAt(held, deps.secret, nowMs);
 }
 
 /** The same without waiting; undefined where none were read yet. */
 export function knownKeys(deps: KeyDeps, nowMs: number): SigningKeys | undefined {
-  const held = heldBy.get(deps.db);
-  if (held === undefined || held.rows.length === 0) return undefined;
+  const held = heldBy(deps.db);
+  if (held.rows.length === 0) return undefined;
   if (Math.abs(nowMs - held.at) > freshMs) load(deps, held).catch(() => {});
   return keysAt(held, deps.secret, nowMs);
 }
 
 /** After a key that nobody here knows: the keys of this moment, asked for at most once a second. */
 export async function learnKeys(deps: KeyDeps): Promise<SigningKeys> {
-  const held = heldBy.get(deps.db);
-  if (held && Date.now() - held.lookedAt > lookMs) {
+  const held = heldBy(deps.db);
+  if (Date.now() - held.lookedAt > lookMs) {
     held.lookedAt = Date.now();
     await load(deps, held).catch(() => {});
   }
@@ -178,8 +175,7 @@ export async function rotateKeys(
         .where(eq(tables.signingKeys.kid, kid));
     await tx.insert(tables.signingKeys).values(made);
   });
-  const held = heldBy.get(deps.db);
-  if (held) await load(deps, held);
+  await load(deps, heldBy(deps.db));
   return { kid: made.kid, signsFrom: made.signsFrom, before: current.kid };
 }
 

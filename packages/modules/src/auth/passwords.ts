@@ -2,6 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { hash, verify } from "@node-rs/argon2";
+import { onceFor } from "@signalbox/core/once-for";
 import { yieldPool } from "@signalbox/core/pool-priority";
 import { createTurns } from "./turns.ts";
 
@@ -40,7 +41,7 @@ const normal = (password: string) => password.normalize("NFKC");
 export const hashPassword = (cost: PasswordCost, password: string): Promise<string> =>
   onPool(() => hash(normal(password), cost));
 
-const decoys = new WeakMap<PasswordCost, Promise<string>>();
+const decoyAt = onceFor((cost: PasswordCost) => hashPassword(cost, "the password of nobody"));
 
 /** Without a hash to compare with, it takes the same time and says no. */
 export async function verifyPassword(
@@ -48,11 +49,7 @@ export async function verifyPassword(
   kept: string | undefined,
   password: string,
 ): Promise<boolean> {
-  let decoy = decoys.get(cost);
-  if (!decoy) {
-    decoy = hashPassword(cost, "the password of nobody");
-    decoys.set(cost, decoy);
-  }
+  const decoy = decoyAt(cost);
   const against = kept ?? (await decoy);
   const right = await onPool(() => verify(against, normal(password)));
   return right && kept !== undefined;

@@ -1,6 +1,7 @@
 // Moves sessions one refresh token on. Those asked for in the same moment go in one statement, each under its own guard, so that
 // a crowd that comes back after an outage costs the database a commit a batch and not a commit each.
 
+import { onceFor } from "@signalbox/core/once-for";
 import { currentDeadline, onEnd } from "@signalbox/core/resilience/deadline";
 import type { Sql } from "@signalbox/db";
 import type { Ctx } from "../ctx.ts";
@@ -23,7 +24,7 @@ const minRows = 16;
 const worthACommit = 8;
 
 // By client, because several installs can live in one process (tests do).
-const queues = new WeakMap<Sql, Queue>();
+const queueBy = onceFor((_sql: Sql): Queue => ({ waiting: [], underWay: 0, scheduled: false }));
 
 /** Exactly one of those who show a token at the same time moves its session on; undefined: it had moved on before, or ended. */
 export async function moveOn(ctx: Ctx, claim: RefreshClaim): Promise<Moved | undefined> {
@@ -31,8 +32,7 @@ export async function moveOn(ctx: Ctx, claim: RefreshClaim): Promise<Moved | und
 }
 
 function moveInBatch(sql: Sql, claim: RefreshClaim): Promise<Moved | undefined> {
-  const queue = queues.get(sql) ?? { waiting: [], underWay: 0, scheduled: false };
-  queues.set(sql, queue);
+  const queue = queueBy(sql);
   const deadline = currentDeadline();
   return new Promise((resolve, reject) => {
     const watch = deadline && onEnd(deadline, reject);

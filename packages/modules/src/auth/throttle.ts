@@ -3,6 +3,7 @@
 
 import { AppError } from "@signalbox/core/errors";
 import { networkOf } from "@signalbox/core/network";
+import { onceFor } from "@signalbox/core/once-for";
 import { blindIndex } from "@signalbox/core/vault";
 import type { Ctx } from "../ctx.ts";
 
@@ -19,7 +20,7 @@ export const pauseAfter = (failures: number): number =>
   failures <= freeFailures ? 0 : Math.min(maxPauseMs, 1_000 * 2 ** Math.min(20, failures - freeFailures - 1));
 
 type Known = { failures: number; until: number; pausedUntil: number; askAt: number };
-const knownBy = new WeakMap<object, Map<string, Known>>();
+const knownBy = onceFor((_limiter: Ctx["limiter"]) => new Map<string, Known>());
 
 const pauseKey = (network: string) => `auth:pause:{${network}}`;
 const failureKey = (network: string) => `auth:failures:{${network}}`;
@@ -68,17 +69,8 @@ export async function beginAttempt(ctx: Ctx, who: string): Promise<Attempt> {
   };
 }
 
-function knownOf(ctx: Ctx): Map<string, Known> {
-  let known = knownBy.get(ctx.limiter);
-  if (!known) {
-    known = new Map();
-    knownBy.set(ctx.limiter, known);
-  }
-  return known;
-}
-
 function remember(ctx: Ctx, network: string, change: Partial<Known>): void {
-  const known = knownOf(ctx);
+  const known = knownBy(ctx.limiter);
   const before = known.get(network);
   known.delete(network);
   if (known.size >= maxKnown) known.delete(known.keys().next().value!);
@@ -87,7 +79,7 @@ function remember(ctx: Ctx, network: string, change: Partial<Known>): void {
 
 async function pauseOf(ctx: Ctx, network: string): Promise<number> {
   const nowMs = ctx.now().getTime();
-  const { pausedUntil = 0, askAt = 0 } = knownOf(ctx).get(network) ?? {};
+  const { pausedUntil = 0, askAt = 0 } = knownBy(ctx.limiter).get(network) ?? {};
   if (pausedUntil > nowMs || askAt > nowMs || ctx.redis.status !== "ready") return pausedUntil - nowMs;
   const pauseMs = await ctx.redis.pttl(pauseKey(network)).catch(() => 0);
   remember(ctx, network, {
@@ -99,7 +91,7 @@ async function pauseOf(ctx: Ctx, network: string): Promise<number> {
 
 async function countFailure(ctx: Ctx, network: string): Promise<void> {
   const nowMs = ctx.now().getTime();
-  const before = knownOf(ctx).get(network);
+  const before = knownBy(ctx.limiter).get(network);
   let failures = (before && before.until > nowMs ? before.failures : 0) + 1;
   if (ctx.redis.status === "ready") {
     const shared = await ctx.redis

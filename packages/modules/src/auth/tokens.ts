@@ -4,6 +4,7 @@ import { timingSafeEqual } from "node:crypto";
 import { AppError } from "@signalbox/core/errors";
 import { createGenerations } from "@signalbox/core/generations";
 import { mac } from "@signalbox/core/mac";
+import { onceFor } from "@signalbox/core/once-for";
 import type { Actor, Deps } from "../ctx.ts";
 import { isSignedBy, sign } from "./ed25519.ts";
 import { accessSeconds, knownKeys, learnKeys, type SigningKeys, signingKeys } from "./keys.ts";
@@ -45,16 +46,7 @@ export async function signAccess(
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-const heads = new WeakMap<object, string>();
-
-function headOf(current: SigningKeys["current"]): string {
-  let head = heads.get(current);
-  if (head === undefined) {
-    head = part({ alg: "EdDSA", kid: current.kid, typ: "at+jwt" });
-    heads.set(current, head);
-  }
-  return head;
-}
+const headOf = onceFor(({ kid }: SigningKeys["current"]) => part({ alg: "EdDSA", kid, typ: "at+jwt" }));
 
 type Verified = { actor: Extract<Actor, { kind: "user" }>; expiresAtMs: number; kid: string };
 type Known = Verified & { bearer: string };

@@ -3,6 +3,7 @@
 import { createGather } from "@signalbox/core/gather";
 import { newId } from "@signalbox/core/ids";
 import type { Mail } from "@signalbox/core/mail";
+import { onceFor } from "@signalbox/core/once-for";
 import { tables } from "@signalbox/db";
 import { desc, lt } from "@signalbox/db/query";
 import type { AsOperator, Deps, Source } from "../ctx.ts";
@@ -26,17 +27,14 @@ export async function keepMail(
   const { shared } = deps;
   const text = JSON.stringify(letter satisfies Letter);
   const sealed = seal ? seal(field, text) : await sealFor(deps, userId, field, text);
-  let keep = keepers.get(shared);
-  if (!keep) {
-    keep = createGather((rows) => keepAll(shared, rows), { mostUnderWay: 2 });
-    keepers.set(shared, keep);
-  }
-  await keep({ id: newId(), userId, sealed });
+  await keeper(shared)({ id: newId(), userId, sealed });
 }
 
-const keepers = new WeakMap<Source, (row: Row) => Promise<undefined>>();
-
 /** Mails are made in company: one statement for all of it. */
+const keeper = onceFor((shared: Source) =>
+  createGather((rows: Row[]) => keepAll(shared, rows), { mostUnderWay: 2 }),
+);
+
 async function keepAll({ sql }: Source, rows: Row[]): Promise<undefined[]> {
   await sql`
     insert into mailbox (id, user_id, sealed)

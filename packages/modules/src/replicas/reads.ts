@@ -5,6 +5,7 @@ import { luaScript } from "@signalbox/core/bus/script";
 import { AppError } from "@signalbox/core/errors";
 import { createGenerations } from "@signalbox/core/generations";
 import type { Family } from "@signalbox/core/metrics";
+import { onceFor } from "@signalbox/core/once-for";
 import { isDatabaseAway, isReplayConflict } from "@signalbox/db";
 import { ReplicaLost } from "@signalbox/db/replicas";
 import type { Ctx, Deps } from "../ctx.ts";
@@ -44,16 +45,10 @@ type Memory = {
   wrote: ReturnType<typeof createGenerations<{ position: bigint; until: number }>>;
   blindUntil: number;
 };
-const memories = new WeakMap<object, Memory>();
-
-function memoryOf({ replicas }: Pick<Deps, "replicas">): Memory {
-  let memory = memories.get(replicas!);
-  if (!memory) {
-    memory = { reads: new Map(), wrote: createGenerations(20_000), blindUntil: 0 };
-    memories.set(replicas!, memory);
-  }
-  return memory;
-}
+const memoryBy = onceFor(
+  (_replicas: object): Memory => ({ reads: new Map(), wrote: createGenerations(20_000), blindUntil: 0 }),
+);
+const memoryOf = ({ replicas }: Pick<Deps, "replicas">) => memoryBy(replicas!);
 
 const blind = (memory: Memory) => {
   memory.blindUntil = performance.now() + keptSeconds * 1_000;

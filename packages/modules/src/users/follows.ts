@@ -3,6 +3,7 @@
 import { after, type Soon } from "@signalbox/core/at-once";
 import { AppError } from "@signalbox/core/errors";
 import { createGather } from "@signalbox/core/gather";
+import { onceFor } from "@signalbox/core/once-for";
 import { tables } from "@signalbox/db";
 import { and, desc, eq, inArray, lt, or, sql } from "@signalbox/db/query";
 import type { z } from "zod";
@@ -166,16 +167,12 @@ export async function everyNthFollower(
 export const firstFollowersSize = 1_000;
 
 /** The first page, for work that asks for many people's at once: one statement answers for all who asked meanwhile. */
-export function firstFollowers({ shared }: Pick<Ctx, "shared">, userId: string): Promise<string[]> {
-  let read = firstPages.get(shared);
-  if (!read) {
-    read = createGather((userIds) => readFirstFollowers(shared, userIds), { mostUnderWay: 2 });
-    firstPages.set(shared, read);
-  }
-  return read(userId);
-}
+export const firstFollowers = ({ shared }: Pick<Ctx, "shared">, userId: string): Promise<string[]> =>
+  firstPages(shared)(userId);
 
-const firstPages = new WeakMap<Source, (userId: string) => Promise<string[]>>();
+const firstPages = onceFor((shared: Source) =>
+  createGather((userIds: string[]) => readFirstFollowers(shared, userIds), { mostUnderWay: 2 }),
+);
 
 async function readFirstFollowers({ sql }: Source, userIds: string[]): Promise<string[][]> {
   const rows = await sql<{ id: string; followers: string[] }[]>`
