@@ -6,7 +6,7 @@ import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
 import type { Logger } from "@signalbox/core/log";
 import type { Mailer } from "@signalbox/core/mail";
-import type { Queues } from "@signalbox/core/queues";
+import type { Queues } from "@signalbox/core/queue/definition";
 import type { Redis } from "@signalbox/core/redis";
 import type { Registry } from "@signalbox/core/registry";
 import type { Peer } from "@signalbox/core/resilience/deadline";

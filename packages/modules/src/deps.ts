@@ -7,7 +7,7 @@ import { createCache } from "@signalbox/core/cache/cache";
 import { type Config, ConfigError } from "@signalbox/core/config";
 import type { Logger } from "@signalbox/core/log";
 import { createMailer } from "@signalbox/core/mail";
-import { createQueues } from "@signalbox/core/queues";
+import { createQueues } from "@signalbox/core/queue/queues";
 import { connectRedis, whenReady } from "@signalbox/core/redis";
 import { createRegistry, type InstanceHealth, newInstanceId } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";

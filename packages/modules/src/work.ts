@@ -4,7 +4,12 @@
 import { isRedisAway } from "@signalbox/core/bus/redis-faults";
 import { AppError } from "@signalbox/core/errors";
 import { newId } from "@signalbox/core/ids";
-import { type AddOptions, defineQueue, type JobInfo, type QueueDefinition } from "@signalbox/core/queues";
+import {
+  type AddOptions,
+  defineQueue,
+  type JobInfo,
+  type QueueDefinition,
+} from "@signalbox/core/queue/definition";
 import { childOf, formatTraceparent, readTraceparent } from "@signalbox/core/trace-context";
 import type { Ctx, Deps } from "./ctx.ts";
 import { isPartAway } from "./run-jobs.ts";

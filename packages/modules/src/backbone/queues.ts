@@ -3,7 +3,7 @@
 import { consumerPrefix } from "@signalbox/control/settings";
 import { readLag } from "@signalbox/core/bus/lag";
 import { AppError } from "@signalbox/core/errors";
-import type { QueueDefinition } from "@signalbox/core/queues";
+import type { QueueDefinition } from "@signalbox/core/queue/definition";
 import { countDeadLetters } from "@signalbox/db/dead-letters";
 import type { z } from "zod";
 import { pageByKey } from "../control/list.ts";

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { createLive, type Live } from "@signalbox/control/live";
 import { quiet, startTestEngines, type TestEngines, until } from "@signalbox/control/testing";
 import { createCache } from "@signalbox/core/cache/cache";
-import { createQueues } from "@signalbox/core/queues";
+import { createQueues } from "@signalbox/core/queue/queues";
 import { createRegistry } from "@signalbox/core/registry";
 import { createDependencies } from "@signalbox/core/resilience/dependencies";
 import { createSignals } from "@signalbox/core/signals/signals";

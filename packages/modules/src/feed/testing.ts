@@ -6,7 +6,7 @@ import { fixedLive } from "@signalbox/control/live";
 import type { BusEvent, Handler } from "@signalbox/core/bus/bus";
 import { decodeEvent, encodeRow, type OutboxText } from "@signalbox/core/bus/envelope";
 import { newId } from "@signalbox/core/ids";
-import type { Queues } from "@signalbox/core/queues";
+import type { Queues } from "@signalbox/core/queue/definition";
 import type { Redis } from "@signalbox/core/redis";
 import { sql } from "@signalbox/db/query";
 import type { Ctx, Deps } from "../ctx.ts";

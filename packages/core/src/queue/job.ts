@@ -1,8 +1,8 @@
 // How a job is put to BullMQ, and what it then says of itself.
 
 import type { Job } from "bullmq";
-import { type Carried, type Carrier, isCarrier, type Outcome } from "./queue-carrier.ts";
-import type { AddOptions, Cause, JobInfo, QueueDefinition } from "./queues.ts";
+import { type Carried, type Carrier, isCarrier, type Outcome } from "./carrier.ts";
+import type { AddOptions, Cause, JobInfo, QueueDefinition } from "./definition.ts";
 
 export type AnyQueue = Omit<QueueDefinition, "schema">;
 

@@ -4,12 +4,13 @@ import { once } from "node:events";
 import { after, test } from "node:test";
 import { Queue } from "bullmq";
 import { z } from "zod";
-import { until } from "./bus/contract.ts";
-import { newId } from "./ids.ts";
-import { createLogger } from "./log.ts";
-import { createQueues, defineQueue, type Queues } from "./queues.ts";
-import { connectRedis } from "./redis.ts";
-import { forgetKeys } from "./testing/forget-keys.ts";
+import { until } from "../bus/contract.ts";
+import { newId } from "../ids.ts";
+import { createLogger } from "../log.ts";
+import { connectRedis } from "../redis.ts";
+import { forgetKeys } from "../testing/forget-keys.ts";
+import { defineQueue, type Queues } from "./definition.ts";
+import { createQueues } from "./queues.ts";
 
 const url = process.env.TEST_REDIS_URL!;
 const prefix = `test-${newId()}`;
@@ -199,8 +200,9 @@ test("a job of a process that is killed in the middle is done by another", async
   const half = defineQueue({ name: "test.mail.half", schema: Mail, attempts: 1 });
   const file = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   const program = `
-    const { createQueues, defineQueue } = await import(${file("./queues.ts")});
-    const { createLogger } = await import(${file("./log.ts")});
+    const { createQueues } = await import(${file("./queues.ts")});
+    const { defineQueue } = await import(${file("./definition.ts")});
+    const { createLogger } = await import(${file("../log.ts")});
     const { z } = await import("zod");
     const queues = createQueues({ url: ${JSON.stringify(url)}, prefix: ${JSON.stringify(prefix)}, lockMs: ${lockMs},
       log: createLogger({ name: "test", level: "silent" }) });

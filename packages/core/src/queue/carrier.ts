@@ -3,8 +3,8 @@
 // leaves the carrier and goes on as a job of its own, so that none waits, fails or is given up for the sake of its company.
 
 import type { Job, Queue } from "bullmq";
-import { newId } from "./ids.ts";
-import type { Cause } from "./queues.ts";
+import { newId } from "../ids.ts";
+import type { Cause } from "./definition.ts";
 
 export type Carried = { id: string; data: unknown; cause?: Cause };
 export type Carrier = Job<{ carried: Carried[] }>;
