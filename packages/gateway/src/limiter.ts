@@ -3,6 +3,7 @@
 // With Redis away each instance keeps to its own part of the limit.
 
 import type { Limit } from "@signalbox/control/evaluate";
+import { AppError } from "@signalbox/core/errors";
 import { createGenerations, type Generations } from "@signalbox/core/generations";
 import type { Redis } from "@signalbox/core/redis";
 import { createLimitQuestions, mostTogether } from "./limit-questions.ts";
@@ -247,10 +248,11 @@ export function createLimiter(deps: {
       bucket.opensAt = at + nextMs;
       // Asked again within a second in any case: another instance may give back what it did not use.
       bucket.emptyUntil = at + Math.min(1_000, Math.max(nextMs, gatherMs));
-    } catch {
+    } catch (error) {
       awayUntil = performance.now() + pauseMs;
       // A server that stood still answers what it was asked when it goes on: what was sent must not be told twice.
-      if (redis.status === "ready") bucket.left -= spent;
+      const isSent = redis.status === "ready" && !(error instanceof AppError);
+      if (isSent) bucket.left -= spent;
       else bucket.debt += spent;
     }
   }
