@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createGather } from "./gather.ts";
+import { Deadline, withDeadline } from "./resilience/deadline.ts";
 
 test("what is asked in one moment is one question; what comes meanwhile is the next, up to what one may hold", async () => {
   const questions: number[][] = [];
@@ -42,4 +43,27 @@ test("while in doubt nobody waits behind a question that hangs", async () => {
   await new Promise((resolve) => setImmediate(resolve));
   isDoubtful = true;
   assert.equal(await ask("goes by"), "goes by");
+});
+
+test("who asks leaves with his call, and what was not yet under way for him is not done", async () => {
+  const questions: string[][] = [];
+  const answered = Promise.withResolvers<void>();
+  const ask = createGather(
+    async (asked: string[]) => {
+      questions.push(asked);
+      await answered.promise;
+      return asked;
+    },
+    { endsWithCall: true },
+  );
+  const within = (ms: number, what: string) => withDeadline(new Deadline(ms), () => ask(what));
+  const first = within(50, "under way");
+  await new Promise((resolve) => setImmediate(resolve));
+  const [second, patient] = [within(50, "waits"), within(60_000, "is patient")];
+  await assert.rejects(first, { code: "deadline" });
+  await assert.rejects(second, { code: "deadline" });
+  await assert.rejects(within(0, "comes too late"), { code: "deadline" });
+  answered.resolve();
+  assert.equal(await patient, "is patient");
+  assert.deepEqual(questions, [["under way"], ["is patient"]]);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { Deadline, withDeadline } from "@signalbox/core/resilience/deadline";
 import { ctxOf, testWorld, type World } from "../testing.ts";
 import { openSession } from "./new-session.ts";
 
@@ -37,13 +38,13 @@ test("those who sign in in the same moment are let in together, each under a gua
     [true, true, false, false, true],
   );
   const kept = await world.deps.sql`
-    select sessions.user_id as "userId", sessions.id, sessions.created_at as at, audit_events.id is not null as noted
+    select sessions.user_id as "userId", sessions.id, sessions.xmin::text as transaction, audit_events.id is not null as noted
     from sessions left join audit_events
       on audit_events.user_id = sessions.user_id and kind = 'session.created' and detail ->> 'sessionId' = sessions.id::text
     where sessions.id = any(${ids.filter((id) => id !== undefined)}::uuid[])`;
   assert.deepEqual(kept.map(({ userId }) => userId).toSorted(), [one!.id, one!.id, two!.id].toSorted());
   assert.ok(kept.every(({ noted }) => noted));
-  assert.equal(new Set(kept.map(({ at }) => at.getTime())).size, 1, "by one statement");
+  assert.equal(new Set(kept.map(({ transaction }) => transaction)).size, 1, "by one statement");
 });
 
 test("an account that is being changed keeps nobody else waiting, and is decided by what it was changed to", async () => {
@@ -61,4 +62,15 @@ test("an account that is being changed keeps nobody else waiting, and is decided
   });
   assert.equal(await heldIsOpen, undefined);
   assert.ok(await keptIsOpen);
+});
+
+test("a sign-in ends with its call, though the database does not answer", async () => {
+  const someone = await person("ns_late");
+  await world.deps.sql.begin(async (sql) => {
+    await sql`lock table sessions in access exclusive mode`;
+    const from = performance.now();
+    const opening = withDeadline(new Deadline(300), () => open(someone));
+    await assert.rejects(opening, { code: "deadline" });
+    assert.ok(performance.now() - from < 2_000);
+  });
 });

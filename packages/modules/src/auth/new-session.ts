@@ -11,8 +11,11 @@ import { expiryOf } from "./sessions.ts";
 type Opening = { id: string; userId: string; passwordHash: string; device: Buffer; expiresAt: string };
 
 const together = onceFor((sql: Sql) =>
-  // An account that is being changed is passed over: one slow change must not keep all others waiting.
-  createGather((asked: Opening[]) => openAll(sql, asked, sql`skip locked`), { mostUnderWay: 2 }),
+  createGather(
+    // An account that is being changed is passed over: one slow change must not keep all others waiting.
+    (asked: Opening[]) => openAll(sql, asked, sql`skip locked`),
+    { mostUnderWay: 2, endsWithCall: true },
+  ),
 );
 
 /** Undefined where the password is another by now, or the account was suspended or erased, while this one was being verified. */
@@ -22,7 +25,9 @@ export async function openSession(
   { passwordHash, device }: { passwordHash: string; device: Buffer },
 ): Promise<string | undefined> {
   const opening = { id: newId(), userId, passwordHash, device, expiresAt: expiryOf(ctx) };
-  if (await together(ctx.shared.sql)(opening)) return opening.id;
+  const { breaker } = ctx.dependencies.open({ name: "postgres" });
+  // Behind a question to a database that hangs nobody should wait.
+  if (breaker.state === "closed" && (await together(ctx.shared.sql)(opening))) return opening.id;
   const [isOpen] = await openAll(ctx.sql, [opening], ctx.sql``);
   return isOpen ? opening.id : undefined;
 }
