@@ -6,8 +6,6 @@ import type { Redis } from "../redis.ts";
 const keptTimes = 200;
 const tellMs = 500;
 
-export type Times = ReturnType<typeof createTimes>;
-
 export function createTimes({ redis, keyOf }: { redis(): Redis; keyOf(queue: string): string }) {
   // Told together, now and then: for a job that is short it would cost more than the job.
   const noted = new Map<string, number[]>();
