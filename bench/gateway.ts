@@ -38,9 +38,9 @@ const peopleCount = 10_000;
 const profileCount = 1_000;
 const rounds = 15;
 const roundMs = 500;
-const paceRounds = 40;
-const paceMs = 500;
-const leadInMs = 200;
+const paceRounds = 60;
+const paceMs = 400;
+const leadInMs = 150;
 
 type Side = "bare" | "gathered" | "l1" | "l2";
 type Server = { child: ChildProcess; port: number };
@@ -259,11 +259,8 @@ async function measure(): Promise<void> {
           return { ours, theirs };
         },
       });
-      // The calmer half of them, as both sides felt it. Were it chosen by one side alone, that one would be seen in its best
-      // moments and the other one in all of its own.
-      const unrest = ({ ours, theirs }: (typeof all)[0]) => apart(ours) + apart(theirs);
-      const counted = all.sort((a, b) => unrest(a) - unrest(b)).slice(0, Math.ceil(all.length / 2));
-      const of = (whose: "ours" | "theirs", share: "p50" | "p99") =>
+      const counted = calmerHalf(all);
+      const of = (whose: keyof Round, share: "p50" | "p99") =>
         median(counted.map((round) => mean(round[whose], share))).toFixed(2);
       progress(
         `${side} at ${Math.round(median(rates))}/s: p50 ${of("ours", "p50")}, p99 ${of("ours", "p99")} ms; ` +
@@ -303,6 +300,22 @@ async function measure(): Promise<void> {
 }
 
 type Took = { p50: number; p99: number };
+
+type Round = { ours: Took[]; theirs: Took[] };
+
+/**
+ * Both sides have the same say in which rounds are calm: the place of each among all, by how far apart a side's own two are. Were it
+ * chosen by one side, that one would be seen in its best moments and the other in all of its own.
+ */
+function calmerHalf(rounds: Round[]): Round[] {
+  const placesOf = (whose: keyof Round) =>
+    new Map(
+      rounds.toSorted((a, b) => apart(a[whose]) - apart(b[whose])).map((round, place) => [round, place]),
+    );
+  const [ours, theirs] = [placesOf("ours"), placesOf("theirs")];
+  const unrest = (round: Round) => ours.get(round)! + theirs.get(round)!;
+  return rounds.toSorted((a, b) => unrest(a) - unrest(b)).slice(0, Math.ceil(rounds.length / 2));
+}
 
 function mean(took: Took[], share: "p50" | "p99"): number {
   return took.reduce((sum, one) => sum + one[share], 0) / took.length;
