@@ -19,7 +19,8 @@ const said: Record<string, [ErrorCode, string]> = {
 export function nameFault(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof Error && "code" in error && typeof error.code === "string") {
-    const known = said[error.code];
+    // Of a connection that we opened, as to the database, Node names the call to the system that failed; of a caller's it does not.
+    const known = "syscall" in error ? undefined : said[error.code];
     if (known) return new AppError(known[0], known[1], { cause: error });
     if (error.code.startsWith("FST_") && "statusCode" in error) {
       const code = (Object.keys(errorTable) as ErrorCode[]).find(
