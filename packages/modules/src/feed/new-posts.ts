@@ -3,7 +3,6 @@
 // each is tried by itself.
 
 import { createGather } from "@signalbox/core/gather";
-import { currentDeadline, type Deadline } from "@signalbox/core/resilience/deadline";
 import { isRefusedData } from "@signalbox/db";
 import { appendFrom, type OutboxRow } from "@signalbox/db/outbox";
 import type { Ctx, Source } from "../ctx.ts";
@@ -20,7 +19,7 @@ export type NewPost = {
   told: OutboxRow;
 };
 
-type Asked = { post: NewPost; claim: Ctx["claim"]; deadline: Deadline | undefined };
+type Asked = { post: NewPost; claim: Ctx["claim"] };
 type Write = (asked: Asked) => Promise<Date | Error>;
 
 /** Answers since when it is there. */
@@ -30,9 +29,7 @@ export async function writePost(ctx: Ctx, post: NewPost): Promise<Date> {
     write = createWriter(ctx);
     writers.set(ctx.shared, write);
   }
-  const deadline = currentDeadline();
-  deadline?.throwIfBarred();
-  const outcome = await write({ post, claim: ctx.claim, deadline });
+  const outcome = await write({ post, claim: ctx.claim });
   if (outcome instanceof Error) throw outcome;
   return outcome;
 }
@@ -42,9 +39,8 @@ const writers = new WeakMap<Source, Write>();
 function createWriter({ shared: { sql }, instance, dependencies }: Ctx): Write {
   async function outcomesOf(asked: Asked[]): Promise<(Date | Error)[]> {
     try {
-      const wanted = asked.filter(({ deadline }) => !deadline?.ended());
-      const written = wanted.length > 0 ? await write(wanted) : new Map<string, Date>();
-      return asked.map(({ post, deadline }) => written.get(post.id) ?? deadline?.ended() ?? claimLost());
+      const written = await write(asked);
+      return asked.map(({ post }) => written.get(post.id) ?? claimLost());
     } catch (error) {
       // Nothing of it is there, and one of them is the cause.
       if (asked.length === 1 || !isRefusedData(error)) return asked.map(() => error as Error);
@@ -91,7 +87,11 @@ function createWriter({ shared: { sql }, instance, dependencies }: Ctx): Write {
   }
 
   const { breaker } = dependencies.open({ name: "postgres" });
-  return createGather(outcomesOf, { mostUnderWay: 2, isDoubtful: () => breaker.state !== "closed" });
+  return createGather(outcomesOf, {
+    mostUnderWay: 2,
+    isDoubtful: () => breaker.state !== "closed",
+    endsWithCall: true,
+  });
 }
 
 function rowOf({ id, userId, text, visibility, named, told }: NewPost, claim: Ctx["claim"], n: number) {
