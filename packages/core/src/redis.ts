@@ -32,12 +32,15 @@ export const patient: RedisOptions = {
 /** What a connection lost is not sent again by itself: it may have arrived. */
 const once: RedisOptions = { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false };
 
+/** guard() ends what gets no answer, sooner and for all at once: a timer for each command costs more than the rest of a command. */
+const untimed: RedisOptions = { commandTimeout: undefined };
+
 export function connectRedis(
   url: string,
   options: RedisOptions & { onError?: (error: Error) => void; breaker?: Breaker } = {},
 ): Redis {
   const { onError, breaker, ...rest } = options;
-  const settings = { ...common, ...(breaker ? once : {}), ...rest };
+  const settings = { ...common, ...(breaker ? { ...once, ...untimed } : {}), ...rest };
   return equip(open(url.replace(/^valkey(s?):/, "redis$1:"), settings), onError, breaker);
 }
 
@@ -46,15 +49,17 @@ export function connectAnother(redis: Redis, options: RedisOptions): Redis {
   // One that waits on purpose says nothing by its silence.
   if (options.commandTimeout === undefined)
     return equip(redis.isCluster ? redis.duplicate() : redis.duplicate({ ...options, lazyConnect: false }));
+  const breaker = guarded.get(redis);
+  const settings = { ...options, ...(breaker ? untimed : {}) };
   if (!redis.isCluster)
-    return equip(redis.duplicate({ ...once, ...options, lazyConnect: false }), undefined, guarded.get(redis));
+    return equip(redis.duplicate({ ...once, ...settings, lazyConnect: false }), undefined, breaker);
   const cluster = redis as unknown as Cluster;
-  const { enableOfflineQueue = true, ...rest } = options;
+  const { enableOfflineQueue = true, ...rest } = settings;
   const opened = cluster.duplicate([], {
     enableOfflineQueue,
     redisOptions: { ...cluster.options.redisOptions, ...rest },
   });
-  return equip(opened as unknown as Redis, undefined, guarded.get(redis));
+  return equip(opened as unknown as Redis, undefined, breaker);
 }
 
 /** Whether it was there in time. */
