@@ -269,7 +269,10 @@ async function measure(): Promise<void> {
       progress(`${side} at ${Math.round(median(rates))}/s: ${told("ours")}; bare ${told("theirs")}`);
       return median(counted.map(({ ours, theirs }) => calmer(ours).p99 - calmer(theirs).p99));
     };
+    // Who is not asked any more has upkeep to do all the same.
+    await stop(servers.gathered.child);
     const addedL1 = await added("l1");
+    await stop(servers.l1.child);
     const addedL2 = await added("l2");
     const decisions = await measureLimiter(redisUrl);
 
@@ -288,16 +291,17 @@ async function measure(): Promise<void> {
       }),
     ]);
   } finally {
-    await Promise.all(
-      children.map(async (child) => {
-        const gone = once(child, "exit");
-        child.disconnect();
-        await gone;
-      }),
-    );
+    await Promise.all(children.map(stop));
     await engines.stop();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (!child.connected) return;
+  const gone = once(child, "exit");
+  child.disconnect();
+  await gone;
 }
 
 type Took = { p50: number; p99: number };
