@@ -3,6 +3,7 @@
 // each is tried by itself.
 
 import { createGather } from "@signalbox/core/gather";
+import { currentDeadline, type Deadline } from "@signalbox/core/resilience/deadline";
 import { isRefusedData } from "@signalbox/db";
 import { appendFrom, type OutboxRow } from "@signalbox/db/outbox";
 import type { Ctx, Source } from "../ctx.ts";
@@ -19,7 +20,7 @@ export type NewPost = {
   told: OutboxRow;
 };
 
-type Asked = { post: NewPost; claim: Ctx["claim"] };
+type Asked = { post: NewPost; claim: Ctx["claim"]; deadline: Deadline | undefined };
 type Write = (asked: Asked) => Promise<Date | Error>;
 
 /** Answers since when it is there. */
@@ -29,7 +30,9 @@ export async function writePost(ctx: Ctx, post: NewPost): Promise<Date> {
     write = createWriter(ctx);
     writers.set(ctx.shared, write);
   }
-  const outcome = await write({ post, claim: ctx.claim });
+  const deadline = currentDeadline();
+  deadline?.throwIfBarred();
+  const outcome = await write({ post, claim: ctx.claim, deadline });
   if (outcome instanceof Error) throw outcome;
   return outcome;
 }
@@ -39,8 +42,9 @@ const writers = new WeakMap<Source, Write>();
 function createWriter({ shared: { sql }, instance, dependencies }: Ctx): Write {
   async function outcomesOf(asked: Asked[]): Promise<(Date | Error)[]> {
     try {
-      const written = await write(asked);
-      return asked.map(({ post }) => written.get(post.id) ?? claimLost());
+      const wanted = asked.filter(({ deadline }) => !deadline?.ended());
+      const written = wanted.length > 0 ? await write(wanted) : new Map<string, Date>();
+      return asked.map(({ post, deadline }) => written.get(post.id) ?? deadline?.ended() ?? claimLost());
     } catch (error) {
       // Nothing of it is there, and one of them is the cause.
       if (asked.length === 1 || !isRefusedData(error)) return asked.map(() => error as Error);
@@ -87,11 +91,7 @@ function createWriter({ shared: { sql }, instance, dependencies }: Ctx): Write {
   }
 
   const { breaker } = dependencies.open({ name: "postgres" });
-  return createGather(outcomesOf, {
-    mostUnderWay: 2,
-    isDoubtful: () => breaker.state !== "closed",
-    endsWithCall: true,
-  });
+  return createGather(outcomesOf, { mostUnderWay: 2, isDoubtful: () => breaker.state !== "closed" });
 }
 
 function rowOf({ id, userId, text, visibility, named, told }: NewPost, claim: Ctx["claim"], n: number) {
