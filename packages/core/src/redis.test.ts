@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { listen } from "./listen.ts";
@@ -148,6 +148,61 @@ test("a server that takes connections and says nothing is not waited for, and gi
     }
     await isBack(redis);
   }));
+
+test("a connection that is dead and says nothing of it is opened anew", async () => {
+  const target = Number(new URL(own.url).port);
+  let isMute = false;
+  const lines = new Set<Socket>();
+  /** Takes connections, and passes nothing on of those that were there when it fell mute. */
+  const between = createServer((near) => {
+    const far = connect(target, "127.0.0.1");
+    let isDead = false;
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      lines.add(one.on("error", () => other.destroy()));
+      one.on("data", (bytes) => {
+        isDead ||= isMute;
+        if (!isDead) other.write(bytes);
+      });
+      one.on("close", () => other.destroy());
+    }
+  });
+  between.listen(0, "127.0.0.1");
+  await once(between, "listening");
+  const breaker = createBreaker({ name: "redis", minCalls: 5, openMs: 600_000 });
+  const redis = connectRedis(`redis://127.0.0.1:${(between.address() as AddressInfo).port}`, { breaker });
+  try {
+    assert.ok(await whenReady(redis, 10_000));
+    isMute = true;
+    assert.ok(await isRefused(inCall(() => redis.get("a"))));
+    isMute = false;
+    await isBack(redis);
+  } finally {
+    redis.disconnect();
+    between.close();
+    for (const line of lines) line.destroy();
+  }
+});
+
+test("a Cluster is used as one server is", async () => {
+  const cluster = await startOwnRedis({ keepsData: false, isCluster: true });
+  const breaker = createBreaker({ name: "redis", minCalls: 5, openMs: 600_000 });
+  const redis = connectRedis(cluster.url.replace("redis:", "redis+cluster:"), { breaker });
+  try {
+    assert.ok(await whenReady(redis, 10_000));
+    assert.equal(await inCall(() => redis.set("a", "1")), "OK");
+    assert.equal(await inCall(() => redis.get("a")), "1");
+    cluster.pause();
+    assert.ok(await isRefused(inCall(() => redis.get("a"))));
+    cluster.resume();
+    await isBack(redis);
+  } finally {
+    redis.disconnect();
+    await cluster.end();
+  }
+});
 
 test("what one connection learns of its silence, the others of this process know", () =>
   opened(async (redis) => {

@@ -11,7 +11,7 @@ import { currentDeadline } from "./resilience/deadline.ts";
 export type Redis = IORedis;
 
 const common: RedisOptions = {
-  // A caller waits at most this long for a lost Redis; every use has a fallback that is better than waiting.
+  // Without a guard a caller waits at most this long for a lost Redis; every use has a fallback that is better than waiting.
   commandTimeout: 2_000,
   connectTimeout: 2_000,
   maxRetriesPerRequest: 1,
@@ -32,7 +32,7 @@ export const patient: RedisOptions = {
 /** What a connection lost is not sent again by itself: it may have arrived. */
 const once: RedisOptions = { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false };
 
-/** guard() ends what gets no answer, sooner and for all at once: a timer for each command costs more than the rest of a command. */
+/** guard() ends what gets no answer, sooner and for all at once; a timer for each command would cost more than the command. */
 const untimed: RedisOptions = { commandTimeout: undefined };
 
 export function connectRedis(
@@ -134,7 +134,9 @@ const sweepMs = 50;
 /** After so long without a word a connection is opened anew: it may be the only one that is dead. */
 const deadMs = 5_000;
 /** What ioredis itself says to begin with. */
-const greetings = new Set(["auth", "client", "hello", "info", "readonly", "select"]);
+const greetings = new Set(["auth", "client", "cluster", "hello", "info", "readonly", "select"]);
+/** What is not watched over with all others has a timer of its own. */
+const unwatchedMs = 2_000;
 
 const guarded = new WeakMap<Redis, Breaker>();
 
@@ -146,6 +148,10 @@ function guard(client: Redis, breaker: Breaker): void {
   guarded.set(client, breaker);
   const send = client.sendCommand.bind(client);
   const asked = new Passing<Command, number>();
+  const sendTimed = (...sent: Parameters<typeof send>) => {
+    sent[0].setTimeout(unwatchedMs);
+    return send(...sent);
+  };
   // A pipeline is sent when all of it was written: of all its commands the same must become.
   const pipelines = new WeakMap<object, number | Error>();
   let sweeping: NodeJS.Timeout | undefined;
@@ -195,7 +201,7 @@ function guard(client: Redis, breaker: Breaker): void {
     const from = performance.now();
     while (breaker.state !== "closed" && client.status === "ready") {
       try {
-        await send(new Command("ping"));
+        await sendTimed(new Command("ping"));
         breaker.restore("it answers again");
       } catch {
         if (performance.now() - from > deadMs) client.disconnect(true);
@@ -208,7 +214,7 @@ function guard(client: Redis, breaker: Breaker): void {
   client.on("ready", () => void tryAgain());
   client.sendCommand = (...sent: Parameters<typeof send>) => {
     const [command, pipeline] = sent;
-    if (greetings.has(command.name)) return send(...sent);
+    if (greetings.has(command.name)) return sendTimed(...sent);
     const ticket = enterOnce(pipeline);
     if (typeof ticket !== "number") {
       command.reject(ticket);

@@ -9,7 +9,7 @@ import { epochsKey, newsChannel, type ValueKeys, valueKeys } from "./keys.ts";
 import * as scripts from "./scripts.ts";
 import { pathTo } from "./settings.ts";
 
-/** A command gets no answer for this long: Redis counts as away. */
+/** A command gets no answer for this long, where no guard found out sooner: Redis counts as away. */
 const commandTimeoutMs = 500;
 const beatMs = 500;
 /** Questions about so few values may be under way together, so many of them. */

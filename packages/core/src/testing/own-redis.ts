@@ -22,7 +22,8 @@ export type OwnRedis = {
 
 const startMs = 30_000;
 
-export async function startOwnRedis({ keepsData = true } = {}): Promise<OwnRedis> {
+/** `isCluster`: a Cluster of one server, which has all slots. */
+export async function startOwnRedis({ keepsData = true, isCluster = false } = {}): Promise<OwnRedis> {
   const dir = await mkdtemp(join(tmpdir(), "signalbox-redis-"));
   let port = 0;
   let server: ChildProcess | undefined;
@@ -47,7 +48,14 @@ export async function startOwnRedis({ keepsData = true } = {}): Promise<OwnRedis
     try {
       while (!isGone(starting) && performance.now() < untilMs) {
         const said = await probe.info("server").catch(() => "");
-        if (said.includes(`process_id:${starting.pid}\r`)) return true;
+        if (said.includes(`process_id:${starting.pid}\r`)) {
+          if (isCluster) {
+            await probe.cluster("ADDSLOTSRANGE", 0, 16_383);
+            // It takes two seconds to believe that it is all there is.
+            while (!String(await probe.cluster("INFO")).includes("cluster_state:ok")) await pause(20);
+          }
+          return true;
+        }
         await pause(20);
       }
       return false;
@@ -62,12 +70,19 @@ export async function startOwnRedis({ keepsData = true } = {}): Promise<OwnRedis
       if (isFirst) port = await freePort();
       server = spawn(
         "redis-server",
-        ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", dir].concat([
-          "--appendonly",
-          keepsData ? "yes" : "no",
-          "--save",
-          "",
-        ]),
+        ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", dir].concat(
+          ["--appendonly", keepsData ? "yes" : "no", "--save", ""],
+          isCluster
+            ? [
+                "--cluster-enabled",
+                "yes",
+                "--cluster-announce-ip",
+                "127.0.0.1",
+                "--cluster-port",
+                `${await freePort()}`,
+              ]
+            : [],
+        ),
         { stdio: "ignore" },
       );
       if (await comesUp(server, untilMs)) return;
