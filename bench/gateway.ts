@@ -125,11 +125,16 @@ function serveLoad(): void {
     }
     if (order.do === "run") return drivers.get(order.port)!.run(order.ms);
     const driver = drivers.get(order.port)!;
-    // A server whose load is another one's in between wakes first: what it knows by heart has ended meanwhile.
+    // A server whose load is another one's in between wakes first.
     await driver.pace({ ...order, ms: leadInMs });
-    const before = driver.refused;
+    const { refused, movedMs } = driver;
     const took = await driver.pace(order);
-    return { p50: percentile(took, 0.5), p99: percentile(took, 0.99), failures: driver.refused - before };
+    return {
+      p50: percentile(took, 0.5),
+      p99: percentile(took, 0.99),
+      failures: driver.refused - refused,
+      movedMs: driver.movedMs - movedMs,
+    };
   };
   process.on("message", (order: Order) =>
     answer(order).then(
@@ -229,7 +234,7 @@ async function measure(): Promise<void> {
     );
 
     const paced = async (name: Side, rate: number) => {
-      const done = await ask<{ p50: number; p99: number; failures: number }>({
+      const done = await ask<Took & { failures: number }>({
         do: "pace",
         port: servers[name].port,
         rate,
@@ -262,9 +267,14 @@ async function measure(): Promise<void> {
       });
       const told = (whose: keyof Round) => {
         const calm = counted.map((round) => calmer(round[whose]));
-        const all = counted.flatMap((round) => round[whose].map(({ p99 }) => p99));
-        const [p50, p99] = [median(calm.map(({ p50 }) => p50)), median(calm.map(({ p99 }) => p99))];
-        return `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)} ms, in nine runs of ten below ${percentile(all, 0.9).toFixed(2)}`;
+        const all = counted.flatMap((round) => round[whose]);
+        const p99s = all.map(({ p99 }) => p99);
+        const moved = all.reduce((sum, { movedMs }) => sum + movedMs, 0) / (all.length * paceMs);
+        return (
+          `p50 ${median(calm.map(({ p50 }) => p50)).toFixed(2)}, p99 ${median(calm.map(({ p99 }) => p99)).toFixed(2)} ms ` +
+          `(of all runs ${median(p99s).toFixed(2)}, in nine of ten below ${percentile(p99s, 0.9).toFixed(2)}; ` +
+          `${(moved * 100).toFixed(1)} % moved)`
+        );
       };
       progress(`${side} at ${Math.round(median(rates))}/s: ${told("ours")}; bare ${told("theirs")}`);
       return median(counted.map(({ ours, theirs }) => calmer(ours).p99 - calmer(theirs).p99));
@@ -304,11 +314,11 @@ async function stop(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-type Took = { p50: number; p99: number };
+type Took = { p50: number; p99: number; movedMs: number };
 
 type Round = { ours: Took[]; theirs: Took[] };
 
-/** Of either side: in the other one, as likely as not, something else had the processor. */
+/** Of either side; what its two runs were like is told besides. */
 function calmer(took: Took[]): Took {
   return took.reduce((one, other) => (other.p99 < one.p99 ? other : one));
 }

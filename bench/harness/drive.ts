@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 
 const napMs = 0.1;
-/** Many naps; a look at what is due that comes later was kept from the processor by others. */
+/** Many naps; a look at what is due that comes later was kept from the processor. */
 const lateMs = 0.5;
 /** Wakes no one, so that whoever waits for it sleeps to the end of his time. */
 const nobody = new Int32Array(new SharedArrayBuffer(4));
@@ -26,11 +26,12 @@ export type Driver = {
    * as a fast one, and where all connections are busy the wait for one counts. Between two sendings this process sleeps, because
    * a spinning one would take the processor from the server; a tenth of a millisecond only, as with a timer's millisecond the
    * requests would come in heaps. What this process could not send while it was kept from the processor is not sent all at once
-   * either, for the same reason: everything that is due moves by that time.
+   * either, for the same reason: everything that is due moves by that time, which `movedMs` counts.
    */
   pace(load: { rate: number; ms: number }): Promise<Float64Array>;
   /** 503s so far: they are no answers. */
   readonly refused: number;
+  readonly movedMs: number;
   close(): void;
 };
 
@@ -38,6 +39,7 @@ export async function openDriver(port: number, requests: Buffer[], connections =
   let next = 0;
   let answers = 0;
   let refused = 0;
+  let movedMs = 0;
   let going = false;
   let under = 0;
   let left = Number.POSITIVE_INFINITY;
@@ -139,7 +141,9 @@ export async function openDriver(port: number, requests: Buffer[], connections =
         let looked = began;
         for (let sent = 0; done < total && !fault; ) {
           const now = performance.now();
-          began += Math.max(0, now - looked - lateMs);
+          const late = Math.max(0, now - looked - lateMs);
+          began += late;
+          movedMs += late;
           looked = now;
           for (
             const due = Math.min(total, Math.floor(((now - began) * rate) / 1_000));
@@ -161,6 +165,9 @@ export async function openDriver(port: number, requests: Buffer[], connections =
     },
     get refused() {
       return refused;
+    },
+    get movedMs() {
+      return movedMs;
     },
     close() {
       for (const { socket } of lanes) socket.removeAllListeners("close").destroy();
