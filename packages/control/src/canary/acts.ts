@@ -67,7 +67,8 @@ export async function actOnCanary(
     kind: kinds[given.act],
     key: id,
     decide(document: Document, nowMs: number) {
-      const canary = document.canaries?.[id];
+      const { canaries = {} } = document;
+      const canary = Object.hasOwn(canaries, id) ? canaries[id] : undefined;
       if (canary === undefined) throw unknownCanary(id);
       if (expected !== undefined && canary.revision !== expected) return undefined;
       const after = changeCanary(canary, given, nowMs);
