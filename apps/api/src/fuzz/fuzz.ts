@@ -16,7 +16,9 @@ type Fuzzed = {
   findings: Finding[];
   /** How often each status was answered. */
   statuses: Record<number, number>;
-  /** Operations of which no call succeeded. */
+  /** How many there are to call. */
+  operations: number;
+  /** Those of which no call succeeded. */
   neverDone: string[];
 };
 
@@ -34,6 +36,7 @@ export async function fuzz(
   const findings: Finding[] = [];
   const statuses: Record<number, number> = {};
   const undone = new Set<string>();
+  let operations = 0;
   let sent = 0;
 
   for (const prefix of prefixes) {
@@ -54,7 +57,10 @@ export async function fuzz(
       operation && `${prefix} ${document.paths[operation.path]![operation.method as "get"]!.operationId}`;
     for (const [path, methods] of Object.entries(document.paths))
       for (const [method, operation] of Object.entries(methods))
-        if (!isStream(operation)) undone.add(nameOf({ operation: { path, method } } as FuzzRequest)!);
+        if (!isStream(operation)) {
+          undone.add(nameOf({ operation: { path, method } } as FuzzRequest)!);
+          operations += 1;
+        }
 
     let left = Math.ceil(requests / prefixes.length);
     const worker = async () => {
@@ -77,7 +83,7 @@ export async function fuzz(
     await Promise.all(Array.from({ length: atOnce }, worker));
   }
   agent.destroy();
-  return { sent, findings, statuses, neverDone: [...undone].sort() };
+  return { sent, findings, statuses, operations, neverDone: [...undone].sort() };
 }
 
 function describeFinding(
