@@ -8,15 +8,11 @@ test("20,000 requests made from the platform's own documents are answered as tho
   t.after(() => api.stop());
   const seed = Number(process.env.FUZZ_SEED ?? 2);
   const prefixes = ["/v1", "/v2", "/operator/v1"];
-  const fuzzed = await fuzz(api, { requests: 20_000, seed, prefixes });
-  const { sent, findings, statuses, operations, neverDone } = fuzzed;
-  t.diagnostic(
-    `seed ${seed}: ${JSON.stringify(statuses)}; never done of ${operations}: ${neverDone.join(", ")}`,
-  );
+  const { sent, findings, statuses, neverDone } = await fuzz(api, { requests: 20_000, seed, prefixes });
+  t.diagnostic(`seed ${seed}: ${JSON.stringify(statuses)}; never done: ${neverDone.join(", ")}`);
   assert.ok(api.isAlive());
   assert.deepEqual(findings.slice(0, 5), [], `${findings.length} findings with FUZZ_SEED=${seed}`);
   assert.deepEqual(api.faults.slice(0, 5), []);
   assert.ok(sent >= 20_000);
-  // What needs a mailed link, a second person or a failed job is not come by at random.
-  assert.ok(neverDone.length < operations / 4, `too little was reached: ${neverDone.join(", ")}`);
+  assert.ok(neverDone.length < 40, `too little was reached: ${neverDone.join(", ")}`);
 });
