@@ -105,7 +105,7 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
     // Nobody who turns off everything that callers reach means that the platform shall not ask its database.
     if (name.startsWith(dependencyPrefix)) return [name];
     const path = pathOf(name);
-    const own = Object.hasOwn(settings.own, name) ? settings.own[name]!.tags : [];
+    const own = settings.own[name]?.tags ?? [];
     const tags = [...new Set([...tagsOf(name), ...own])].map((tag) => tagPrefix + tag);
     if (tags.length > 0) path.splice(-1, 0, ...tags);
     return path;
@@ -115,7 +115,7 @@ export function compile(settings: Settings, tagsOf: TagsOf = noTags): Rules {
     let rules = offRules.get(name);
     if (rules === undefined) {
       rules = keysOf(name).flatMap((key) => {
-        const setting = Object.hasOwn(settings.switches, key) ? settings.switches[key] : undefined;
+        const setting = settings.switches[key];
         return setting ? [{ key, setting, salt: setting.salt ?? key }] : [];
       });
       if (offRules.size >= maxNames) offRules.clear();

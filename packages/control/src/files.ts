@@ -1,6 +1,7 @@
 // The settings as files for git: one a key, the same bytes for the same settings, and back again as acts in the log.
 
 import { AppError } from "@signalbox/core/errors";
+import { bare } from "./bare.ts";
 import { type ChangeDeps, change, type Why } from "./changes.ts";
 import { type Document, type Section, sections } from "./fold.ts";
 import { needsSecondPerson } from "./protection.ts";
@@ -53,7 +54,7 @@ export function toFiles(document: Document, nowMs: number): SettingsFile[] {
 }
 
 const entriesOf = (document: Document, section: Filed) =>
-  (document[sections[section].field] ?? {}) as Record<string, Entry>;
+  (document[sections[section].field] ?? bare({})) as Record<string, Entry>;
 
 const turnedInOrder = ({ switches }: Document): string[] =>
   Object.entries(switches)

@@ -1,6 +1,7 @@
 // What the log amounts to: each event sets one key to what it says, so the state at any revision is a fold of plain rows.
 
 import type { z } from "zod";
+import { bare } from "./bare.ts";
 import {
   type ArchivedSetting,
   archivedSetting,
@@ -82,7 +83,12 @@ export type Document = {
   [section: string]: unknown;
 };
 
-export const emptyDocument: Document = { switches: {}, limits: {}, shed: {}, dependencies: {} };
+export const emptyDocument: Document = {
+  switches: bare({}),
+  limits: bare({}),
+  shed: bare({}),
+  dependencies: bare({}),
+};
 
 /** What the first word of an event's kind stands for: where in the document its keys are, and what a value of them is. */
 export const sections = {
@@ -135,7 +141,7 @@ function withTraces(
   value: Record<string, unknown> | null,
 ): Document {
   const at = event.at.toISOString();
-  const lastOff = value?.state === "off" ? { lastOff: { ...document.lastOff, [event.key]: at } } : {};
+  const lastOff = value?.state === "off" ? { lastOff: bare({ ...document.lastOff, [event.key]: at }) } : {};
   if (value?.breakGlass !== true) return { ...document, ...lastOff };
   const review = reviewSetting.parse({
     key: event.key,
@@ -145,12 +151,15 @@ function withTraces(
     changedAt: at,
     changedBy: event.actor,
   });
-  return { ...document, ...lastOff, reviews: { ...document.reviews, [event.revision]: review } };
+  return { ...document, ...lastOff, reviews: bare({ ...document.reviews, [event.revision]: review }) };
 }
 
 function withKey<Value>(record: Record<string, Value>, key: string, value: Value | null) {
-  const { [key]: _replaced, ...rest } = record;
-  return value === null ? rest : { ...rest, [key]: value };
+  const changed = bare(record);
+  // The newest comes last.
+  delete changed[key];
+  if (value !== null) changed[key] = value;
+  return changed;
 }
 
 export const toSettings = (document: unknown): Settings => settingsSchema.parse(document);

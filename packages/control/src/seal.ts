@@ -1,6 +1,7 @@
 // A document on its way through Redis or kept on disk, signed: whoever can write there still cannot switch anything.
 
 import { z } from "zod";
+import { bare } from "./bare.ts";
 import type { Head } from "./chain.ts";
 import type { Document } from "./fold.ts";
 import { deriveKey, isMac, mac } from "./keys.ts";
@@ -15,12 +16,11 @@ export type Sealed = {
 };
 
 const envelope = z.object({ payload: z.string(), mac: z.string() });
+const section = z.record(z.string(), z.unknown()).transform(bare);
 const content = z.object({
   head: z.object({ revision: z.number().int().min(0), hash: z.string() }),
-  document: z.looseObject({
-    switches: z.record(z.string(), z.unknown()),
-    limits: z.record(z.string(), z.unknown()),
-  }),
+  // What a later release keeps besides sections stays as it is.
+  document: z.object({ switches: section, limits: section }).catchall(section.or(z.unknown())),
   at: z.number(),
   pending: z.array(pendingAct).default([]),
 });

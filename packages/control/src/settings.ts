@@ -1,6 +1,7 @@
 // What the log folds into: one document, every field with a default, so that an empty one is a working platform.
 
 import { z } from "zod";
+import { bare } from "./bare.ts";
 import { cacheSetting } from "./settings/caches.ts";
 import { canarySetting, freezeSetting } from "./settings/canaries.ts";
 import { instant, settingKey } from "./settings/key-and-provenance.ts";
@@ -21,28 +22,31 @@ export * from "./settings/schedules.ts";
 export * from "./settings/second-person.ts";
 export * from "./settings/switches.ts";
 
+const section = <Value extends z.ZodType>(key: z.ZodString, value: Value) =>
+  z.record(key, value).default({}).transform(bare);
+
 export const settingsSchema = z.object({
-  switches: z.record(settingKey, switchSetting).default({}),
-  own: z.record(settingKey, ownSetting).default({}),
-  archived: z.record(settingKey, archivedSetting).default({}),
-  protections: z.record(settingKey, protectionSetting).default({}),
-  proposals: z.record(z.string(), proposalSetting).default({}),
-  reviews: z.record(z.string(), reviewSetting).default({}),
-  schedules: z.record(z.string(), scheduleSetting).default({}),
+  switches: section(settingKey, switchSetting),
+  own: section(settingKey, ownSetting),
+  archived: section(settingKey, archivedSetting),
+  protections: section(settingKey, protectionSetting),
+  proposals: section(z.string(), proposalSetting),
+  reviews: section(z.string(), reviewSetting),
+  schedules: section(z.string(), scheduleSetting),
   /** When each key was last off: a lever that nobody has pulled for long may not work. */
-  lastOff: z.record(z.string(), instant).default({}),
+  lastOff: section(z.string(), instant),
   limits: z
     .record(settingKey, limitSetting)
     .default({})
-    .transform((given) => ({ ...parsedDefaultLimits, ...given })),
-  weights: z.record(settingKey, weightSetting).default({}),
-  zones: z.record(zoneName, zoneSetting).default({}),
-  shed: z.record(settingKey, shedSetting).default({}),
-  dependencies: z.record(settingKey, dependencySetting).default({}),
-  numbers: z.record(settingKey, numberSetting).default({}),
+    .transform((given) => bare({ ...parsedDefaultLimits, ...given })),
+  weights: section(settingKey, weightSetting),
+  zones: section(zoneName, zoneSetting),
+  shed: section(settingKey, shedSetting),
+  dependencies: section(settingKey, dependencySetting),
+  numbers: section(settingKey, numberSetting),
   /** By id. */
-  canaries: z.record(z.string(), canarySetting).default({}),
-  freezes: z.record(settingKey, freezeSetting).default({}),
+  canaries: section(z.string(), canarySetting),
+  freezes: section(settingKey, freezeSetting),
   cache: z
     .object({
       /** Loads that one process has under way at the source at once. */
@@ -50,7 +54,7 @@ export const settingsSchema = z.object({
     })
     .prefault({}),
   /** By entity or a prefix of entities. */
-  caches: z.record(settingKey, cacheSetting).default({}),
+  caches: section(settingKey, cacheSetting),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -77,8 +77,8 @@ const secondPerson = (key: string) =>
     `${key} is protected: letting more callers through needs a second operator. Propose it (POST /operator/v1/proposals), or break the glass (breakGlass, with an end)`,
   );
 
-export const isArchived = ({ archived = {} }: Pick<Document, "archived">, key: string): boolean =>
-  Object.hasOwn(archived, key);
+export const isArchived = ({ archived }: Pick<Document, "archived">, key: string): boolean =>
+  archived?.[key] !== undefined;
 
 export function refuseArchived(document: Document, key: string): void {
   if (isArchived(document, key))

@@ -67,8 +67,7 @@ export async function actOnCanary(
     kind: kinds[given.act],
     key: id,
     decide(document: Document, nowMs: number) {
-      const { canaries = {} } = document;
-      const canary = Object.hasOwn(canaries, id) ? canaries[id] : undefined;
+      const canary = document.canaries?.[id];
       if (canary === undefined) throw unknownCanary(id);
       if (expected !== undefined && canary.revision !== expected) return undefined;
       const after = changeCanary(canary, given, nowMs);
@@ -93,10 +92,10 @@ export async function setFreeze(deps: ChangeDeps, key: string, to: FreezeChange,
     ...why,
     kind: "freeze.set",
     key,
-    decide: ({ freezes = {} }, nowMs) => ({
-      before: (freezes[key] && holding<FreezeLayer>(freezes[key], nowMs)) ?? null,
-      after: { ...to },
-    }),
+    decide({ freezes }, nowMs) {
+      const current = freezes?.[key];
+      return { before: (current && holding<FreezeLayer>(current, nowMs)) ?? null, after: { ...to } };
+    },
   });
   return done!;
 }
@@ -106,8 +105,8 @@ export async function removeFreeze(deps: ChangeDeps, key: string, why: Why) {
     ...why,
     kind: "freeze.reset",
     key,
-    decide({ freezes = {} }, nowMs) {
-      const current = freezes[key];
+    decide({ freezes }, nowMs) {
+      const current = freezes?.[key];
       if (current === undefined) throw new AppError("not_found", `there is no freeze window ${key}`);
       return { before: holding<FreezeLayer>(current, nowMs) ?? null, after: null };
     },

@@ -60,8 +60,8 @@ function settingOf({ before, after, reason, revision, at, actor }: ControlEvent)
 }
 
 async function findCanary(ctx: AsOperator, id: string): Promise<CanarySetting> {
-  const { canaries } = ctx.live.current();
-  if (Object.hasOwn(canaries, id)) return canaries[id]!;
+  const live = ctx.live.current().canaries[id];
+  if (live) return live;
   const [event] = await planeOf(ctx).controlLog.read({ key: id, kind: "canary", limit: 1 });
   if (event === undefined) throw unknownCanary(id);
   return settingOf(event);

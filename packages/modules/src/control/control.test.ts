@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { verifyOperatorSession } from "@signalbox/control/operator-session";
 import { mintSignInToken } from "@signalbox/control/sign-in";
 import { until } from "@signalbox/control/testing";
+import type { AppError } from "@signalbox/core/errors";
 import { connectRedis } from "@signalbox/core/redis";
 import { partNames } from "@signalbox/core/resilience/dependencies";
 import { awaited, testCall } from "@signalbox/gateway/testing";
@@ -400,6 +401,37 @@ test("while others found the database silent, an operator's look at it ends soon
   breaker.trip("no answer");
   assert.ok(left(ann) <= 4_000);
   assert.ok(left({ kind: "guest" }) > 5_000);
+});
+
+test("what every object has is nothing of an operator's, whatever is asked of it", async () => {
+  const reason = "a test";
+  // A section that was never written is another one than one that is there.
+  await as().freezes.set({ key: "all", from: "2020-01-01T00:00:00Z", reason });
+  await as().numbers.set({ key: "feed.timelineEntries", value: 100, reason });
+  for (const name of ["constructor", "__proto__", "toString"]) {
+    const one = { id: name, key: name, revision: name, entity: name, reason };
+    const acts = {
+      "canaries.read": () => as().canaries.read(one),
+      "canaries.abort": () => as().canaries.abort(one),
+      "proposals.approve": () => as().proposals.approve({ ...one, hash: "x" }),
+      "proposals.reject": () => as().proposals.reject(one),
+      "reviews.close": () => as().reviews.close({ ...one, verdict: "right" }),
+      "schedules.cancel": () => as().schedules.cancel(one),
+      "freezes.reset": () => as().freezes.reset(one),
+      "switches.set": () => as().switches.set({ ...one, state: "off" }),
+      "switches.archive": () => as().switches.archive(one),
+      "limits.reset": () => as().limits.reset(one),
+      "numbers.reset": () => as().numbers.reset(one),
+      "weights.reset": () => as().weights.reset(one),
+      "caches.reset": () => as().caches.reset(one),
+    };
+    for (const [act, call] of Object.entries(acts))
+      await assert.rejects(call, ({ cause }: { cause: AppError }) => {
+        assert.match(cause.code, /^(not_found|invalid)$/, `${act} of ${name}: ${cause.stack}`);
+        return true;
+      });
+  }
+  await as().freezes.reset({ key: "all", reason });
 });
 
 test("with Redis away a flip still takes here, and nobody is claimed to have confirmed", async () => {

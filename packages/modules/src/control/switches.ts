@@ -76,7 +76,7 @@ function present(
   nowMs: number,
 ): Omit<SwitchItem, "isOverridden"> {
   const { settings } = rules;
-  const own = Object.hasOwn(settings.own, key) ? settings.own[key] : undefined;
+  const own = settings.own[key];
   const setting = settings.switches[key];
   const layer = setting && holding<SwitchLayer>(setting, nowMs);
   const decided = rules.decides(key, nowMs);
