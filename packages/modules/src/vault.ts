@@ -1,6 +1,7 @@
 // Personal fields under a data key of each user's own. Dropping that key makes everything it sealed unreadable at once.
 
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import { AppError } from "@signalbox/core/errors";
 import { onceFor } from "@signalbox/core/once-for";
 import { type Kms, localKms, open, seal, type Wrapped } from "@signalbox/core/vault";
 import { tables } from "@signalbox/db";
@@ -85,9 +86,8 @@ export async function openAllFor(
 
 /** What the operators' log calls a user. Without it nobody can tell any more whom an act was about. */
 export async function aliasOf(ctx: Vault, userId: string): Promise<string> {
-  await keyOf(ctx, userId);
   const alias = await knownAlias(ctx, userId);
-  if (alias === undefined) throw new Error("this user's key was dropped in the same moment");
+  if (alias === undefined) throw new AppError("not_found", "this account is being erased");
   return alias;
 }
 
@@ -120,20 +120,11 @@ async function readKey({ db }: Vault, userId: string): Promise<Wrapped | undefin
   return row;
 }
 
-/** Of two that make a user's key in one moment, both use the one that was written first. */
+/** It is made with the user and never again: a call that is still under way for who leaves must not give him another. */
 async function keyOf(ctx: Vault, userId: string): Promise<KeyObject> {
-  const found = await readKey(ctx, userId);
-  if (found) return unwrap(ctx, userId, found);
-  const made = randomBytes(32);
-  const written = await ctx.db
-    .insert(userKeys)
-    .values({ userId, ...(await kmsOf(ctx).wrap(made, userId)) })
-    .onConflictDoNothing()
-    .returning({ userId: userKeys.userId });
-  if (written.length > 0) return createSecretKey(made);
-  const other = await readKey(ctx, userId);
-  if (!other) throw new Error("this user's key was dropped in the same moment");
-  return unwrap(ctx, userId, other);
+  const row = await readKey(ctx, userId);
+  if (!row) throw new AppError("unauthorized", "this account is being erased");
+  return unwrap(ctx, userId, row);
 }
 
 const batch = 200;

@@ -113,7 +113,7 @@ async function addressOf(ctx: Ctx | InTransaction, userId: string, sealed: Buffe
   return email.toString();
 }
 
-/** The link again, and where it goes: for the job that mails it. Undefined where it is used or too old. */
+/** The link again, and where it goes: for the job that mails it. Undefined where there is none, or its user is being erased. */
 export async function readLink(ctx: Ctx, purpose: Purpose, key: Key) {
   const [row] = await ctx.db
     .select({ emailSealed: mailedLinks.emailSealed, usedAt: mailedLinks.usedAt })
@@ -121,9 +121,9 @@ export async function readLink(ctx: Ctx, purpose: Purpose, key: Key) {
     .where(
       and(eq(mailedLinks.userId, key.userId), eq(mailedLinks.id, key.id), eq(mailedLinks.purpose, purpose)),
     );
-  if (!row) return undefined;
-  const email = await addressOf(ctx, key.userId, row.emailSealed);
-  return { email, used: row.usedAt !== null, token: linkOf(ctx, purpose, key) };
+  const email = row && (await openFor(ctx, key.userId, field, row.emailSealed));
+  if (!email) return undefined;
+  return { email: email.toString(), used: row.usedAt !== null, token: linkOf(ctx, purpose, key) };
 }
 
 /** After a change the link's row remembers the address that was, until its owner is told there. */
