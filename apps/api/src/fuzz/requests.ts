@@ -1,17 +1,20 @@
 // Requests made from a document: whole ones, and ones whose frame is wrong as well: method, address, headers, body.
 
 import type { OpenApi, Operation } from "../adapter/describe.ts";
+import type { Pool, Thing } from "./pool.ts";
 import type { Random } from "./random.ts";
-import { type Draw, draw, type Manner, object, type Pool, type Schema } from "./values.ts";
+import type { Frame } from "./send.ts";
+import { type Draw, draw, type Manner, object, type Schema } from "./values.ts";
 
-export type FuzzRequest = {
-  method: string;
-  path: string;
-  headers: Record<string, string>;
-  body: Buffer | undefined;
+export type FuzzRequest = Frame & {
   /** Absent: the frame is so wrong that it may be none of the document's operations. */
   operation: { path: string; method: string } | undefined;
+  /** Who it says that it is from. */
+  caller: string | undefined;
 };
+
+/** Somebody whom the platform knows, and the headers that say so. */
+export type Caller = { name: string; headers: Record<string, string> };
 
 export type Target = { document: OpenApi; prefix: string };
 
@@ -19,7 +22,7 @@ export type Target = { document: OpenApi; prefix: string };
 export const isStream = ({ responses }: Operation): boolean =>
   JSON.stringify(responses["200"] ?? {}).includes('"text/event-stream"');
 
-export function createRequests(target: Target, random: Random, pool: Pool, tokens: () => string[]) {
+export function createRequests(target: Target, random: Random, pool: Pool, callers: readonly Caller[]) {
   const { document, prefix } = target;
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, operation]) =>
@@ -31,15 +34,18 @@ export function createRequests(target: Target, random: Random, pool: Pool, token
 
   return function next(): FuzzRequest {
     const { path, method, operation } = operations[turn++ % operations.length]!;
-    const given: Draw = { random, pool, place: placeOf(path), resolve };
+    const caller = random.chance(0.85) ? random.pick(callers) : undefined;
+    const given: Draw = { random, pool, subject: undefined, resolve };
     const manner = random.pick<Manner>(["valid", "valid", "edge", "hostile"]);
-    const headers = headersOf(operation, random, tokens());
+    const headers = { ...headersOf(operation, given, caller), ...caller?.headers };
     const query = new URLSearchParams();
     let isWhole = true;
     const wrong = manner === "valid" ? undefined : random.pick(operation.parameters)?.name;
     let filled = path;
     for (const { name, in: place, required, schema } of operation.parameters) {
-      const value = draw(given, name, schema as Schema, name === wrong ? manner : "valid");
+      if (place === "path") given.subject = subjectOf(given, kindOf(path.split(`/{${name}}`)[0]!), caller);
+      const known = place === "path" && name !== wrong && random.chance(0.75) && nameOf(given.subject, name);
+      const value = known || draw(given, name, schema as Schema, name === wrong ? manner : "valid");
       const texts = [value].flat().map(toText);
       if (place === "path") {
         const segment = encode(texts[0] ?? "");
@@ -55,6 +61,7 @@ export function createRequests(target: Target, random: Random, pool: Pool, token
       headers,
       body: bodyOf(given, operation, manner, headers),
       operation: isWhole ? { path, method } : undefined,
+      caller: caller?.name,
     };
     if (manner === "hostile" && random.chance(0.35)) spoil(request, random);
     return request;
@@ -64,9 +71,21 @@ export function createRequests(target: Target, random: Random, pool: Pool, token
 export const somewhere = (random: Random) =>
   `10.${random.int(0, 255)}.${random.int(0, 255)}.${random.int(1, 254)}`;
 
-/** A feed shows posts. */
-export const placeOf = (path: string) =>
-  path.endsWith("/posts") || path === "/feed" ? "posts" : path.split("/")[1]!;
+/** What a path lists or names: `/users/{handle}/posts` and `/posts/{id}` are of posts, as is a feed. */
+export function kindOf(path: string): string {
+  const last = path.split("/").findLast((part) => !part.startsWith("{"))!;
+  return last === "feed" ? "posts" : last;
+}
+
+/** As often as not what the caller made: most things are only their maker's to change. */
+function subjectOf({ random, pool }: Draw, kind: string, caller: Caller | undefined): Thing | undefined {
+  const own = caller && random.chance(0.5) ? pool.thingsOf(kind, caller.name) : [];
+  const among = own.length > 0 ? own : pool.things(kind);
+  return among.length > 0 ? random.pick(among) : undefined;
+}
+
+const nameOf = (thing: Thing | undefined, name: string) =>
+  thing && (thing[name] ?? thing.id ?? thing.key ?? thing.handle ?? thing.name);
 
 const toText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 const wellFormed = (text: string) => text.toWellFormed().slice(0, 600);
@@ -76,10 +95,9 @@ const encodeQuery = (query: URLSearchParams) =>
     .map(([name, value]) => `${encode(name)}=${encodeURIComponent(value.toWellFormed()).slice(0, 3_000)}`)
     .join("&");
 
-function headersOf(operation: Operation, random: Random, tokens: string[]): Record<string, string> {
+function headersOf(operation: Operation, { random, pool }: Draw, caller: Caller | undefined) {
   const headers: Record<string, string> = {};
-  if (random.chance(0.85)) headers.authorization = `Bearer ${random.pick(tokens)}`;
-  else if (random.chance(0.5))
+  if (caller === undefined && random.chance(0.5))
     headers.authorization = random.pick([
       "",
       "Bearer",
@@ -124,6 +142,8 @@ function headersOf(operation: Operation, random: Random, tokens: string[]): Reco
   headers["x-forwarded-for"] = random.chance(0.05)
     ? random.pick(["x", ",,,", "::1, unknown"])
     : somewhere(random);
+  const takesKey = operation.security.some((way) => "application" in way);
+  if (takesKey && random.chance(0.1)) headers["x-api-key"] = String(random.pick(pool.named("application")));
   if (random.chance(0.03)) headers["x-api-key"] = random.pick(["", "x", "sba_x", `sba_${"x".repeat(43)}`]);
   if (random.chance(0.05)) headers.origin = random.pick(["null", "https://evil.example", "x"]);
   if (random.chance(0.05)) headers.range = "bytes=0-1";

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { mintOperatorSession, sessionMs } from "@signalbox/control/operator-session";
 import { connectRedis } from "@signalbox/core/redis";
 import { createTestDatabase } from "@signalbox/db/testing";
 
@@ -13,6 +14,8 @@ export type RunningApi = {
   public: string;
   operator: string;
   operatorToken: string;
+  /** Of a second one, who may approve what the first one proposes. */
+  operatorCookie: string;
   /** Lines of calls that failed. */
   faults: string[];
   isAlive(): boolean;
@@ -31,6 +34,13 @@ export async function startApi(): Promise<RunningApi> {
   const folder = mkdtempSync(join(tmpdir(), "signalbox-fuzz-"));
   const operatorToken = `sbo_${randomBytes(32).toString("base64url")}`;
   writeFileSync(join(folder, "token"), operatorToken);
+  const secret = randomBytes(32).toString("base64url");
+  const second = {
+    id: "second",
+    name: "second operator",
+    role: "admin",
+    expiresAt: Date.now() + sessionMs,
+  } as const;
   const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, "../main.ts")], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
@@ -39,7 +49,7 @@ export async function startApi(): Promise<RunningApi> {
       REDIS_URL: redisUrl,
       // Each request says that it comes from somewhere else, so that no limit by address ends the run early.
       SIGNALBOX_TRUSTED_PROXIES: "127.0.0.1",
-      SIGNALBOX_SECRET: randomBytes(32).toString("base64url"),
+      SIGNALBOX_SECRET: secret,
       SIGNALBOX_OPERATOR_TOKEN_FILE: join(folder, "token"),
       SIGNALBOX_DATA_DIR: folder,
       SIGNALBOX_GATEWAY_PORT: "0",
@@ -86,6 +96,7 @@ export async function startApi(): Promise<RunningApi> {
     public: `http://127.0.0.1:${ports.gateway}`,
     operator: `http://127.0.0.1:${ports.operator}`,
     operatorToken,
+    operatorCookie: `sb_session=${mintOperatorSession(secret, second)}`,
     faults,
     isAlive: () => child.exitCode === null && child.signalCode === null,
     stop,

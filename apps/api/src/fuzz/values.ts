@@ -1,6 +1,7 @@
 // Values for a schema of the document: one that fits, one at or just over an edge, and one that nobody should send.
 
 import { randomUUID } from "node:crypto";
+import type { Pool, Thing } from "./pool.ts";
 import type { Random } from "./random.ts";
 
 export type Schema = {
@@ -21,15 +22,18 @@ export type Schema = {
   exclusiveMinimum?: number;
   minItems?: number;
   maxItems?: number;
+  examples?: unknown[];
   $ref?: string;
 };
 export type Manner = "valid" | "edge" | "hostile";
 
-/** What answers have told, by the name of the field that it may be sent back as, and by place and name: `posts id`. */
-export type Pool = Map<string, string[]>;
-
-/** `place`: the first part of the operation's path. */
-export type Draw = { random: Random; pool: Pool; place: string; resolve: (ref: string) => Schema };
+export type Draw = {
+  random: Random;
+  pool: Pool;
+  /** What the request is about, if there is such a thing yet. */
+  subject: Thing | undefined;
+  resolve: (ref: string) => Schema;
+};
 
 const words = ["hello", "a word and another", "ünïcödé", "日本語の文", "🙂 with a smile", "line\nbreak", "1"];
 
@@ -50,7 +54,7 @@ function drawFrom(given: Draw, name: string, schema: Schema, manner: Manner): un
       return manner === "edge" ? edgeOfText(given, schema) : text(given, name, schema);
     case "integer":
     case "number":
-      return manner === "edge" ? edgeOfNumber(random, schema) : number(random, schema);
+      return manner === "edge" ? edgeOfNumber(random, schema) : number(given, name, schema);
     case "boolean":
       return random.chance(0.5);
     case "array":
@@ -64,9 +68,18 @@ function drawFrom(given: Draw, name: string, schema: Schema, manner: Manner): un
   }
 }
 
-function text({ random, pool, place }: Draw, name: string, schema: Schema): string {
-  const known = pool.get(`${place} ${name}`) ?? pool.get(name) ?? [];
-  if (known.length > 0 && random.chance(0.75)) return random.pick(known);
+/** What there is, or, as often as not, what the document gives as an example. */
+function known({ random, pool, subject }: Draw, name: string, { examples = [] }: Schema): unknown {
+  const told = pool.named(name);
+  const is = subject?.[name] ?? (told.length > 0 ? random.pick(told) : undefined);
+  if (is !== undefined && random.chance(0.75)) return is;
+  return random.chance(0.5) ? examples[0] : undefined;
+}
+
+function text(given: Draw, name: string, schema: Schema): string {
+  const { random } = given;
+  const there = known(given, name, schema);
+  if (there !== undefined) return String(there);
   if (schema.format === "uuid") return randomUUID();
   if (schema.format === "date-time" || /At$|^at$/.test(name))
     return new Date(Date.now() + random.int(-86_400, 86_400) * 1_000).toISOString();
@@ -77,12 +90,14 @@ function text({ random, pool, place }: Draw, name: string, schema: Schema): stri
     const tries = [
       "*",
       "feed.post",
+      `shop.x${random.int(1, 1e6)}`,
       String(random.int(1, 1e6)),
       `h${random.int(0, 1e7)}`,
       randomUUID(),
       "abc",
     ];
-    return tries.find((each) => form.test(each)) ?? random.pick(tries);
+    const fitting = tries.filter((each) => form.test(each));
+    return random.pick(fitting.length > 0 ? fitting : tries);
   }
   return random.pick(words).padEnd(minLength, "x").slice(0, maxLength);
 }
@@ -92,8 +107,14 @@ function edgeOfText({ random }: Draw, { minLength = 0, maxLength = 200 }: Schema
   return random.pick(["x", "é", "🙂", " ", "ﷺ", "e\u0301"]).repeat(length).slice(0, length);
 }
 
-function number(random: Random, { minimum = 1, maximum = 100, type }: Schema): number {
-  const value = random.int(minimum, Math.min(maximum, minimum + 50));
+function number(given: Draw, name: string, schema: Schema): number {
+  const { random } = given;
+  const there = known(given, name, schema);
+  if (typeof there === "number") return there;
+  const { minimum = 1, maximum = 100, type } = schema;
+  // Where anything goes, a small number is the likelier one.
+  const least = minimum < 0 && maximum > 0 ? 0 : minimum;
+  const value = random.int(least, Math.min(maximum, least + 50));
   return type === "integer" ? value : value + 0.5;
 }
 
