@@ -8,7 +8,10 @@ import { offOnly, position } from "./switches.ts";
 const plan = {
   key: anyKey,
   at: z.string().meta({ description: "as on a clock on the wall there", examples: ["2026-12-24T18:00"] }),
-  timeZone: z.string().max(64).meta({ description: "by its name", examples: ["Europe/Berlin"] }),
+  timeZone: z
+    .string()
+    .max(64)
+    .meta({ description: "by its name", examples: ["Europe/Berlin"] }),
   repeat: z.enum(["once", "daily", "weekly"]).default("once"),
   forMinutes: z.number().int().min(1).max(525_600).nullable().default(null).describe("how long a run holds"),
   missed: z.enum(["skip", "late"]).default("skip").describe("a run that comes over a minute late"),
