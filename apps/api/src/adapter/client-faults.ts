@@ -13,11 +13,20 @@ const faults: Record<string, [ErrorCode, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ["timeout", "the request did not arrive in time"],
 };
 
+/**
+ * How long what follows a refused head is read and dropped. A connection that is closed before that is reset, and the answer lost
+ * on its way.
+ */
+const lingerMs = 1_000;
+const refused = new WeakSet<Socket>();
+
 /** Node could not read the request, so there is no reply object. */
 export function answerClientFault(
   error: Error & { code?: string },
   socket: Socket & { _httpMessage?: { headersSent: boolean } },
 ): void {
+  // The rest of what was refused.
+  if (refused.has(socket)) return;
   // An answer that has begun cannot be replaced; bytes after it would be read as part of it.
   if (error.code === "ECONNRESET" || !socket.writable || socket._httpMessage?.headersSent) {
     socket.destroy();
@@ -28,6 +37,9 @@ export function answerClientFault(
     "this is not an HTTP request that can be read",
   ];
   const { status, headers, body } = compose(new AppError(code, detail), newId());
+  refused.add(socket);
+  const late = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(late));
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\ndate: ${new Date().toUTCString()}\r\n${lines.join("")}\r\n${body}`,
@@ -41,8 +53,12 @@ export function refuseExpectation(request: IncomingMessage, response: ServerResp
     "leave out the header Expect; only 100-continue is known",
   );
   const { status, headers, body } = compose(refusal, acceptRequestId(request.headers["x-request-id"]));
-  // The body that may follow is not read.
-  response.writeHead(status, headers).end(body);
+  response.writeHead(status, headers).write(body);
+  // The answer is whole; its end, which closes the connection, waits for the body that may follow.
+  const end = () => response.end();
+  const late = setTimeout(end, lingerMs);
+  response.once("close", () => clearTimeout(late));
+  request.once("end", end).resume();
 }
 
 function compose(refusal: AppError, requestId: string) {

@@ -17,8 +17,14 @@ before(async () => {
 });
 after(() => app.close());
 
-/** Writes the pieces with pauses between them, and reads until the server closes; answers the bytes and how long it took. */
-function raw(pieces: string[], { at = port, pauseMs = 0, waitMs = 4_000, reads = true } = {}) {
+/**
+ * Writes the pieces with pauses between them, and reads until the server closes, `readsLate` once all is written; answers the bytes
+ * and how long it took.
+ */
+function raw(
+  pieces: string[],
+  { at = port, pauseMs = 0, waitMs = 4_000, reads = true, readsLate = false } = {},
+) {
   return new Promise<{ text: string; ms: number }>((resolve, reject) => {
     const started = performance.now();
     let text = "";
@@ -28,7 +34,9 @@ function raw(pieces: string[], { at = port, pauseMs = 0, waitMs = 4_000, reads =
         socket.write(Buffer.from(piece, "latin1"));
         if (pauseMs) await new Promise((resume) => setTimeout(resume, pauseMs));
       }
+      if (readsLate) socket.resume();
     });
+    if (readsLate) socket.pause();
     if (reads) socket.setEncoding("latin1").on("data", (chunk) => (text += chunk));
     socket.on("error", () => {});
     socket.on("close", () => {
@@ -138,6 +146,24 @@ describe("a request whose end is a matter of opinion is refused, and nothing aft
         JSON.stringify(answers),
       );
     });
+});
+
+test("who is refused in the middle of a large body reads why", async () => {
+  const refused: Record<number, string> = {
+    431: `X-Long: ${"x".repeat(20_000)}`,
+    417: "Expect: x",
+    413: "X-Own: y",
+  };
+  for (const [status, header] of Object.entries(refused)) {
+    const head = post([header, "Content-Length: 3000000"], "");
+    const pieces = [head, ...Array.from({ length: 30 }, () => "x".repeat(100_000))];
+    // Asks for the end of the connection, which is one that may stay open otherwise.
+    const { text } = await raw([...pieces, h(["GET /v1/items/7 HTTP/1.1", "Host: x", "Connection: close"])], {
+      pauseMs: 3,
+      readsLate: true,
+    });
+    assert.equal(split(text)[0]?.status, Number(status));
+  }
 });
 
 describe("what is odd and clear is answered", () => {
