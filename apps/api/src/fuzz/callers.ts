@@ -36,6 +36,7 @@ export async function openCallers(api: RunningApi, send: Send, pool: Pool, seed:
       await operate("PUT", `/users/${user.id}/role`, { role: "moderator" });
       ({ accessToken } = await post(api.public, "POST", "/v1/auth/login", { login: handle, password }));
     }
+    pool.learn(user, "users", handle);
     return accessToken && { name: handle, headers: { authorization: `Bearer ${accessToken}` } };
   }
 
