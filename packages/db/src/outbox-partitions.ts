@@ -30,7 +30,7 @@ export async function maintainOutbox(sql: Sql, now = new Date()): Promise<Mainte
       ]);
       for (const day of [...wanted].sort()) {
         if (existing.has(day)) continue;
-        await createDay(connection, day);
+        await createDay(connection, day, { isWritten: day <= dayOf(today) });
         done.created.push(day);
       }
       const [published] = await connection<{ safe: Date | null }[]>`
@@ -71,12 +71,15 @@ async function partitionDays(sql: Sql): Promise<string[]> {
 
 /**
  * Attaches rather than creates in place: that blocks no writer of other days. Rows of the day that were caught by the
- * default partition move along; they were published when they were written there.
+ * default partition move along; they were published when they were written there. Whoever was on his way there in that
+ * moment would be refused for coming to the wrong partition, so of a day that is written all writers wait before they look
+ * for the right one.
  */
-async function createDay(sql: Sql, day: string): Promise<void> {
+async function createDay(sql: Sql, day: string, { isWritten }: { isWritten: boolean }): Promise<void> {
   const name = nameOf(day);
   const next = dayOf(Date.parse(day) / dayMs + 1);
   await inTransaction(sql, [
+    ...(isWritten ? ["lock table only outbox in share row exclusive mode"] : []),
     `create table ${name} (like outbox including all)`,
     "lock table outbox_default in access exclusive mode",
     `with moved as (
