@@ -40,14 +40,14 @@ export function connectRedis(
   options: RedisOptions & { onError?: (error: Error) => void; breaker?: Breaker } = {},
 ): Redis {
   const { onError, breaker, ...rest } = options;
-  const settings = { ...common, ...(breaker ? { ...once, ...untimed } : {}), ...rest };
+  const settings = breaker ? { ...common, ...once, ...rest, ...untimed } : { ...common, ...rest };
   return equip(open(url.replace(/^valkey(s?):/, "redis$1:"), settings), onError, breaker);
 }
 
 /** One more connection to the same Redis; what one learns of its silence, all know. */
 export function connectAnother(redis: Redis, options: RedisOptions): Redis {
   // One that waits on purpose says nothing by its silence.
-  if (options.commandTimeout === undefined)
+  if (options.maxRetriesPerRequest === null)
     return equip(redis.isCluster ? redis.duplicate() : redis.duplicate({ ...options, lazyConnect: false }));
   const breaker = guarded.get(redis);
   const settings = { ...options, ...(breaker ? untimed : {}) };
