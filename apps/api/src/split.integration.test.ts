@@ -207,10 +207,9 @@ test("a person is exported and erased by the command, with the workers elsewhere
     password: "a long phrase of my own",
   });
   const mine = String(made.body.accessToken);
-  assert.equal(
-    (await call(gateway.url, "POST", "/v1/posts", mine, { text: "to be carried away" })).status,
-    201,
-  );
+  const posted = await call(gateway.url, "POST", "/v1/posts", mine, { text: "to be carried away" });
+  const said = [gateway, ...Object.values(services)].map((each) => each.output()).join("");
+  assert.equal(posted.status, 201, `${JSON.stringify(posted.body)}\n${said}`);
   const folder = mkdtempSync(join(tmpdir(), "signalbox-split-"));
   const signalbox = (...words: string[]) =>
     run(join(import.meta.dirname, "../../../signalbox"), [...words, "--data-dir", join(folder, "nothing")], {

@@ -13,12 +13,12 @@ import {
   type CacheTtl,
   type ControlActor,
   type DependencyLayer,
-  defaultLimits,
   expired,
   holding,
   type LimitLayer,
   limitSetting,
   type NumberLayer,
+  presetLimit,
   type ShedLayer,
   type ShedValues,
   shedValues,
@@ -109,7 +109,7 @@ export function refusePast(expiresAt: Date | null | undefined, nowMs: number): v
 }
 
 export async function setLimit(deps: ChangeDeps, key: string, to: LimitChange, why: Why) {
-  const preset = (defaultLimits as Record<string, object>)[key];
+  const preset = presetLimit(key);
   const done = await change(deps, {
     ...why,
     kind: "limit.set",

@@ -1,11 +1,12 @@
 // The settings as files for git: one a key, the same bytes for the same settings, and back again as acts in the log.
 
 import { AppError } from "@signalbox/core/errors";
+import type { z } from "zod";
 import { bare } from "./bare.ts";
 import { type ChangeDeps, change, type Why } from "./changes.ts";
 import { type Document, type Section, sections } from "./fold.ts";
 import { needsSecondPerson } from "./protection.ts";
-import { holding, type SwitchSetting, switchSetting } from "./settings.ts";
+import { holding, type SwitchSetting, settingsSchema, switchSetting } from "./settings.ts";
 import { isArchived } from "./switch-acts.ts";
 import { nextDue } from "./wall-clock.ts";
 
@@ -211,9 +212,18 @@ function savedValue({ section, key, value }: Planned, nowMs: number): Record<str
   const nextAt = section === "schedule" ? nextDue(value as never, nowMs) : undefined;
   if (section === "schedule" && nextAt === undefined) throw fault(path, "is never due again; remove it");
   const due = nextAt === undefined ? {} : { nextAt: new Date(nextAt).toISOString(), base: 0 };
-  const parsed = sections[section].schema.safeParse({ ...value, ...due });
-  if (!parsed.success) throw fault(path, parsed.error.issues[0]?.message ?? "is not a setting");
+  // As every process will read it, the key too: what one of them can not read would keep all of them from what comes after it.
+  const { field } = sections[section];
+  const parsed = settingsSchema.safeParse({ [field]: { [key]: { ...value, ...due } } });
+  if (!parsed.success) throw fault(path, whyNot(parsed.error));
+  if (parsed.data[field][key] === undefined) throw fault(path, "is no name of a setting");
   return { ...rest, ...due };
+}
+
+/** What is wrong with a key stands within the issue of the record. */
+function whyNot({ issues: [first] }: z.ZodError): string {
+  const [inner] = first?.code === "invalid_key" ? first.issues : [];
+  return inner?.message ?? first?.message ?? "is not a setting";
 }
 
 function refuseOpening(

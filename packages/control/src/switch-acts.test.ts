@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import type { AppError } from "@signalbox/core/errors";
 import { approve, closeReview, propose, protect, reject } from "./approvals.ts";
 import { setFreeze } from "./canary/acts.ts";
 import { setLimit } from "./changes.ts";
@@ -369,10 +370,15 @@ describe("files", () => {
       ["switches/../../etc.json", "{}"],
       ["elsewhere/x.json", "{}"],
       ["order.json", '{"a":1}'],
+      // Such keys can be written into the log, and then no process reads what comes after.
+      ["limits/9x.json", '{"rate":1,"burst":1}'],
+      ["zones/9x.json", '{"weight":50}'],
+      ["switches/__proto__.json", '{"state":"off"}'],
     ] as const)
-      await assert.rejects(bringIn(deps, { files: wrong(path, text), dryRun: false }, why()), {
-        code: "invalid",
-      });
+      await assert.rejects(
+        bringIn(deps, { files: wrong(path, text), dryRun: false }, why()),
+        ({ code, message }: AppError) => code === "invalid" && message.startsWith(path),
+      );
     await assert.rejects(bringIn(deps, { files: good, dryRun: false, expect: 1 }, why()), {
       code: "conflict",
     });

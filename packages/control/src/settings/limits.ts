@@ -39,6 +39,10 @@ export const defaultLimits = {
   "auth.mail": { rate: 5, burst: 5, perSeconds: 3_600, by: "account", alonePercent: 25 },
 } as const satisfies Record<string, z.input<typeof limitSetting>>;
 
+/** Of any key that somebody wrote. */
+export const presetLimit = (key: string): { rate: number; burst: number } | undefined =>
+  Object.hasOwn(defaultLimits, key) ? defaultLimits[key as keyof typeof defaultLimits] : undefined;
+
 export const parsedDefaultLimits: Record<string, z.output<typeof limitSetting>> = Object.fromEntries(
   Object.entries(defaultLimits).map(([key, limit]) => [key, limitSetting.parse(limit)]),
 );

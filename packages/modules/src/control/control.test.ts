@@ -432,6 +432,14 @@ test("what every object has is nothing of an operator's, whatever is asked of it
       });
   }
   await as().freezes.reset({ key: "all", reason });
+
+  // Files may bring in what no list has: it is a name like any other then.
+  const { files } = await as().settings.files();
+  const path = "limits/constructor.json";
+  await as().settings.bringIn({ files: [...files, { path, text: '{"rate":1,"burst":1}' }], reason });
+  const { items } = await as().limits.list({});
+  assert.equal(items.find(({ key }) => key === "constructor")?.preset, null);
+  await as().settings.bringIn({ files, reason });
 });
 
 test("with Redis away a flip still takes here, and nobody is claimed to have confirmed", async () => {

@@ -1,7 +1,7 @@
 // How often callers may call, by name of what they call.
 
 import { resetLimit, setLimit } from "@signalbox/control/changes";
-import { defaultLimits, holding, type LimitLayer } from "@signalbox/control/settings";
+import { holding, type LimitLayer, presetLimit } from "@signalbox/control/settings";
 import type { z } from "zod";
 import type { AsOperator } from "../ctx.ts";
 import { pageByKey } from "./list.ts";
@@ -44,7 +44,7 @@ export function listLimits(ctx: AsOperator, page: z.infer<typeof OperatorPage>) 
 }
 
 function presetOf(key: string): LimitItem["preset"] {
-  const preset = (defaultLimits as Record<string, { rate: number; burst: number } | undefined>)[key];
+  const preset = presetLimit(key);
   return preset ? { rate: preset.rate, burst: preset.burst } : null;
 }
 
