@@ -13,10 +13,7 @@ const faults: Record<string, [ErrorCode, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ["timeout", "the request did not arrive in time"],
 };
 
-/**
- * How long what follows a refused head is read and dropped. A connection that is closed before that is reset, and the answer lost
- * on its way.
- */
+/** How long a caller who still sends has for the answer: a connection that is closed meanwhile is reset, and the answer lost. */
 const lingerMs = 1_000;
 const refused = new WeakSet<Socket>();
 
@@ -25,7 +22,7 @@ export function answerClientFault(
   error: Error & { code?: string },
   socket: Socket & { _httpMessage?: { headersSent: boolean } },
 ): void {
-  // The rest of what was refused.
+  // The rest of what can not be read is dropped.
   if (refused.has(socket)) return;
   // An answer that has begun cannot be replaced; bytes after it would be read as part of it.
   if (error.code === "ECONNRESET" || !socket.writable || socket._httpMessage?.headersSent) {
@@ -38,8 +35,9 @@ export function answerClientFault(
   ];
   const { status, headers, body } = compose(new AppError(code, detail), newId());
   refused.add(socket);
-  const late = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once("close", () => clearTimeout(late));
+  // What came too late can be read well, and would be done although its caller was told otherwise.
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") socket.pause();
+  destroyLate(socket);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\ndate: ${new Date().toUTCString()}\r\n${lines.join("")}\r\n${body}`,
@@ -54,11 +52,15 @@ export function refuseExpectation(request: IncomingMessage, response: ServerResp
   );
   const { status, headers, body } = compose(refusal, acceptRequestId(request.headers["x-request-id"]));
   response.writeHead(status, headers).write(body);
-  // The answer is whole; its end, which closes the connection, waits for the body that may follow.
-  const end = () => response.end();
-  const late = setTimeout(end, lingerMs);
-  response.once("close", () => clearTimeout(late));
-  request.once("end", end).resume();
+  // The answer is whole. The body that may follow is not read, and what comes after it would be another request.
+  const { socket } = request;
+  socket.pause().end();
+  destroyLate(socket);
+}
+
+function destroyLate(socket: Socket): void {
+  const late = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(late));
 }
 
 function compose(refusal: AppError, requestId: string) {

@@ -18,23 +18,24 @@ before(async () => {
 after(() => app.close());
 
 /**
- * Writes the pieces with pauses between them, and reads until the server closes, `readsLate` once all is written; answers the bytes
- * and how long it took.
+ * Writes the pieces with pauses between them, `allowHalfOpen` when the server has said its last word too, and reads until the server
+ * closes, `readsLate` once all is written; answers the bytes and how long it took.
  */
 function raw(
   pieces: string[],
-  { at = port, pauseMs = 0, waitMs = 4_000, reads = true, readsLate = false } = {},
+  { at = port, pauseMs = 0, waitMs = 4_000, reads = true, readsLate = false, allowHalfOpen = false } = {},
 ) {
   return new Promise<{ text: string; ms: number }>((resolve, reject) => {
     const started = performance.now();
     let text = "";
-    const socket = connect(at, "127.0.0.1", async () => {
+    const socket = connect({ port: at, host: "127.0.0.1", allowHalfOpen }, async () => {
       for (const piece of pieces) {
         if (socket.destroyed) return;
         socket.write(Buffer.from(piece, "latin1"));
         if (pauseMs) await new Promise((resume) => setTimeout(resume, pauseMs));
       }
       if (readsLate) socket.resume();
+      if (allowHalfOpen) socket.end();
     });
     if (readsLate) socket.pause();
     if (reads) socket.setEncoding("latin1").on("data", (chunk) => (text += chunk));
@@ -151,7 +152,6 @@ describe("a request whose end is a matter of opinion is refused, and nothing aft
 test("who is refused in the middle of a large body reads why", async () => {
   const refused: Record<number, string> = {
     431: `X-Long: ${"x".repeat(20_000)}`,
-    417: "Expect: x",
     413: "X-Own: y",
   };
   for (const [status, header] of Object.entries(refused)) {
@@ -164,6 +164,30 @@ test("who is refused in the middle of a large body reads why", async () => {
     });
     assert.equal(split(text)[0]?.status, Number(status));
   }
+});
+
+describe("after an answer that closes the connection nothing more of it is done", () => {
+  const body = '{"text":"x"}';
+  const length = `Content-Length: ${body.length}`;
+  const cases: Record<number, string[]> = {
+    417: [post(["Expect: x", length], ""), body + hidden],
+    // Comes to its end a moment after its time is up.
+    408: [post([length], ""), ...body.slice(0, 9), body.slice(9) + hidden],
+  };
+  for (const [status, pieces] of Object.entries(cases))
+    test(status, async (t) => {
+      const done: string[] = [];
+      const made = await createSampleApp({
+        patience: { headersMs: 200, requestMs: 400, checkEveryMs: 50 },
+        gateway: (call, next) => {
+          done.push(call.name);
+          return next();
+        },
+      });
+      t.after(() => made.close());
+      const { text } = await raw(pieces, { at: await listen(made), pauseMs: 60, allowHalfOpen: true });
+      assert.deepEqual([split(text).map((answer) => answer.status), done], [[Number(status)], []]);
+    });
 });
 
 describe("what is odd and clear is answered", () => {
