@@ -4,6 +4,8 @@
 import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 
+/** Longer than anything, and yet a number that JSON has. */
+export const never = Number.MAX_VALUE;
 const napMs = 0.1;
 /** Many naps; a look at what is due that comes later was kept from the processor. */
 const lateMs = 0.5;
@@ -26,7 +28,7 @@ export type Driver = {
    * as a fast one, and where all connections are busy the wait for one counts. Between two sendings this process sleeps, because
    * a spinning one would take the processor from the server; a tenth of a millisecond only, as with a timer's millisecond the
    * requests would come in heaps. What this process could not send while it was kept from the processor is not sent all at once
-   * either, for the same reason: everything that is due moves by that time, which `movedMs` counts.
+   * either, for the same reason: everything that is due moves by that time, which `movedMs` counts. What was refused took `never`.
    */
   pace(load: { rate: number; ms: number }): Promise<Float64Array>;
   /** 503s so far: they are no answers. */
@@ -80,7 +82,7 @@ export async function openDriver(port: number, requests: Buffer[], connections =
     else refused += 1;
     if (bytes.length > total || !(isOk || begins(bytes, shed)))
       stop(new Error(`not what was asked for: ${bytes.toString("latin1", 0, 400)}`));
-    else if (paced) paced.answered(lane);
+    else if (paced) paced.answered(lane, isOk);
     else send(lane);
   };
   const lanes = await Promise.all(Array.from({ length: connections }, () => open(port, take)));
@@ -129,8 +131,8 @@ export async function openDriver(port: number, requests: Buffer[], connections =
         give(lane);
       };
       paced = {
-        answered(lane) {
-          took[done++] = performance.now() - lane.sentAt;
+        answered(lane, isOk) {
+          took[done++] = isOk ? performance.now() - lane.sentAt : never;
           const dueAt = waiting.shift();
           if (dueAt === undefined) free.push(lane);
           else begin(lane, dueAt);
@@ -187,7 +189,7 @@ function lengthOf(bytes: Buffer): number | undefined {
 }
 
 type Lane = { socket: Socket; held: Buffer | undefined; sentAt: number };
-type Paced = { answered(lane: Lane): void };
+type Paced = { answered(lane: Lane, isOk: boolean): void };
 
 function open(port: number, take: (lane: Lane, chunk: Buffer) => void): Promise<Lane> {
   return new Promise((resolve, reject) => {
