@@ -3,16 +3,15 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { OpenApi } from "../adapter/describe.ts";
 import { openCallers } from "./callers.ts";
-import { createJudge, type FuzzAnswer } from "./judge.ts";
+import { createJudge, type FuzzAnswer, ownFailure } from "./judge.ts";
 import { createPool } from "./pool.ts";
 import { seeded } from "./random.ts";
 import { createRequests, type FuzzRequest, isStream, kindOf } from "./requests.ts";
-import { createSender, type Send } from "./send.ts";
+import { createSender } from "./send.ts";
 import type { RunningApi } from "./server.ts";
 
 type Finding = { request: string; status: number; wrong: string[]; answer: string };
 type Fuzzed = {
-  sent: number;
   findings: Finding[];
   /** How often each status was answered. */
   statuses: Record<number, number>;
@@ -21,6 +20,7 @@ type Fuzzed = {
 };
 
 const atOnce = 6;
+const mostTries = 10;
 
 export async function fuzz(
   api: RunningApi,
@@ -33,7 +33,6 @@ export async function fuzz(
   const findings: Finding[] = [];
   const statuses: Record<number, number> = {};
   const undone = new Set<string>();
-  let sent = 0;
 
   for (const prefix of prefixes) {
     const isOperator = prefix.startsWith("/operator");
@@ -53,8 +52,12 @@ export async function fuzz(
     const worker = async () => {
       while (left-- > 0) {
         const request = next();
-        const answer = await sendUntilTaken(send, base, request, callers.bringBack);
-        sent += 1;
+        let answer = await send(base, request);
+        for (let tries = 1; tries < mostTries && (await comesBack(answer, callers.bringBack)); tries += 1) {
+          const wrong = judge(request, answer).filter((each) => each !== ownFailure);
+          if (wrong.length > 0) findings.push(describeFinding(request, answer, wrong));
+          answer = await send(base, request);
+        }
         statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
         if (answer.status < 400 && request.operation) {
           const { path } = request.operation;
@@ -63,8 +66,8 @@ export async function fuzz(
           if (answer.body.startsWith("{"))
             pool.learn(JSON.parse(answer.body), kindOf(path), isTheirs ? request.caller : undefined);
         }
-        const ended = answer.status === 401 || /\/(logout|sessions|password|me\b)/.test(request.path);
-        if (ended && !isOperator && request.method !== "GET") await callers.comeBack(request.caller);
+        const mayHaveEnded = answer.status === 401 || /\/(logout|sessions|password|me\b)/.test(request.path);
+        if (mayHaveEnded && !isOperator) await callers.comeBack(request.caller);
         const wrong = judge(request, answer);
         if (wrong.length > 0) findings.push(describeFinding(request, answer, wrong));
       }
@@ -72,7 +75,7 @@ export async function fuzz(
     await Promise.all(Array.from({ length: atOnce }, worker));
   }
   close();
-  return { sent, findings, statuses, neverDone: [...undone].sort() };
+  return { findings, statuses, neverDone: [...undone].sort() };
 }
 
 function describeFinding(
@@ -93,20 +96,17 @@ function describeFinding(
 }
 
 /** Who is asked to come back does: the machine is busy, or a request of before took a part out of use. */
-async function sendUntilTaken(
-  send: Send,
-  base: string,
-  request: FuzzRequest,
+async function comesBack(
+  { status, headers, body }: FuzzAnswer,
   bringBack: () => Promise<void>,
-): Promise<FuzzAnswer> {
-  for (let tries = 1; ; tries += 1) {
-    const answer = await send(base, request);
-    if (tries === 10 || answer.status !== 503) return answer;
-    const { code, detail } = JSON.parse(answer.body);
-    if (code === "overloaded") await pause(Math.min(Number(answer.headers["retry-after"]) || 1, 3) * 1_000);
-    else if (detail.includes("is taken out of use by an operator")) {
-      await bringBack();
-      await pause(200);
-    } else return answer;
-  }
+): Promise<boolean> {
+  if (status !== 503) return false;
+  const { code, detail = "" } = body.startsWith("{") ? JSON.parse(body) : {};
+  if (code === "overloaded") await pause(Math.min(Number(headers["retry-after"]) || 1, 3) * 1_000);
+  // HEAD does not say why.
+  else if (body === "" || detail.includes("is taken out of use by an operator")) {
+    await bringBack();
+    await pause(200);
+  } else return false;
+  return true;
 }

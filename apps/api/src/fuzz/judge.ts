@@ -11,6 +11,8 @@ export type FuzzAnswer = {
   body: string;
 };
 
+export const ownFailure = "a failure of ours";
+
 /** Says what is wrong with an answer; nothing where all is well. */
 export type Judge = (request: FuzzRequest, answer: FuzzAnswer) => string[];
 
@@ -56,7 +58,7 @@ export function createJudge(document: OpenApi): Judge {
   return ({ method, operation }, answer) => {
     const { status, headers, body } = answer;
     const wrong: string[] = [];
-    if (status >= 500) wrong.push("a failure of ours");
+    if (status >= 500) wrong.push(ownFailure);
     if (
       /node_modules|\bat .*\.ts:\d|\b(select|insert into|update) .* (from|values|set)\b|stack/i.test(
         status >= 400 ? body : "",

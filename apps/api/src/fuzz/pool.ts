@@ -19,9 +19,9 @@ export function createPool() {
 
   function keep<T>(all: Map<string, T[]>, label: string, value: T): void {
     const values = all.get(label) ?? [];
-    if (values.length < kept) values.push(value);
     // Half are the first that were told, half the newest.
-    else values.splice(kept / 2, 1, value);
+    if (values.length === kept) values.splice(kept / 2, 1);
+    values.push(value);
     all.set(label, values);
   }
 
@@ -39,7 +39,7 @@ export function createPool() {
           if (each && !names.get(each)?.includes(value)) keep(names, each, value);
       }
     }
-    if (kind === undefined || Object.keys(thing).length === 0) return;
+    if (kind === undefined || "items" in answer || Object.keys(thing).length === 0) return;
     keep(things, kind, thing);
     if (maker !== undefined) keep(things, `${kind} of ${maker}`, thing);
   }

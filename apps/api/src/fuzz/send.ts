@@ -24,6 +24,7 @@ export function createSender(atOnce: number): { send: Send; close: () => void } 
         { agent, hostname, port, method, path, headers: { ...headers, ...length } },
         (response) => {
           const chunks: Buffer[] = [];
+          response.on("error", fail);
           response.on("data", (chunk) => chunks.push(chunk));
           response.on("end", () =>
             resolve({
@@ -34,10 +35,10 @@ export function createSender(atOnce: number): { send: Send; close: () => void } 
           );
         },
       );
-      // No answer is one to be judged too.
-      request.on("error", (error) =>
-        resolve({ status: 599, headers: {}, body: `{"none":"${error.message}"}` }),
-      );
+      // No answer is one to be judged too, and half of one is none.
+      const fail = ({ message }: Error) =>
+        resolve({ status: 599, headers: {}, body: JSON.stringify({ none: message }) });
+      request.on("error", fail);
       request.setTimeout(noAnswerMs, () => request.destroy(new Error(`no answer within ${noAnswerMs} ms`)));
       request.end(body);
     });
