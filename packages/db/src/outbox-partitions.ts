@@ -28,9 +28,10 @@ export async function maintainOutbox(sql: Sql, now = new Date()): Promise<Mainte
         ...Array.from({ length: aheadDays + 1 }, (_, n) => dayOf(today + n)),
         ...strays.map(({ day }) => day),
       ]);
-      for (const day of [...wanted].sort()) {
+      // The newest first: what has to be moved from a day that is over may take its time.
+      for (const day of [...wanted].sort().reverse()) {
         if (existing.has(day)) continue;
-        await createDay(connection, day, { isWritten: day <= dayOf(today) });
+        await createDay(connection, day, { isWritten: day <= dayOf(today + 1) });
         done.created.push(day);
       }
       const [published] = await connection<{ safe: Date | null }[]>`
@@ -72,8 +73,8 @@ async function partitionDays(sql: Sql): Promise<string[]> {
 /**
  * Attaches rather than creates in place: that blocks no writer of other days. Rows of the day that were caught by the
  * default partition move along; they were published when they were written there. Whoever was on his way there in that
- * moment would be refused for coming to the wrong partition, so of a day that is written all writers wait before they look
- * for the right one.
+ * moment would be refused for coming to the wrong partition, so of a day that is written, or soon will be, all writers wait
+ * before they look for the right one.
  */
 async function createDay(sql: Sql, day: string, { isWritten }: { isWritten: boolean }): Promise<void> {
   const name = nameOf(day);
