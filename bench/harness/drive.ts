@@ -4,8 +4,8 @@
 import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 
-/** Longer than anything, and yet a number that JSON has. */
-export const never = Number.MAX_VALUE;
+/** Milliseconds that nothing takes: a number that can be told and subtracted. */
+export const never = 1e9;
 const napMs = 0.1;
 /** Many naps; a look at what is due that comes later was kept from the processor. */
 const lateMs = 0.5;
