@@ -75,8 +75,10 @@ export async function openCallers(api: RunningApi, send: Send, pool: Pool, seed:
       const { headers } = script;
       const path = "/operator/v1/dependencies";
       const { status, body } = await send(api.operator, { method: "GET", path, headers, body: undefined });
+      // Whether it is in use again shows in the answer to the next try.
       for (const { name, force } of status === 200 ? JSON.parse(body).items : [])
-        if (force !== "auto") await operate("PUT", `/dependencies/${name}`, { force: "auto" });
+        if (force !== "auto")
+          await operate("PUT", `/dependencies/${name}`, { force: "auto" }).catch(() => {});
     },
   };
 }
