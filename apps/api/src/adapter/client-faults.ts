@@ -17,6 +17,9 @@ const faults: Record<string, [ErrorCode, string]> = {
 const lingerMs = 1_000;
 const refused = new WeakSet<Socket>();
 
+/** Its caller was told that the connection ends: what still comes on it is not to be done. */
+export const isRefused = (socket: Socket): boolean => refused.has(socket);
+
 /** Node could not read the request, so there is no reply object. */
 export function answerClientFault(
   error: Error & { code?: string },
@@ -37,7 +40,8 @@ export function answerClientFault(
   refused.add(socket);
   // What came too late can be read well, and would be done although its caller was told otherwise.
   if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") socket.pause();
-  destroyLate(socket);
+  const late = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(late));
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\ndate: ${new Date().toUTCString()}\r\n${lines.join("")}\r\n${body}`,
@@ -52,15 +56,12 @@ export function refuseExpectation(request: IncomingMessage, response: ServerResp
   );
   const { status, headers, body } = compose(refusal, acceptRequestId(request.headers["x-request-id"]));
   response.writeHead(status, headers).write(body);
-  // The answer is whole. The body that may follow is not read, and what comes after it would be another request.
-  const { socket } = request;
-  socket.pause().end();
-  destroyLate(socket);
-}
-
-function destroyLate(socket: Socket): void {
-  const late = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once("close", () => clearTimeout(late));
+  // The answer is whole; its end, which closes the connection, waits for the body that may follow. What comes after that is nothing.
+  refused.add(request.socket);
+  const end = () => response.end();
+  const late = setTimeout(end, lingerMs);
+  response.once("close", () => clearTimeout(late));
+  request.once("end", end).resume();
 }
 
 function compose(refusal: AppError, requestId: string) {

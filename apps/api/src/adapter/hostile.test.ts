@@ -152,6 +152,7 @@ describe("a request whose end is a matter of opinion is refused, and nothing aft
 test("who is refused in the middle of a large body reads why", async () => {
   const refused: Record<number, string> = {
     431: `X-Long: ${"x".repeat(20_000)}`,
+    417: "Expect: x",
     413: "X-Own: y",
   };
   for (const [status, header] of Object.entries(refused)) {
@@ -169,13 +170,21 @@ test("who is refused in the middle of a large body reads why", async () => {
 describe("after an answer that closes the connection nothing more of it is done", () => {
   const body = '{"text":"x"}';
   const length = `Content-Length: ${body.length}`;
-  const cases: Record<number, string[]> = {
-    417: [post(["Expect: x", length], ""), body + hidden],
-    // Comes to its end a moment after its time is up.
-    408: [post([length], ""), ...body.slice(0, 9), body.slice(9) + hidden],
-  };
-  for (const [status, pieces] of Object.entries(cases))
-    test(status, async (t) => {
+  const odd = post(["Expect: x", length], "");
+  const bare = h(["GET /v1/items/7 HTTP/1.1", "Host: x", "Expect: x"]);
+  const cases: [string, number, string[]][] = [
+    ["what follows comes with the body", 417, [odd, body + hidden]],
+    ["what follows comes at once", 417, [odd + body + hidden]],
+    ["what follows comes later", 417, [odd + body, hidden]],
+    ["what follows comes after no body", 417, [bare, hidden]],
+    [
+      "a body ends a moment after its time is up",
+      408,
+      [post([length], ""), ...body.slice(0, 9), body.slice(9) + hidden],
+    ],
+  ];
+  for (const [name, status, pieces] of cases)
+    test(name, async (t) => {
       const done: string[] = [];
       const made = await createSampleApp({
         patience: { headersMs: 200, requestMs: 400, checkEveryMs: 50 },
@@ -186,7 +195,7 @@ describe("after an answer that closes the connection nothing more of it is done"
       });
       t.after(() => made.close());
       const { text } = await raw(pieces, { at: await listen(made), pauseMs: 60, allowHalfOpen: true });
-      assert.deepEqual([split(text).map((answer) => answer.status), done], [[Number(status)], []]);
+      assert.deepEqual([split(text).map((answer) => answer.status), done], [[status], []]);
     });
 });
 

@@ -9,6 +9,7 @@ import type { Ctx } from "@signalbox/modules/ctx";
 import type { FastifyInstance } from "fastify";
 import { sendProblem } from "./answer.ts";
 import { addressOf, type Trust } from "./caller-address.ts";
+import { isRefused } from "./client-faults.ts";
 import type { Asked, Gate, Reply } from "./exchange.ts";
 import { nameFault } from "./faults.ts";
 import { Head, sayKept } from "./head.ts";
@@ -188,6 +189,7 @@ export function openShortWay(
   ) => void)[];
   app.server.removeAllListeners("request");
   app.server.on("request", (raw, response) => {
+    if (isRefused(raw.socket)) return;
     sayKept(response, keptMs);
     if (!take(raw, response)) long!(raw, response);
   });
