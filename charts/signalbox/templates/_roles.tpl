@@ -4,13 +4,13 @@ user's to choose stands here; what he may choose is in values under the same nam
 */}}
 {{- define "signalbox.roles" -}}
 gateway:
-  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", apps/api/src/main.ts]
+  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", "--no-allocation-site-pretenuring", apps/api/src/main.ts]
   env: { SIGNALBOX_ROLE: gateway }
   port: { name: http, number: 8080 }
   reads: [gateway]
   rate: signalbox_gateway_requests_per_second
 operator:
-  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", apps/api/src/main.ts]
+  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", "--no-allocation-site-pretenuring", apps/api/src/main.ts]
   env: { SIGNALBOX_ROLE: operator }
   port: { name: http, number: 8081 }
 workers:
@@ -25,7 +25,7 @@ console:
 {{- range $name, $service := .Values.services }}
 {{ $name }}:
   isService: true
-  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", apps/api/src/main.ts]
+  args: ["--max-semi-space-size=16", "--no-parallel-scavenge", "--no-allocation-site-pretenuring", apps/api/src/main.ts]
   env:
     SIGNALBOX_ROLE: service
     SIGNALBOX_SERVICES: {{ $service.modules | quote }}
