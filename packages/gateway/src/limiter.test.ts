@@ -200,6 +200,8 @@ test("thousands of busy callers are told of in few questions, and of few in one 
   const callers = Array.from({ length: 5_000 }, (_, n) => `busy-${n}`);
   let questions = 0;
   let askedAbout = 0;
+  // What Redis has of a caller who is far from his limit is gone a second later: not to be looked for there.
+  const told = new Set<unknown>();
   const scripted = asking as unknown as {
     signalboxTokenBucket(count: number, ...rest: unknown[]): Promise<unknown>;
   };
@@ -213,7 +215,10 @@ test("thousands of busy callers are told of in few questions, and of few in one 
       });
     inTurn += count;
     mostInTurn = Math.max(mostInTurn, inTurn);
-    return ask(count, ...rest);
+    return ask(count, ...rest).then((answer) => {
+      for (const name of rest.slice(0, count)) told.add(name);
+      return answer;
+    });
   };
   let inTurn = 0;
   let mostInTurn = 0;
@@ -222,8 +227,7 @@ test("thousands of busy callers are told of in few questions, and of few in one 
     for (let each = n; each < n + 50; each++) limiter.take(at, callers[each % callers.length]!);
     await sleep(3);
   }
-  const names = callers.map((caller) => `${prefix}:limit:{${at.key}:${caller}}`);
-  assert.equal(await redis.exists(...names), callers.length);
+  assert.deepEqual(told, new Set(callers.map((caller) => `${prefix}:limit:{${at.key}:${caller}}`)));
   assert.ok(questions * 10 < askedAbout, `${questions} questions about ${askedAbout}`);
   assert.ok(mostInTurn <= 150, `about ${mostInTurn} in one turn`);
 });
